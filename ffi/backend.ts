@@ -1,0 +1,311 @@
+/**
+ * The table of operations that `reference`, `cpu` and `cuda` implement. `lib/` sees nothing else of them.
+ *
+ * Operations write into tensors the caller made, return nothing or a promise (long calls run off the event
+ * loop), and must be awaited before their arguments are touched again. Each validates its arguments first:
+ * a wrong shape is a `ShapeError` that names the argument. A cancelled call throws `CancelledError`.
+ */
+import type { KeyPlan, TilePlan } from "../kernels/reference/plans.ts";
+
+export type { KeyPlan, TilePlan } from "../kernels/reference/plans.ts";
+export { TILE_CAUSAL, TILE_FULL, TILE_MASKED } from "../kernels/reference/plans.ts";
+
+/** A value, or a promise of it when the call is long enough to leave the event loop. */
+export type Awaitable<T> = T | Promise<T>;
+
+/** Element types of tensors. Arithmetic accumulates in f32 (f64 in the reference). */
+export type DType = "f32" | "bf16";
+
+/** Element types a weight file may hold. */
+export type FileDType = DType | "f16";
+
+/** Names of the backends. */
+export type BackendName = "reference" | "cpu" | "cuda";
+
+/** Tokens of a page of keys and values. */
+export const PAGE_TOKENS = 256;
+
+/** An array in a backend's memory. It is owned by whoever made it; views do not own. */
+export interface Tensor {
+  /** Name of the backend that owns the memory. */
+  readonly backend: BackendName;
+  /** Element type. */
+  readonly dtype: DType;
+  /** Dimensions, outermost first. */
+  readonly shape: readonly number[];
+  /** Size in bytes. */
+  readonly sizeBytes: number;
+  /** Elements `start .. start+count-1` of the first dimension, without copying. Valid while this tensor is open. */
+  rows(start: number, count: number): Tensor;
+  /** Copies `data` (as many elements as the tensor has) in, converting to the dtype. */
+  write(data: Float32Array): void;
+  /** Copies the elements out as f32. */
+  read(): Float32Array;
+  /** Frees the memory if this tensor owns it. Further use throws. Calling it twice is fine. */
+  close(): void;
+}
+
+/** A weight file opened by a backend: tensors in it are views of the mapped or loaded file. */
+export interface WeightFile {
+  /** Size of the file in bytes. */
+  readonly sizeBytes: number;
+  /**
+   * The tensor whose elements start at byte `offset`. Where the stored dtype is `as`, aligned, and the backend maps files,
+   * it is a view; otherwise a converted copy. Throws `RangeError` when it does not lie inside the file.
+   */
+  tensor(offset: number, stored: FileDType, shape: readonly number[], as: DType): Promise<Tensor>;
+  /** Ends the mapping; tensors of it become unusable. */
+  close(): void;
+}
+
+/** Memory of {@link PAGE_TOKENS} tokens of one layer and KV head: keys, values, positions. */
+export interface Page {
+  /** Size in bytes, positions included. */
+  readonly sizeBytes: number;
+  /** Frees the page. The caller counts references. */
+  close(): void;
+}
+
+/** Shape and element type of the pages of a cache. */
+export interface PageSpec {
+  /** Head dimension. */
+  readonly dim: number;
+  /** Element type of keys and values. */
+  readonly dtype: DType;
+}
+
+/** Page table of one layer: which page holds tokens `256 p ..` of KV head `g`. It does not own pages. */
+export interface PageTable {
+  /** Number of KV heads. */
+  readonly kvHeads: number;
+  /** Shape and dtype of every page in it. */
+  readonly spec: PageSpec;
+  /** Enters `page` as number `index` of KV head `kvHead`. */
+  set(kvHead: number, index: number, page: Page): void;
+}
+
+/** Keys and values an attention call may read: `length` tokens through a page table. */
+export interface KvView {
+  /** Page table of the layer. */
+  readonly table: PageTable;
+  /** Tokens in the cache. */
+  readonly length: number;
+}
+
+/** Cancels a running call and reads its progress; one may serve many calls in turn. */
+export interface RunControl {
+  /** Makes the running call, and every later one with this control, throw `CancelledError` within 20 ms of work. */
+  cancel(): void;
+  /** Whether `cancel` was called. */
+  readonly cancelled: boolean;
+  /** Units of work finished by the calls so far. */
+  readonly progress: number;
+}
+
+/** Weights of a layer up to q, k and v. `null` where the family has none. */
+export interface QkvWeights {
+  /** `[hidden]` f32 */
+  readonly norm: Tensor;
+  /** RMSNorm epsilon. */
+  readonly eps: number;
+  /** `[heads * dim, hidden]` */
+  readonly wq: Tensor;
+  /** `[kvHeads * dim, hidden]` */
+  readonly wk: Tensor;
+  /** `[kvHeads * dim, hidden]` */
+  readonly wv: Tensor;
+  /** `[heads * dim]` f32 */
+  readonly bq: Tensor | null;
+  /** `[kvHeads * dim]` f32 */
+  readonly bk: Tensor | null;
+  /** `[kvHeads * dim]` f32 */
+  readonly bv: Tensor | null;
+  /** `[dim]` f32 */
+  readonly qNorm: Tensor | null;
+  /** `[dim]` f32 */
+  readonly kNorm: Tensor | null;
+}
+
+/** Rotary tables of the tokens of a call. */
+export interface RopeTables {
+  /** `[tables, tokens, rot / 2]` f32 */
+  readonly cos: Tensor;
+  /** `[tables, tokens, rot / 2]` f32 */
+  readonly sin: Tensor;
+  /** Table of each head, query heads first: `[heads + kvHeads]`; absent for table 0 everywhere. */
+  readonly tableOfHead?: Int32Array;
+}
+
+/** Gated activations. */
+export type Activation = "silu" | "gelu_tanh";
+
+/** Weights of a layer after attention. */
+export interface OutputWeights {
+  /** `[hidden, heads * dim]` */
+  readonly wo: Tensor;
+  /** `[hidden]` f32 */
+  readonly norm: Tensor;
+  /** RMSNorm epsilon. */
+  readonly eps: number;
+  /** `[ffn, hidden]` */
+  readonly wGate: Tensor;
+  /** `[ffn, hidden]` */
+  readonly wUp: Tensor;
+  /** `[hidden, ffn]` */
+  readonly wDown: Tensor;
+  /** Activation of the gate. */
+  readonly activation: Activation;
+}
+
+/** What a top-k scan of keys found for one query head. */
+export interface TopKeys {
+  /** Key numbers in falling score order, equal scores by lower number; fewer than `k` where the range is shorter. */
+  readonly indices: Int32Array;
+  /** `q . k` of each, without `1/sqrt(dim)`. */
+  readonly scores: Float32Array;
+}
+
+/** Attention row of one query. */
+export interface AttentionRow {
+  /** Probability of each key, `[kvLength]`, zero outside the plan. */
+  readonly probs: Float32Array;
+  /** Log-sum-exp of the scaled scores; `-Infinity` for an empty plan. */
+  readonly lse: number;
+}
+
+/** What `doctor` and error messages say about a backend. */
+export interface BackendInfo {
+  /** Its name. */
+  readonly backend: BackendName;
+  /** Instruction set or device in use. */
+  readonly isa: string;
+  /** Instruction sets of the library that this machine can run. */
+  readonly available: readonly string[];
+  /** Threads of the pool. */
+  readonly threads: number;
+}
+
+/** The operations. Tensors are f32 unless said otherwise; `T` is the number of tokens (rows) of the call. */
+export interface Backend {
+  /** Which one this is. */
+  readonly name: BackendName;
+  /** What it runs on. */
+  info(): BackendInfo;
+  /** Bytes of tensors and pages that are open now, mapped weight files excluded. */
+  allocatedBytes(): number;
+  /** A new zeroed tensor, or one filled with `data`. */
+  tensor(shape: readonly number[], dtype?: DType, data?: Float32Array): Tensor;
+  /** Opens a weight file. */
+  openWeights(path: string): Promise<WeightFile>;
+  /** A new zeroed page. */
+  page(spec: PageSpec): Page;
+  /** A copy of a page. */
+  copyPage(page: Page, spec: PageSpec): Page;
+  /** A new empty page table. */
+  pageTable(kvHeads: number, spec: PageSpec): PageTable;
+  /** A new control. */
+  control(): RunControl;
+
+  /** `out[t] = scale * table[ids[t]]`; table `[vocab, hidden]`, out `[T, hidden]`. An id outside the table is a `RangeError`. */
+  embed(ids: Int32Array, table: Tensor, scale: number, out: Tensor): Awaitable<void>;
+  /** RMSNorm, projections, biases, head norms, rotary embedding. x `[T, hidden]`, q `[T, heads, dim]`, k and v `[T, kvHeads, dim]`. */
+  qkv(
+    x: Tensor,
+    weights: QkvWeights,
+    rope: RopeTables,
+    out: { q: Tensor; k: Tensor; v: Tensor },
+    control?: RunControl,
+  ): Awaitable<void>;
+  /** Output projection, residual, RMSNorm, gated feed-forward, residual; in place. x `[T, hidden]`, attention `[T, heads, dim]`. */
+  output(
+    x: Tensor,
+    attention: Tensor,
+    weights: OutputWeights,
+    control?: RunControl,
+  ): Awaitable<void>;
+  /** `rmsnorm(x) head^T`; x `[T, hidden]`, head `[vocab, hidden]`, out `[T, vocab]`. */
+  logits(
+    x: Tensor,
+    norm: Tensor,
+    eps: number,
+    head: Tensor,
+    out: Tensor,
+    control?: RunControl,
+  ): Awaitable<void>;
+  /** Natural log-probability of `targets[t]` under `logits[t]`; `[T]`. */
+  logProbs(logits: Tensor, targets: Int32Array): Awaitable<Float32Array>;
+
+  /** Writes k and v `[T, kvHeads, dim]` as tokens `start ..` (pages must be entered); positions `[T]`. */
+  append(
+    table: PageTable,
+    start: number,
+    k: Tensor,
+    v: Tensor,
+    positions: Float32Array,
+  ): Awaitable<void>;
+  /** Reads tokens `start .. start+count-1` of a KV head as f32: k and v `[count, dim]`, positions `[count]`. */
+  readKv(
+    table: PageTable,
+    kvHead: number,
+    start: number,
+    count: number,
+  ): { k: Float32Array; v: Float32Array; positions: Float32Array };
+
+  /** Prefill: row `t` is token `qStart + t`. One plan per query head (the same object may repeat). q, out `[T, heads, dim]`, lse `[T, heads]`. */
+  attendTiles(
+    q: Tensor,
+    qStart: number,
+    scale: number,
+    kv: KvView,
+    plans: readonly TilePlan[],
+    out: { out: Tensor; lse: Tensor },
+    control?: RunControl,
+  ): Awaitable<void>;
+  /** Decode: `plans[row * heads + head]`. q, out `[rows, heads, dim]`, lse `[rows, heads]`. */
+  attendKeys(
+    q: Tensor,
+    scale: number,
+    kv: KvView,
+    plans: readonly KeyPlan[],
+    out: { out: Tensor; lse: Tensor },
+    control?: RunControl,
+  ): Awaitable<void>;
+  /** Merges partial attentions over disjoint keys. out `[..., dim]`, lse the same without `dim`; `into` may be `a` or `b`. */
+  merge(
+    a: { out: Tensor; lse: Tensor },
+    b: { out: Tensor; lse: Tensor },
+    into: { out: Tensor; lse: Tensor },
+  ): Awaitable<void>;
+  /** Probabilities of row `row`, head `head` of q `[rows, heads, dim]` over the plan's keys. */
+  attentionRow(
+    q: Tensor,
+    row: number,
+    head: number,
+    scale: number,
+    kv: KvView,
+    plan: KeyPlan,
+  ): Awaitable<AttentionRow>;
+  /** Adds rows `qStart ..` of a head's dense causal map to `sum` and `max`, each `[bins, bins]`; bin of token i is `floor(i * bins / n)`, n = kv.length. */
+  poolMap(
+    q: Tensor,
+    qStart: number,
+    head: number,
+    scale: number,
+    kv: KvView,
+    bins: number,
+    sum: Float32Array,
+    max: Float32Array,
+    control?: RunControl,
+  ): Awaitable<void>;
+  /** The `k` best keys of `start <= j < end` for each of `heads` of row `row` of q `[rows, heads, dim]`. */
+  topKeys(
+    q: Tensor,
+    row: number,
+    heads: readonly number[],
+    kv: KvView,
+    start: number,
+    end: number,
+    k: number,
+    control?: RunControl,
+  ): Awaitable<TopKeys[]>;
+}

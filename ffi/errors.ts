@@ -1,0 +1,64 @@
+/** The errors of Longlens. Each has a `code` that does not change between versions. */
+
+/** A wrong shape, length or dtype of an argument; the message names the argument. */
+export class ShapeError extends TypeError {
+  /** Stable identifier of the error's kind. */
+  readonly code = "LONGLENS_SHAPE";
+  override name = "ShapeError";
+}
+
+/** The native library reported a failure, or a backend cannot do what was asked. */
+export class BackendError extends Error {
+  /** Stable identifier of the error's kind. */
+  readonly code = "LONGLENS_BACKEND";
+  override name = "BackendError";
+}
+
+/** The native library could not be found, built or loaded. */
+export class LibraryError extends Error {
+  /** Stable identifier of the error's kind. */
+  readonly code = "LONGLENS_LIBRARY";
+  override name = "LibraryError";
+}
+
+/** Memory or context that was asked for exceeds what there is. */
+export class BudgetError extends Error {
+  /** Stable identifier of the error's kind. */
+  readonly code = "LONGLENS_BUDGET";
+  override name = "BudgetError";
+}
+
+/** A run was stopped by its signal, by SIGINT or by closing. */
+export class CancelledError extends Error {
+  /** Stable identifier of the error's kind. */
+  readonly code = "LONGLENS_CANCELLED";
+  override name = "CancelledError";
+}
+
+/** A model file is damaged, lies about itself, or is of a kind that is not supported. */
+export class ModelFormatError extends Error {
+  /** Stable identifier of the error's kind. */
+  readonly code = "LONGLENS_MODEL_FORMAT";
+  override name = "ModelFormatError";
+}
+
+/** A tokenizer file is damaged or not supported. */
+export class TokenizerError extends Error {
+  /** Stable identifier of the error's kind. */
+  readonly code = "LONGLENS_TOKENIZER";
+  override name = "TokenizerError";
+}
+
+/** A file could not be downloaded or does not match its checksum. */
+export class DownloadError extends Error {
+  /** Stable identifier of the error's kind. */
+  readonly code = "LONGLENS_DOWNLOAD";
+  override name = "DownloadError";
+}
+
+/** A second run was started on a session that is busy with one. */
+export class SessionBusyError extends Error {
+  /** Stable identifier of the error's kind. */
+  readonly code = "LONGLENS_SESSION_BUSY";
+  override name = "SessionBusyError";
+}

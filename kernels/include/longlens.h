@@ -1,0 +1,218 @@
+// The C ABI of Longlens: the one source of truth of every native call.
+//
+// Conventions, unless a function says otherwise:
+// - Every function returns an ll_status; results go through out-pointers.
+// - "device memory" is memory from ll_alloc or ll_map_file of the same library; "host memory" is the
+//   caller's. Activations, q, out and lse are device f32; weights, pages and tables are device memory;
+//   ids, plans, page tables, ranges and indices are host memory, read during the call only.
+// - The caller owns everything it passes. Buffers of one call must not be written until it returns.
+// - All functions are thread-safe; calls that share an output buffer must not overlap. Functions that
+//   take an ll_run may take long; the others return at once.
+// - Shapes stand in brackets, outermost dimension first, contiguous.
+// - `group = heads / kv_heads`; query head h reads KV head h / group.
+// - Natural logarithms. lse includes the factor `scale`; an empty row gives out 0 and lse -INFINITY.
+#ifndef LONGLENS_H_
+#define LONGLENS_H_
+
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define LL_API __declspec(dllexport)
+#else
+#define LL_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LL_ABI_VERSION 1
+#define LL_PAGE_TOKENS 256
+
+// Status codes.
+#define LL_OK 0
+#define LL_INVALID_ARGUMENT 1
+#define LL_OUT_OF_MEMORY 2
+#define LL_CANCELLED 3
+#define LL_IO_ERROR 4
+#define LL_INTERNAL_ERROR 5
+
+// Element types.
+#define LL_F32 0
+#define LL_BF16 1
+#define LL_F16 2
+
+// Activations of the gated feed-forward layer.
+#define LL_SILU 0
+#define LL_GELU_TANH 1
+
+// One run's shared record, host memory of the caller. `cancel` is set by the caller from any thread
+// and polled by the callee at least every 20 ms of work; `progress` counts units the callee has finished
+// (tile rows, output rows); `error` receives the message of a failed call, because ll_last_error() belongs
+// to the thread that ran the call, which need not be the caller's. Any function accepts a null ll_run.
+typedef struct ll_run {
+  int32_t cancel;
+  int32_t reserved;
+  int64_t progress;
+  char error[240];
+} ll_run;
+
+// ---- library ----
+
+// Returns LL_ABI_VERSION of the library (not a status).
+LL_API int32_t ll_abi_version(void);
+
+// Message of the last failed call of this thread, or an empty string; valid until the next call (not a status).
+LL_API const char* ll_last_error(void);
+
+// Starts the library: chooses the instruction set and starts the thread pool. Calling it again with the
+// same arguments does nothing; with others it waits for running calls and changes them.
+// threads: number of threads, 0 for the cores this process may use.
+// isa: "portable", "avx2", "avx512" or "" for the best one of this machine, host memory, zero-terminated.
+//   One that this machine or this build lacks is LL_INVALID_ARGUMENT.
+LL_API int32_t ll_init(int32_t threads, const char* isa);
+
+// Writes a zero-terminated JSON object {"backend","isa","available":[...],"threads"} of at most `capacity` bytes.
+LL_API int32_t ll_info(char* json, int32_t capacity);
+
+// ---- memory ----
+
+// Allocates `bytes` (> 0) of zeroed device memory, aligned to 64.
+LL_API int32_t ll_alloc(int64_t bytes, void** out);
+// Frees memory of ll_alloc; null does nothing.
+LL_API int32_t ll_free(void* memory);
+// Copies host memory to device memory.
+LL_API int32_t ll_copy_in(void* device, const void* host, int64_t bytes);
+// Copies device memory to host memory.
+LL_API int32_t ll_copy_out(void* host, const void* device, int64_t bytes);
+// Copies device memory to device memory; the two must not overlap.
+LL_API int32_t ll_copy(void* target, const void* source, int64_t bytes);
+// Maps a file read-only. path: UTF-8, zero-terminated, host. out: device address of byte 0; bytes: its size.
+LL_API int32_t ll_map_file(const char* path, void** out, int64_t* bytes);
+// Ends a mapping of ll_map_file.
+LL_API int32_t ll_unmap_file(void* address, int64_t bytes);
+// Converts `count` elements; from LL_F32, LL_BF16 or LL_F16 to LL_F32 or LL_BF16 (round to nearest even).
+// source may be unaligned.
+LL_API int32_t ll_convert(ll_run* run, const void* source, int32_t source_dtype, void* target,
+                          int32_t target_dtype, int64_t count);
+
+// ---- model operations ----
+// Weight matrices are [out][in] (y = x W^T), dtype LL_F32 or LL_BF16, aligned to their element.
+// Norm weights and biases are f32.
+
+// out[t] = scale * table[ids[t]].  ids [tokens] in 0 <= id < vocab; table [vocab][hidden]; out [tokens][hidden].
+LL_API int32_t ll_embed(ll_run* run, const int32_t* ids, int32_t tokens, const void* table,
+                        int32_t table_dtype, int32_t vocab, int32_t hidden, float scale, float* out);
+
+// h = rmsnorm(x; norm, eps);  q, k, v = h wq^T + bq, h wk^T + bk, h wv^T + bv;  per head: q = rmsnorm(q; q_norm), k likewise;
+// then rotary embedding (rotate halves) of q and k over their first `rot` dimensions:
+//   (a, b) = (x[i], x[i + rot/2]) -> (a cos - b sin, b cos + a sin),  i < rot/2.
+// x [tokens][hidden]; norm [hidden]; wq [heads*dim][hidden]; wk, wv [kv_heads*dim][hidden];
+// bq [heads*dim], bk, bv [kv_heads*dim], q_norm, k_norm [dim]: each may be null.
+// cos, sin [tables][tokens][rot/2]: device; table_of_head [heads + kv_heads]: host, query heads first, or null for table 0.
+// q [tokens][heads][dim]; k, v [tokens][kv_heads][dim].
+LL_API int32_t ll_qkv(ll_run* run, const float* x, int32_t tokens, int32_t hidden, const float* norm,
+                      float eps, const void* wq, const void* wk, const void* wv, int32_t weight_dtype,
+                      const float* bq, const float* bk, const float* bv, const float* q_norm,
+                      const float* k_norm, int32_t heads, int32_t kv_heads, int32_t dim,
+                      const float* cos, const float* sin, int32_t tables, int32_t rot,
+                      const int32_t* table_of_head, float* q, float* k, float* v);
+
+// y = x + attention wo^T;  h = rmsnorm(y; norm, eps);  x <- y + (act(h wgate^T) * (h wup^T)) wdown^T.
+// x [tokens][hidden], read and written; attention [tokens][width]; wo [hidden][width]; norm [hidden];
+// wgate, wup [ffn][hidden]; wdown [hidden][ffn]; activation: LL_SILU or LL_GELU_TANH.
+LL_API int32_t ll_output(ll_run* run, float* x, int32_t tokens, int32_t hidden, const float* attention,
+                         int32_t width, const void* wo, const float* norm, float eps, const void* wgate,
+                         const void* wup, const void* wdown, int32_t weight_dtype, int32_t ffn,
+                         int32_t activation);
+
+// out = rmsnorm(x; norm, eps) head^T.  x [rows][hidden]; norm [hidden]; head [vocab][hidden]; out [rows][vocab].
+LL_API int32_t ll_logits(ll_run* run, const float* x, int32_t rows, int32_t hidden, const float* norm,
+                         float eps, const void* head, int32_t head_dtype, int32_t vocab, float* out);
+
+// out[r] = logits[r][targets[r]] - log sum exp logits[r].  logits [rows][vocab]; targets [rows] host; out [rows] host.
+LL_API int32_t ll_log_probs(ll_run* run, const float* logits, int32_t rows, int32_t vocab,
+                            const int32_t* targets, float* out);
+
+// ---- keys and values ----
+// A page holds LL_PAGE_TOKENS tokens of one layer and KV head: K [256][dim], then V [256][dim] (dtype LL_F32 or
+// LL_BF16), then f32 positions [256]. ll_page_bytes tells its size. A page table is host memory:
+// pages [kv_heads][stride] addresses; token t of KV head g lies in pages[g * stride + t / 256], slot t % 256.
+
+LL_API int32_t ll_page_bytes(int32_t dim, int32_t kv_dtype, int64_t* out);
+
+// Writes tokens start .. start+tokens-1.  k, v [tokens][kv_heads][dim]; positions [tokens] host.
+LL_API int32_t ll_append(ll_run* run, void* const* pages, int32_t stride, int32_t kv_heads, int32_t dim,
+                         int32_t kv_dtype, int32_t start, int32_t tokens, const float* k, const float* v,
+                         const float* positions);
+
+// Reads tokens start .. start+tokens-1 of one KV head as f32 into host memory: k, v [tokens][dim], positions [tokens];
+// each may be null.
+LL_API int32_t ll_read_kv(void* const* pages, int32_t stride, int32_t kv_head, int32_t dim,
+                          int32_t kv_dtype, int32_t start, int32_t tokens, float* k, float* v,
+                          float* positions);
+
+// ---- attention ----
+
+// Prefill over tile plans. Row t of q is token q_start + t; it may see keys j <= q_start + t that its head's plan holds.
+// q, out [tokens][heads][dim]; lse [tokens][heads]. kv_len: tokens in the pages, >= q_start + tokens.
+// plans: packed int32, host:
+//   [0] number of distinct plans P; [1 .. heads] plan number of each query head;
+//   then P records of 9 words: tile_q, tile_k, row_tiles, and the offsets (in words, from the buffer's start) of
+//     row_ptr [row_tiles+1], key_start [tiles], kind [tiles], col_ptr [row_tiles+1], columns [], masks [].
+// Row tile r covers rows r*tile_q .. of this call (the last may be short); row_tiles = ceil(tokens / tile_q).
+// Tile x covers keys key_start[x] .. key_start[x] + tile_k - 1, any start in 0 <= start < kv_len.
+//   kind 0: full: every row of the row tile sees every key of it (keys >= kv_len do not occur).
+//   kind 1: causal: a row sees the keys <= its own position.
+//   kind 2 + m: masked: row i sees key c of the tile where bit (c % 32) of
+//     masks[(m * tile_q + i) * (tile_k / 32) + c / 32] is set; the mask includes causality.
+// Columns of row tile r are single keys that all its rows see. No key is held twice by a row.
+// tile_q in 1..64; tile_k a multiple of 32, at most 64.
+LL_API int32_t ll_attend_tiles(ll_run* run, const float* q, int32_t q_start, int32_t tokens,
+                               int32_t heads, int32_t kv_heads, int32_t dim, float scale,
+                               void* const* pages, int32_t stride, int32_t kv_dtype, int32_t kv_len,
+                               const int32_t* plans, int64_t plan_words, float* out, float* lse);
+
+// Decode over key sets. Row r, head h sees the keys of ranges [range_ptr[x], range_ptr[x+1]) and of
+// indices [index_ptr[x], index_ptr[x+1]), x = r * heads + h; a range is a pair start, end (exclusive).
+// q, out [rows][heads][dim]; lse [rows][heads]; range_ptr, index_ptr [rows*heads + 1]; range_ptr counts pairs.
+// No key is held twice. All keys are < kv_len.
+LL_API int32_t ll_attend_keys(ll_run* run, const float* q, int32_t rows, int32_t heads, int32_t kv_heads,
+                              int32_t dim, float scale, void* const* pages, int32_t stride,
+                              int32_t kv_dtype, int32_t kv_len, const int32_t* range_ptr,
+                              const int32_t* ranges, const int32_t* index_ptr, const int32_t* indices,
+                              float* out, float* lse);
+
+// Merges two partial attentions over disjoint key sets:
+//   lse = log(exp(lse_a) + exp(lse_b));  out = exp(lse_a - lse) out_a + exp(lse_b - lse) out_b.
+// out_* [rows][dim]; lse_* [rows]. out and lse may be out_a and lse_a.
+LL_API int32_t ll_merge(ll_run* run, int32_t rows, int32_t dim, const float* out_a, const float* lse_a,
+                        const float* out_b, const float* lse_b, float* out, float* lse);
+
+// Probabilities of one query over a key set, zero elsewhere. q [dim] device; ranges [range_count] pairs and
+// indices [index_count] host, as in ll_attend_keys; probs [kv_len] host; lse: host.
+LL_API int32_t ll_attention_row(ll_run* run, const float* q, int32_t kv_head, int32_t dim, float scale,
+                                void* const* pages, int32_t stride, int32_t kv_dtype, int32_t kv_len,
+                                const int32_t* ranges, int32_t range_count, const int32_t* indices,
+                                int32_t index_count, float* probs, float* lse);
+
+// Adds the dense causal attention of rows q_start .. q_start+tokens-1 of query head `head` to a pooled map of the whole
+// n x n map: bin of token i is i * bins / n (integer division), 1 <= bins <= n.
+// q [tokens][heads][dim] device; sum, max [bins][bins] host, read and written: sum gains probabilities, max their maximum.
+LL_API int32_t ll_pool_map(ll_run* run, const float* q, int32_t q_start, int32_t tokens, int32_t heads,
+                           int32_t head, int32_t kv_heads, int32_t dim, float scale, void* const* pages,
+                           int32_t stride, int32_t kv_dtype, int32_t n, int32_t bins, float* sum,
+                           float* max);
+
+// The k keys of start <= j < end with the largest q.k for each listed query head, falling scores, equal scores by lower index.
+// q [heads][dim] device; chosen [count] host: query heads; indices, scores [count][k] host, scores without `scale`;
+// where end - start < k the rest is -1 and -INFINITY.
+LL_API int32_t ll_top_keys(ll_run* run, const float* q, int32_t heads, int32_t kv_heads, int32_t dim,
+                           const int32_t* chosen, int32_t count, void* const* pages, int32_t stride,
+                           int32_t kv_dtype, int32_t start, int32_t end, int32_t k, int32_t* indices,
+                           float* scores);
+
+#ifdef __cplusplus
+}
+#endif
+#endif  // LONGLENS_H_
