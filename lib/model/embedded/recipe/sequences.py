@@ -8,6 +8,7 @@ from facts import some_facts
 
 BOS = 0
 PLAIN, REPEAT = 0.25, 0.10
+FACT_COUNTS, MOST_QUESTIONS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32), 8
 TEXT_WEIGHT, ANSWER_WEIGHT = 0.5, 3.0
 
 
@@ -44,8 +45,8 @@ class Sequences:
 
     def retrieval(self, length):
         most = max(1, length // 48)
-        facts = some_facts(self.words, random.choice([n for n in (1, 2, 3, 4, 6, 8) if n <= most]))
-        asked = random.sample(facts, random.randint(1, len(facts)))
+        facts = some_facts(self.words, random.choice([n for n in FACT_COUNTS if n <= most]))
+        asked = random.sample(facts, random.randint(1, min(len(facts), MOST_QUESTIONS)))
         said = self.encode([fact[0] for fact in facts])
         asks = list(zip(self.encode([fact[1] for fact in asked]), self.encode([fact[2] for fact in asked])))
         budget = length - sum(map(len, said)) - sum(len(q) + len(a) for q, a in asks)

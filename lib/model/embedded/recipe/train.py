@@ -22,8 +22,8 @@ from muon import Muon
 from sequences import BOS, Sequences, positions
 
 # (share of all tokens from which it holds, sequence length, tokens a step, largest position)
-STAGES = ((0.0, 128, 4096, 1024), (0.25, 256, 4096, 4096), (0.5, 512, 8192, 16384),
-          (0.75, 1024, 8192, 32768), (0.93, 2048, 8192, 32768))
+STAGES = ((0.0, 128, 4096, 1024), (0.12, 256, 4096, 4096), (0.33, 512, 8192, 16384),
+          (0.55, 1024, 8192, 32768), (0.8, 2048, 8192, 32768), (0.94, 4096, 8192, 32768))
 WARM_UP, MUON_LR, ADAM_LR = 200_000, 5e-3, 3e-3
 
 
@@ -69,7 +69,7 @@ def save(folder, model, opts, tokens):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("out")
-    parser.add_argument("--tokens", type=int, default=16_000_000)
+    parser.add_argument("--tokens", type=int, default=22_000_000)
     parser.add_argument("--decay-from", type=float, default=0.6)
     parser.add_argument("--evaluate-every", type=int, default=500_000)
     parser.add_argument("--seed", type=int, default=0)

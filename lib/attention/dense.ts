@@ -1,0 +1,16 @@
+import type { Method } from "./method.ts";
+import type { HeadPlan } from "./plan.ts";
+
+const PLAN: HeadPlan = { kind: "dense" };
+
+/** Full causal attention: every query sees every key before it. */
+export function dense(): Method {
+  return {
+    name: "dense",
+    options: {},
+    governsPrefill: false,
+    planPrefill: ({ heads }) => heads.map(() => PLAN),
+    planDecode: ({ heads }) => heads.map(() => PLAN),
+    residentKeys: (_layer, _head, length) => length,
+  };
+}

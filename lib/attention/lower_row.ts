@@ -1,0 +1,101 @@
+/** From plans to decode executables: the keys one query sees, as ranges and single keys. */
+import type { KeyPlan } from "../../ffi/backend.ts";
+import { checkCount } from "./check.ts";
+import { checkPlan, type HeadPlan } from "./plan.ts";
+
+/** A half-open interval of keys. */
+type Interval = readonly [start: number, end: number];
+
+/** Intervals shorter than this become single keys. */
+const SHORTEST_RANGE = 4;
+
+/**
+ * Lowers a head's plan for the single query at `position`, which sees keys `0 .. position`.
+ *
+ * @throws {RangeError} if the position or the plan is not valid
+ */
+export function lowerRow(plan: HeadPlan, position: number): KeyPlan {
+  checkCount("lower", "position", position, 0);
+  checkPlan(plan);
+  return toKeyPlan(intervalsOf(plan, position));
+}
+
+/** Number of keys in a decode executable. */
+export function attendedKeys(plan: KeyPlan): number {
+  let count = plan.indices.length;
+  for (let x = 0; x < plan.ranges.length; x += 2) count += plan.ranges[x + 1]! - plan.ranges[x]!;
+  return count;
+}
+
+/** Keys of a decode executable, rising. */
+export function keysOf(plan: KeyPlan): Int32Array {
+  const keys = Array.from(plan.indices);
+  for (let x = 0; x < plan.ranges.length; x += 2) {
+    for (let key = plan.ranges[x]!; key < plan.ranges[x + 1]!; key++) keys.push(key);
+  }
+  return Int32Array.from(keys).sort();
+}
+
+function intervalsOf(plan: HeadPlan, i: number): Interval[] {
+  switch (plan.kind) {
+    case "dense":
+      return [[0, i + 1]];
+    case "streaming":
+      return staticSet(plan.sink, plan.window, i);
+    case "staticPlusRetrieved":
+      return unite([...staticSet(plan.sink, plan.window, i), ...singles(plan.retrieved, i)]);
+    case "verticalSlash":
+      return unite([...singles(plan.vertical, i), ...singles(plan.slash.map((d) => i - d), i)]);
+    case "blockSparse":
+      return unite(
+        (plan.blocks[Math.floor(i / plan.block)] ?? [])
+          .filter((b) => b * plan.block <= i)
+          .map((b): Interval => [b * plan.block, Math.min(i + 1, (b + 1) * plan.block)]),
+      );
+    case "union":
+      return unite(plan.plans.flatMap((part) => intervalsOf(part, i)));
+    case "intersect":
+      return plan.plans.map((part) => unite(intervalsOf(part, i))).reduce(intersect);
+  }
+}
+
+function staticSet(sink: number, window: number, i: number): Interval[] {
+  return unite([[0, Math.min(sink, i + 1)], [Math.max(0, i + 1 - window), i + 1]]);
+}
+
+function singles(keys: readonly number[], i: number): Interval[] {
+  return keys.filter((key) => key >= 0 && key <= i).map((key) => [key, key + 1]);
+}
+
+function unite(intervals: readonly Interval[]): Interval[] {
+  const sorted = intervals.filter(([start, end]) => start < end).sort((a, b) => a[0] - b[0]);
+  const result: [number, number][] = [];
+  for (const [start, end] of sorted) {
+    const last = result.at(-1);
+    if (last && start <= last[1]) last[1] = Math.max(last[1], end);
+    else result.push([start, end]);
+  }
+  return result;
+}
+
+function intersect(a: readonly Interval[], b: readonly Interval[]): Interval[] {
+  const result: Interval[] = [];
+  for (let x = 0, y = 0; x < a.length && y < b.length;) {
+    const start = Math.max(a[x]![0], b[y]![0]);
+    const end = Math.min(a[x]![1], b[y]![1]);
+    if (start < end) result.push([start, end]);
+    if (a[x]![1] < b[y]![1]) x++;
+    else y++;
+  }
+  return result;
+}
+
+function toKeyPlan(intervals: readonly Interval[]): KeyPlan {
+  const ranges: number[] = [];
+  const indices: number[] = [];
+  for (const [start, end] of intervals) {
+    if (end - start >= SHORTEST_RANGE) ranges.push(start, end);
+    else for (let key = start; key < end; key++) indices.push(key);
+  }
+  return { ranges: Int32Array.from(ranges), indices: Int32Array.from(indices) };
+}

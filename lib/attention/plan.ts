@@ -1,0 +1,139 @@
+/**
+ * Plans: what each head of a layer is asked to attend to. A plan is plain JSON, so it can be printed, stored,
+ * compared and drawn; `lower()` and `lowerRow()` turn it into what a kernel runs.
+ *
+ * Positions are absolute: query `i`, key `j`, always with `j <= i`.
+ */
+import { checkCount } from "./check.ts";
+
+/** Every key up to the query. */
+export interface DensePlan {
+  /** Kind of the plan. */
+  readonly kind: "dense";
+}
+
+/** Attention sinks and a sliding window: `j < sink` or `i - j < window` (StreamingLLM, A-shape). */
+export interface StreamingPlan {
+  /** Kind of the plan. */
+  readonly kind: "streaming";
+  /** Keys at the start that every query sees. */
+  readonly sink: number;
+  /** Most recent keys, the query's own included. */
+  readonly window: number;
+}
+
+/** Chosen columns and diagonals: `j` in `vertical` or `i - j` in `slash` (MInference). */
+export interface VerticalSlashPlan {
+  /** Kind of the plan. */
+  readonly kind: "verticalSlash";
+  /** Key numbers, rising. */
+  readonly vertical: readonly number[];
+  /** Distances `i - j`, rising. */
+  readonly slash: readonly number[];
+}
+
+/** Chosen key blocks for each query block: `floor(j / block)` in `blocks[floor(i / block)]`. */
+export interface BlockSparsePlan {
+  /** Kind of the plan. */
+  readonly kind: "blockSparse";
+  /** Tokens of a block. */
+  readonly block: number;
+  /** Key blocks of each query block, counted from token 0; a missing entry is empty. */
+  readonly blocks: readonly (readonly number[])[];
+}
+
+/** A static set and keys that an index retrieved for this query (RetrievalAttention). Decode only. */
+export interface StaticPlusRetrievedPlan {
+  /** Kind of the plan. */
+  readonly kind: "staticPlusRetrieved";
+  /** Keys at the start that stay on the fast tier. */
+  readonly sink: number;
+  /** Most recent keys that stay on the fast tier. */
+  readonly window: number;
+  /** Id of the index that was asked. */
+  readonly index: string;
+  /** How many keys it was asked for. */
+  readonly topK: number;
+  /** What it returned, rising; none of them in the static set. */
+  readonly retrieved: readonly number[];
+}
+
+/** Keys that any of the plans holds. */
+export interface UnionPlan {
+  /** Kind of the plan. */
+  readonly kind: "union";
+  /** At least one plan. */
+  readonly plans: readonly HeadPlan[];
+}
+
+/** Keys that all of the plans hold. */
+export interface IntersectPlan {
+  /** Kind of the plan. */
+  readonly kind: "intersect";
+  /** At least one plan. */
+  readonly plans: readonly HeadPlan[];
+}
+
+/** What one head attends to. */
+export type HeadPlan =
+  | DensePlan
+  | StreamingPlan
+  | VerticalSlashPlan
+  | BlockSparsePlan
+  | StaticPlusRetrievedPlan
+  | UnionPlan
+  | IntersectPlan;
+
+/** What the heads of one layer attend to; heads that share a plan may share the object. */
+export interface LayerPlan {
+  /** One plan per query head. */
+  readonly heads: readonly HeadPlan[];
+}
+
+/** Throws `RangeError` where a plan has negative, fractional or unordered numbers. */
+export function checkPlan(plan: HeadPlan): void {
+  switch (plan.kind) {
+    case "dense":
+      return;
+    case "streaming":
+      checkCount("plan", "sink", plan.sink, 0);
+      checkCount("plan", "window", plan.window, 0);
+      return;
+    case "staticPlusRetrieved":
+      checkCount("plan", "sink", plan.sink, 0);
+      checkCount("plan", "window", plan.window, 0);
+      checkRising("retrieved", plan.retrieved);
+      return;
+    case "verticalSlash":
+      checkRising("vertical", plan.vertical);
+      checkRising("slash", plan.slash);
+      return;
+    case "blockSparse":
+      checkCount("plan", "block", plan.block, 1);
+      plan.blocks.forEach((row) => checkRising("blocks", row));
+      return;
+    case "union":
+    case "intersect":
+      checkCount("plan", "number of plans", plan.plans.length, 1);
+      plan.plans.forEach(checkPlan);
+      return;
+    default:
+      throw new RangeError(
+        `Cannot plan as the kind of plan is unknown: current value is ${
+          (plan as { kind: string }).kind
+        }`,
+      );
+  }
+}
+
+function checkRising(name: string, values: readonly number[]): void {
+  let last = -1;
+  for (const value of values) {
+    if (!Number.isSafeInteger(value) || value <= last) {
+      throw new RangeError(
+        `Cannot plan as ${name} must hold rising whole numbers >= 0: current value is ${value} after ${last}`,
+      );
+    }
+    last = value;
+  }
+}

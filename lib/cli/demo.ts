@@ -1,0 +1,133 @@
+/**
+ * The main job on the command line: a long text, questions about it, and what dense, streaming and retrieval attention
+ * answer.
+ *
+ *     deno task demo [--tokens 4096] [--facts 4] [--seed 1] [--model PATH|org/name]
+ *     deno task demo --file TEXT --question QUESTION
+ */
+import { parseArgs } from "node:util";
+import { methods } from "../attention/methods.ts";
+import { Model } from "../engine/model.ts";
+import { compareMethods, type MethodAnswer, type Question } from "../eval/compare_methods.ts";
+import { makeFacts } from "../eval/facts.ts";
+import { haystack } from "../eval/haystack.ts";
+import { ProgressLine } from "./progress_line.ts";
+import { type Column, table } from "./table.ts";
+
+/** What the demo reads and asks. */
+interface Job {
+  readonly context: string;
+  readonly questions: readonly Question[];
+}
+
+const USAGE = `Options of deno task demo:
+  --tokens N       length of the haystack in tokens (4096)
+  --facts N        facts hidden in it (4)
+  --seed N         seed of the haystack (1)
+  --file PATH      read this text instead of a haystack
+  --question TEXT  ask this about the file; may be given several times
+  --model REF      a folder in Hugging Face layout or org/name (the embedded model)
+  --threads N      threads of the native library (the cores there are)`;
+
+function options() {
+  const text = { type: "string" } as const;
+  return parseArgs({
+    args: Deno.args,
+    options: {
+      tokens: { ...text, default: "4096" },
+      facts: { ...text, default: "4" },
+      seed: { ...text, default: "1" },
+      file: text,
+      question: { ...text, multiple: true },
+      model: text,
+      threads: text,
+      help: { type: "boolean" },
+    },
+  }).values;
+}
+
+function haystackJob(model: Model, tokens: number, facts: number, seed: number): Job {
+  const { text, facts: placed } = haystack({
+    tokens,
+    tokenizer: model.tokenizer,
+    facts: makeFacts(facts, { seed }),
+    seed,
+  });
+  const questions = placed.map(({ question, value }) => ({ text: question, template: null, value }));
+  return { context: text, questions };
+}
+
+async function fileJob(path: string, questions: readonly string[]): Promise<Job> {
+  if (questions.length === 0) throw new Error("Cannot ask about a file without --question");
+  const asked = questions.map((text) => ({ text, value: null }));
+  return { context: await Deno.readTextFile(path), questions: asked };
+}
+
+function number(name: string, text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw new Error(`Cannot run as --${name} must be a whole number >= 0: current value is ${text}`);
+}
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+const oneLine = (text: string) => text.trim().replace(/\s+/g, " ");
+const short = (text: string, most: number) =>
+  text.length > most ? text.slice(0, most - 3) + "..." : text;
+const verdict = (right: boolean | null) => right === null ? "-" : right ? "right" : "wrong";
+
+function bytes(count: number): string {
+  return count >= 1e6 ? `${(count / 1e6).toFixed(2)} MB` : `${(count / 1e3).toFixed(0)} kB`;
+}
+
+const COLUMNS: readonly Column<MethodAnswer>[] = [
+  { title: "method", cell: (row) => row.method.name },
+  {
+    title: "question",
+    cell: (row) => short(oneLine(row.question.text).replace(/^Question: | Answer:$/g, ""), 48),
+  },
+  { title: "answer", cell: (row) => short(oneLine(row.text), 56) },
+  { title: "", cell: (row) => verdict(row.right) },
+  { title: "ms/token", align: "right", cell: (row) => row.msPerToken.toFixed(1) },
+  { title: "scanned keys", align: "right", cell: (row) => row.scanned.toFixed(0) },
+  { title: "%", align: "right", cell: (row) => percent(row.scannedShare) },
+  { title: "attended keys", align: "right", cell: (row) => row.attended.toFixed(0) },
+  { title: "%", align: "right", cell: (row) => percent(row.attendedShare) },
+  { title: "KV on fast tier", align: "right", cell: (row) => bytes(row.residentBytes) },
+];
+
+function summary(answers: readonly MethodAnswer[]): string {
+  const names = [...new Set(answers.map(({ method }) => method.name))];
+  return names.map((name) => {
+    const known = answers.filter(({ method, right }) => method.name === name && right !== null);
+    return `${name} ${known.filter(({ right }) => right).length} of ${known.length} right`;
+  }).join(", ");
+}
+
+async function demo(): Promise<void> {
+  const { tokens, facts, seed, file, question, model: ref, threads, help } = options();
+  if (help) return console.log(USAGE);
+  const model = await Model.load(ref, {
+    onNotice: (text) => console.error(text),
+    ...(threads === undefined ? {} : { threads: number("threads", threads) }),
+  });
+  const job = file === undefined
+    ? haystackJob(model, number("tokens", tokens), number("facts", facts), number("seed", seed))
+    : await fileJob(file, question ?? []);
+  const length = model.tokenizer.encode(job.context, { bos: true }).length;
+  console.log(`${length} tokens of context, ${job.questions.length} questions, ${model.backend} backend\n`);
+  const line = new ProgressLine();
+  const answers: MethodAnswer[] = [];
+  const compared = [methods.dense(), methods.streaming(), methods.retrieval()];
+  const onProgress = ({ share, method, what }: { share: number; method: string; what: string }) =>
+    line.update(share, `${method}: ${what}`);
+  for await (const answer of compareMethods(model, job.context, job.questions, compared, { onProgress })) {
+    answers.push(answer);
+  }
+  line.clear();
+  console.log(table(answers, COLUMNS));
+  console.log("\nKeys are per head and token. Scanned: scored to select. Attended: in the softmax.");
+  if (file === undefined) console.log(summary(answers));
+  model.close();
+}
+
+if (import.meta.main) await demo();

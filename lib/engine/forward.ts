@@ -1,0 +1,293 @@
+/**
+ * One pass of the model over rows of tokens, as a generator that stops at every place that can be looked at or
+ * changed. Runs, hooks, `layers()`, maps and scores all drive this one pass.
+ */
+import type {
+  Backend,
+  KeyPlan,
+  RopeTables,
+  RunControl,
+  Tensor,
+  TilePlan,
+} from "../../ffi/backend.ts";
+import type { Method } from "../attention/method.ts";
+import type { LayerPlan } from "../attention/plan.ts";
+import type { PagedCache } from "../cache/paged_cache.ts";
+import { ropeTable } from "../model/rope.ts";
+import type { ModelConfig, ModelWeights } from "../model/types.ts";
+import { exactIndex } from "../retrieval/exact.ts";
+import { lowerRows, lowerTiles, Planner, type SearchCost } from "./planner.ts";
+import { LayerState, type Stage, type StateName } from "./state.ts";
+import { Workspace, type WorkspaceName } from "./workspace.ts";
+
+/** Which plans rows get: a prefill's, or one per row from `planDecode`. */
+export type Phase = "prefill" | "decode";
+
+/** Rows to pass through the model. */
+export interface ForwardRequest {
+  /** Token ids of the rows. */
+  readonly ids: Int32Array;
+  /** Place in the session of the first row. */
+  readonly start: number;
+  /** Which plans the rows get. */
+  readonly phase: Phase;
+  /** Compute the logits of the last row. */
+  readonly logits: boolean;
+  /** Rows are in the cache already: recompute without appending, up to q of this layer. */
+  readonly replayTo?: number;
+  /** Tokens the context is planned for; dynamic RoPE scaling depends on it. */
+  readonly contextTokens: number;
+  /** Cancels the native calls. */
+  readonly control: RunControl;
+}
+
+/** Executables of decode rows in one layer, `[row * heads + head]`. */
+export interface DecodeRows {
+  /** What each row's heads attended to. */
+  readonly plans: readonly LayerPlan[];
+  /** The executables. */
+  readonly keys: readonly KeyPlan[];
+  /** What selecting cost. */
+  readonly searches: readonly SearchCost[];
+}
+
+/** A place of the pass, with what the engine itself needs of it. */
+export interface ForwardEvent {
+  /** For hooks and users. */
+  readonly state: LayerState;
+  /** Activations of the rows. */
+  readonly tensors: Record<WorkspaceName, Tensor>;
+  /** Executables, at stage `attention` of decode rows. */
+  readonly decoded: DecodeRows | null;
+}
+
+/** What a pass works with. */
+export interface ForwardParts {
+  /** Executes. */
+  readonly backend: Backend;
+  /** Shapes and constants. */
+  readonly config: ModelConfig;
+  /** Weights in the backend's memory. */
+  readonly weights: ModelWeights;
+  /** Keys and values of the session. */
+  readonly cache: PagedCache;
+  /** Decides what is attended. */
+  readonly method: Method;
+}
+
+/** Passes over one session's cache. */
+export class Forward {
+  readonly #parts: ForwardParts;
+  readonly #planner: Planner;
+  readonly #logits: Tensor;
+  #workspace: Workspace;
+
+  /** Passes over `parts.cache` of up to `rows` rows at once (grows when asked for more). */
+  constructor(parts: ForwardParts, rows: number) {
+    this.#parts = parts;
+    const { backend, config, method } = parts;
+    this.#planner = new Planner(method, config.heads, [exactIndex(backend)]);
+    this.#logits = backend.tensor([1, config.vocab]);
+    this.#workspace = new Workspace(backend, config, rows);
+  }
+
+  /** Frees the activations, not the cache. */
+  close(): void {
+    this.#workspace.close();
+    this.#logits.close();
+  }
+
+  /** Logits of the last pass that computed them. */
+  readLogits(): Float32Array {
+    return this.#logits.read();
+  }
+
+  /** One pass; the rows join the cache when the generator ends, and only then. */
+  async *pass(request: ForwardRequest): AsyncGenerator<ForwardEvent, void> {
+    const { cache, config } = this.#parts;
+    const { ids, replayTo } = request;
+    const replay = replayTo !== undefined;
+    if (!replay) cache.reserve(ids.length);
+    const tensors = this.#rows(ids.length);
+    const rope = this.#ropeTables(request);
+    try {
+      yield* this.#embed(request, tensors);
+      const known = new Map<string, TilePlan>();
+      for (let layer = 0; layer < config.layers; layer++) {
+        yield* this.#qkv(request, layer, tensors, rope);
+        if (layer === replayTo) return;
+        yield* this.#attend(request, layer, tensors, known);
+        yield* this.#output(request, layer, tensors);
+      }
+      if (request.logits) yield* this.#head(request, tensors);
+      if (!replay) cache.commit(ids.length);
+    } finally {
+      rope.cos.close();
+      rope.sin.close();
+    }
+  }
+
+  /** Log-probabilities of `targets[r]` after row `first + r` of the last pass. */
+  async logProbs(first: number, targets: Int32Array): Promise<Float32Array> {
+    const { backend, config, weights } = this.#parts;
+    const rows = this.#workspace.rows(first + targets.length).x.rows(first, targets.length);
+    const logits = backend.tensor([targets.length, config.vocab]);
+    try {
+      await backend.logits(rows, weights.norm, config.eps, weights.head, logits);
+      return await backend.logProbs(logits, targets);
+    } finally {
+      logits.close();
+    }
+  }
+
+  async *#embed(
+    request: ForwardRequest,
+    tensors: Record<WorkspaceName, Tensor>,
+  ): AsyncGenerator<ForwardEvent, void> {
+    const { backend, config, weights } = this.#parts;
+    await backend.embed(request.ids, weights.embed, config.embedScale, tensors.x);
+    yield event(request, "embed", -1, tensors, ["x"]);
+  }
+
+  async *#qkv(
+    request: ForwardRequest,
+    layer: number,
+    tensors: Record<WorkspaceName, Tensor>,
+    rope: RopeTables,
+  ): AsyncGenerator<ForwardEvent, void> {
+    const { backend, cache, weights } = this.#parts;
+    const { x, k, v } = tensors;
+    await backend.qkv(x, weights.layers[layer]!.qkv, rope, tensors, request.control);
+    yield event(request, "qkv", layer, tensors, ["q", "k", "v"]);
+    if (request.replayTo === undefined) await cache.append(layer, k, v, positionsOf(request));
+  }
+
+  async *#attend(
+    request: ForwardRequest,
+    layer: number,
+    tensors: Record<WorkspaceName, Tensor>,
+    known: Map<string, TilePlan>,
+  ): AsyncGenerator<ForwardEvent, void> {
+    const { plans, searches } = request.phase === "prefill"
+      ? await this.#planChunk(request, layer)
+      : await this.#planRows(request, layer, tensors.q);
+    const planned = event(request, "plan", layer, tensors, [], plans);
+    yield planned;
+    const decoded = request.phase === "prefill"
+      ? await this.#attendChunk(request, layer, tensors, planned.state.plans, known)
+      : await this.#attendRows(request, layer, tensors, planned.state.plans, searches);
+    yield { ...event(request, "attention", layer, tensors, ["out", "lse", "q"]), decoded };
+  }
+
+  async *#output(
+    request: ForwardRequest,
+    layer: number,
+    tensors: Record<WorkspaceName, Tensor>,
+  ): AsyncGenerator<ForwardEvent, void> {
+    const { backend, weights } = this.#parts;
+    const { x, out } = tensors;
+    await backend.output(x, out, weights.layers[layer]!.output, request.control);
+    yield event(request, "output", layer, tensors, ["x"]);
+  }
+
+  async *#head(
+    request: ForwardRequest,
+    tensors: Record<WorkspaceName, Tensor>,
+  ): AsyncGenerator<ForwardEvent, void> {
+    const { backend, config, weights } = this.#parts;
+    const last = tensors.x.rows(request.ids.length - 1, 1);
+    const logits = this.#logits;
+    await backend.logits(last, weights.norm, config.eps, weights.head, logits, request.control);
+    const place = { stage: "logits" as const, layer: config.layers, ...placeOf(request) };
+    yield { state: new LayerState(place, { logits }), tensors, decoded: null };
+  }
+
+  async #planChunk(request: ForwardRequest, layer: number) {
+    const { start, ids } = request;
+    const end = start + ids.length;
+    return {
+      plans: [await this.#planner.prefill(layer, start, ids.length, end)],
+      searches: [] as SearchCost[],
+    };
+  }
+
+  async #planRows(request: ForwardRequest, layer: number, q: Tensor) {
+    const { start, ids, control } = request;
+    const plans: LayerPlan[] = [];
+    const searches: SearchCost[] = [];
+    for (let row = 0; row < ids.length; row++) {
+      const planned = await this.#planner
+        .decode(layer, start + row, row, q, this.#parts.cache, control);
+      plans.push(planned.plan);
+      searches.push(...planned.searches);
+    }
+    return { plans, searches };
+  }
+
+  async #attendChunk(
+    request: ForwardRequest,
+    layer: number,
+    tensors: Record<WorkspaceName, Tensor>,
+    plans: readonly LayerPlan[],
+    known: Map<string, TilePlan>,
+  ): Promise<null> {
+    const { backend, config, cache } = this.#parts;
+    const { start, ids, control } = request;
+    const tiles = lowerTiles(plans[0]!, start, ids.length, known);
+    const kv = cache.view(layer, start + ids.length);
+    await backend.attendTiles(tensors.q, start, config.scale, kv, tiles, tensors, control);
+    return null;
+  }
+
+  async #attendRows(
+    request: ForwardRequest,
+    layer: number,
+    tensors: Record<WorkspaceName, Tensor>,
+    plans: readonly LayerPlan[],
+    searches: readonly SearchCost[],
+  ): Promise<DecodeRows> {
+    const { backend, config, cache } = this.#parts;
+    const { start, ids, control } = request;
+    const keys = plans.flatMap((plan, row) => lowerRows(plan, start + row));
+    const kv = cache.view(layer, start + ids.length);
+    await backend.attendKeys(tensors.q, config.scale, kv, keys, tensors, control);
+    return { plans, keys, searches };
+  }
+
+  #ropeTables(request: ForwardRequest): RopeTables {
+    const { backend, config } = this.#parts;
+    const rows = request.ids.length;
+    const { cos, sin } = ropeTable(config.rope, positionsOf(request), request.contextTokens);
+    const shape = [1, rows, config.rope.rot / 2];
+    return { cos: backend.tensor(shape, "f32", cos), sin: backend.tensor(shape, "f32", sin) };
+  }
+
+  #rows(rows: number): Record<WorkspaceName, Tensor> {
+    if (rows > this.#workspace.capacity) {
+      this.#workspace.close();
+      this.#workspace = new Workspace(this.#parts.backend, this.#parts.config, rows);
+    }
+    return this.#workspace.rows(rows);
+  }
+}
+
+function positionsOf({ start, ids }: ForwardRequest): Float32Array {
+  return Float32Array.from(ids, (_, row) => start + row);
+}
+
+function placeOf({ start, ids, replayTo }: ForwardRequest) {
+  return { rows: { start, count: ids.length }, replay: replayTo !== undefined };
+}
+
+function event(
+  request: ForwardRequest,
+  stage: Stage,
+  layer: number,
+  tensors: Record<WorkspaceName, Tensor>,
+  names: readonly (StateName & WorkspaceName)[],
+  plans: readonly LayerPlan[] = [],
+): ForwardEvent {
+  const shown = Object.fromEntries(names.map((name) => [name, tensors[name]]));
+  const state = new LayerState({ stage, layer, ...placeOf(request) }, shown, plans);
+  return { state, tensors, decoded: null };
+}

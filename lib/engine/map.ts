@@ -1,0 +1,73 @@
+import type { ModelConfig } from "../model/types.ts";
+
+/** Options of an attention map. */
+export interface MapOptions {
+  /**
+   * Rows and columns of the pooled map at most; shorter texts get one bin a token.
+   * @default 512
+   */
+  readonly bins?: number;
+  /** Stops the computation. */
+  readonly signal?: AbortSignal;
+}
+
+/** Dense causal attention of one head, pooled. Bin of token `i` is `floor(i * bins / tokens)`. */
+export interface AttentionMap {
+  /** Layer of the head. */
+  readonly layer: number;
+  /** Query head. */
+  readonly head: number;
+  /** Tokens of the map. */
+  readonly tokens: number;
+  /** Rows and columns. */
+  readonly bins: number;
+  /** Mean over the queries of a row bin of the probability on a column bin, `[bins, bins]`: rows sum to 1. */
+  readonly mean: Float32Array;
+  /** Largest single probability in a cell, `[bins, bins]`. */
+  readonly max: Float32Array;
+}
+
+/** A map that is being filled. */
+export interface GrowingMap {
+  /** Rows and columns. */
+  readonly bins: number;
+  /** Sums of probabilities, `[bins, bins]`. */
+  readonly sum: Float32Array;
+  /** Maxima, `[bins, bins]`. */
+  readonly max: Float32Array;
+  /** The map, once every query was added. */
+  finish(): AttentionMap;
+}
+
+/** Checks the arguments of a map and makes an empty one. */
+export function newMap(
+  { layers, heads }: ModelConfig,
+  layer: number,
+  head: number,
+  tokens: number,
+  asked = 512,
+): GrowingMap {
+  checkBelow("layer", layer, layers);
+  checkBelow("head", head, heads);
+  if (tokens === 0) throw new RangeError("Cannot map as the session holds no keys: prefill first");
+  if (!Number.isSafeInteger(asked) || asked < 1) {
+    throw new RangeError(`Cannot map as bins must be a whole number >= 1: current value is ${asked}`);
+  }
+  const bins = Math.min(asked, tokens);
+  const sum = new Float32Array(bins * bins);
+  const max = new Float32Array(bins * bins);
+  const finish = () => ({ layer, head, tokens, bins, mean: meanOf(sum, bins, tokens), max });
+  return { bins, sum, max, finish };
+}
+
+function meanOf(sum: Float32Array, bins: number, tokens: number): Float32Array {
+  const counts = new Int32Array(bins);
+  for (let i = 0; i < tokens; i++) counts[Math.floor(i * bins / tokens)]!++;
+  return sum.map((value, cell) => value / counts[Math.floor(cell / bins)]!);
+}
+
+function checkBelow(name: string, value: number, end: number): void {
+  if (!Number.isSafeInteger(value) || value < 0 || value >= end) {
+    throw new RangeError(`Cannot map as ${name} must be 0 .. ${end - 1}: current value is ${value}`);
+  }
+}

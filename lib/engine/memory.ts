@@ -1,0 +1,35 @@
+import type { Method } from "../attention/method.ts";
+import type { PagedCache } from "../cache/paged_cache.ts";
+import type { ModelConfig } from "../model/types.ts";
+
+/** What a session's keys and values take. */
+export interface SessionMemory {
+  /** Tokens in the cache. */
+  readonly tokens: number;
+  /** Bytes of the pages held; pages shared with forks count in each of them. */
+  readonly kvBytes: number;
+  /** Bytes of the keys and values that the method needs at hand in every step: what a fast tier would hold. */
+  readonly residentBytes: number;
+}
+
+/** Memory of a session's cache under a method. */
+export function sessionMemory(
+  cache: PagedCache,
+  method: Method,
+  { layers, heads, kvHeads }: ModelConfig,
+): SessionMemory {
+  const tokens = cache.length;
+  const group = heads / kvHeads;
+  let resident = 0;
+  for (let layer = 0; layer < layers; layer++) {
+    for (let kvHead = 0; kvHead < kvHeads; kvHead++) {
+      const keys = Array.from(
+        { length: group },
+        (_, g) => method.residentKeys(layer, kvHead * group + g, tokens),
+      );
+      resident += Math.max(...keys);
+    }
+  }
+  const residentBytes = cache.bytesOf(resident) / layers / kvHeads;
+  return { tokens, kvBytes: cache.sizeBytes, residentBytes };
+}

@@ -1,0 +1,561 @@
+import type { Backend, RunControl } from "../../ffi/backend.ts";
+import { BackendError, SessionBusyError } from "../../ffi/errors.ts";
+import type { Method } from "../attention/method.ts";
+import { PagedCache } from "../cache/paged_cache.ts";
+import type { ModelConfig, ModelWeights, Tokenizer } from "../model/types.ts";
+import { Forward, type ForwardEvent, type ForwardRequest, type Phase } from "./forward.ts";
+import { type AskOptions, framed, type GenerateOptions, type Generation } from "./generate.ts";
+import { Generator } from "./generate.ts";
+import { type Hook, type HookOptions, Hooks } from "./hooks.ts";
+import { type AttentionMap, type MapOptions, newMap } from "./map.ts";
+import { type SessionMemory, sessionMemory } from "./memory.ts";
+import { seededRandom } from "./random.ts";
+import { Run, throwIfAborted } from "./run.ts";
+import { sample, type SamplingOptions } from "./sampler.ts";
+import { type Score, type ScoreOptions, scoreOf } from "./score.ts";
+import type { LayerState } from "./state.ts";
+import { type CaptureOptions, type LayerRecord, Step } from "./step.ts";
+import { recordLayer } from "./record.ts";
+
+/** Options of a session. */
+export interface SessionOptions {
+  /**
+   * Attention method of all heads.
+   * @default methods.dense()
+   */
+  readonly attention: Method;
+  /**
+   * Element type of keys and values.
+   * @default "bf16"
+   */
+  readonly kv: "f32" | "bf16";
+  /**
+   * Tokens that pass through the model together in a prefill.
+   * @default 512
+   */
+  readonly chunkTokens: number;
+  /**
+   * Seed of the sampler.
+   * @default 0
+   */
+  readonly seed: number;
+  /**
+   * Bytes that keys and values may take; a text that needs more is refused with the numbers.
+   * @default the memory the machine has free, where `--allow-sys=systemMemoryInfo` lets it be read
+   */
+  readonly memoryBytes: number;
+}
+
+/** What a session needs of its model. */
+export interface SessionModel {
+  /** Executes. */
+  readonly backend: Backend;
+  /** Shapes and constants. */
+  readonly config: ModelConfig;
+  /** Weights. */
+  readonly weights: ModelWeights;
+  /** Text to ids and back. */
+  readonly tokenizer: Tokenizer;
+  /** Called once when the session, or a fork of it, is made. */
+  readonly onOpen: (session: Session) => void;
+  /** Called once when the session is closed. */
+  readonly onClose: (session: Session) => void;
+}
+
+/** Progress of a run through known tokens. */
+export interface Progress {
+  /** Tells it from steps. */
+  readonly kind: "progress";
+  /** Which plans the tokens get. */
+  readonly phase: Phase;
+  /** Tokens done in this run. */
+  readonly done: number;
+  /** Tokens of this run. */
+  readonly total: number;
+  /** Milliseconds since the run began. */
+  readonly ms: number;
+}
+
+/** Result of a prefill. */
+export interface Prefill {
+  /** Tokens added. */
+  readonly tokens: number;
+  /** Milliseconds it took. */
+  readonly ms: number;
+}
+
+/** Options of a prefill. */
+export interface PrefillOptions {
+  /** Stops the run. */
+  readonly signal?: AbortSignal;
+}
+
+/** Options of a step. */
+export interface StepOptions extends SamplingOptions {
+  /** Attention rows to keep. Nothing is kept where absent. */
+  readonly capture?: CaptureOptions;
+  /** Stops the step. */
+  readonly signal?: AbortSignal;
+}
+
+/** Rows that decode together when a question is read. */
+const DECODE_ROWS = 64;
+
+/**
+ * A conversation with a model: tokens, their keys and values, and an attention method.
+ *
+ * The last token is held back until something follows it, so that the row an answer token comes from always goes
+ * through the method's decode plan and never through a prefill.
+ */
+export class Session {
+  /** Functions that see and change the states of every pass. */
+  readonly hooks: { add(options: HookOptions, hook: Hook): () => void; clear(): void };
+  readonly #hooks = new Hooks();
+  readonly #model: SessionModel;
+  readonly #options: SessionOptions;
+  readonly #cache: PagedCache;
+  readonly #forward: Forward;
+  #seed: number;
+  #ids: number[] = [];
+  #phases: Phase[] = [];
+  #logits: Float32Array | null = null;
+  #contextTokens = 0;
+  #stream: ReturnType<Tokenizer["stream"]>;
+  #busy: { name: string; stop: () => void } | null = null;
+  #closed = false;
+
+  /** Made by `model.session()` and `fork()`. */
+  constructor(model: SessionModel, options: SessionOptions, parent?: Session) {
+    const { backend, config, weights } = model;
+    this.#model = model;
+    this.#options = options;
+    this.#cache = parent?.#cache.fork() ?? new PagedCache(backend, {
+      layers: config.layers,
+      kvHeads: config.kvHeads,
+      dim: config.dim,
+      dtype: options.kv,
+    });
+    const parts = { backend, config, weights, cache: this.#cache, method: options.attention };
+    this.#forward = new Forward(parts, 1);
+    this.#seed = parent?.#seed ?? options.seed;
+    this.#stream = model.tokenizer.stream();
+    this.hooks = this.#hooks;
+    if (parent) this.#adopt(parent);
+    model.onOpen(this);
+  }
+
+  /** Number of tokens. */
+  get length(): number {
+    return this.#ids.length;
+  }
+
+  /** Ids of all tokens. */
+  get ids(): Int32Array {
+    return Int32Array.from(this.#ids);
+  }
+
+  /** Vocabulary entries of all tokens, as stored. */
+  get tokens(): string[] {
+    return this.#ids.map((id) => this.#model.tokenizer.token(id));
+  }
+
+  /** Text of all tokens, special tokens left out. */
+  get text(): string {
+    return this.#model.tokenizer.decode(this.#ids);
+  }
+
+  /** The attention method. */
+  get attention(): Method {
+    return this.#options.attention;
+  }
+
+  /** Bytes of keys and values, and how many of them the method needs at hand. */
+  memory(): SessionMemory {
+    return sessionMemory(this.#cache, this.#options.attention, this.#model.config);
+  }
+
+  /**
+   * Reads `text` (or ids) in chunks with the method's prefill plans. The first text gets a BOS token, a second is
+   * appended. After an abort the session holds the chunks that were completed.
+   *
+   * @throws {SessionBusyError} while another run is active
+   * @throws {BudgetError} when keys and values would not fit; nothing is added
+   */
+  prefill(
+    text: string | Int32Array,
+    options: PrefillOptions = {},
+  ): Run<Progress, Prefill> {
+    return this.#run("prefill", options.signal, async (emit, signal, control) => {
+      const began = performance.now();
+      const added = await this.#read(text, "prefill", emit, signal, control);
+      return { tokens: added, ms: performance.now() - began };
+    });
+  }
+
+  /**
+   * Reads a question with the method's decode plans and answers it. The question is put as
+   * `"\nQuestion: {question}\nAnswer:"` unless `template` says otherwise, and the answer ends at a line break unless
+   * `stop` does.
+   *
+   * @throws {SessionBusyError} while another run is active
+   */
+  ask(question: string, options: AskOptions = {}): Run<Progress | Step, Generation> {
+    const text = framed(question, options.template);
+    const { stop = ["\n"] } = options;
+    return this.#run("ask", options.signal, async (emit, signal, control) => {
+      await this.#read(text, "decode", emit, signal, control);
+      return await this.#generate({ ...options, stop }, emit, signal, control);
+    });
+  }
+
+  /**
+   * Generates up to `maxTokens` tokens.
+   *
+   * @throws {SessionBusyError} while another run is active
+   * @throws {RangeError} for an empty session or sampling options out of range
+   */
+  generate(options: GenerateOptions = {}): Run<Step, Generation> {
+    return this.#run(
+      "generate",
+      options.signal,
+      (emit, signal, control) => this.#generate(options, emit, signal, control),
+    );
+  }
+
+  /** Generates one token. See {@link generate} for errors. */
+  step(options: StepOptions = {}): Promise<Step> {
+    const run = this.#run(
+      "step",
+      options.signal,
+      (_emit, signal, control) => this.#step(options, signal, control),
+    );
+    return run.then((step) => step);
+  }
+
+  /**
+   * Passes the last token through the model, stopping at every place; each state can be read and replaced. After the
+   * last state, `step()` chooses from the logits it ended with. Leaving the loop early changes nothing.
+   */
+  async *layers(): AsyncGenerator<LayerState, void> {
+    this.#check("walk the layers");
+    const control = this.#model.backend.control();
+    this.#busy = { name: "layers", stop: () => control.cancel() };
+    try {
+      this.#holdBack();
+      const request = this.#request(this.#ids.length - 1, 1, true, control);
+      for await (const { state } of this.#forward.pass(request)) {
+        await this.#hooks.call(state);
+        yield state;
+      }
+      this.#logits = this.#forward.readLogits();
+    } finally {
+      this.#release();
+    }
+  }
+
+  /**
+   * The dense attention of one head over the whole text, pooled to at most `bins` x `bins`. Queries are recomputed
+   * with the session's own method and hooks; the softmax is over all keys.
+   */
+  map(layer: number, head: number, options: MapOptions = {}): Promise<AttentionMap> {
+    const run = this.#run("map", options.signal, async (_emit, signal, control) => {
+      const { config, backend } = this.#model;
+      const map = newMap(config, layer, head, this.#cache.length, options.bins);
+      const kv = this.#cache.view(layer);
+      for (const { start, count } of this.#segments(0, this.#cache.length)) {
+        throwIfAborted(signal);
+        const request = { ...this.#request(start, count, false, control), replayTo: layer };
+        for await (const { state, tensors } of this.#forward.pass(request)) {
+          await this.#hooks.call(state);
+          if (state.stage !== "qkv" || state.layer !== layer) continue;
+          const { sum, max, bins } = map;
+          await backend.poolMap(
+            tensors.q,
+            start,
+            head,
+            config.scale,
+            kv,
+            bins,
+            sum,
+            max,
+            control,
+          );
+        }
+      }
+      return map.finish();
+    });
+    return run.then((map) => map);
+  }
+
+  /** Log-probabilities of a text after what the session holds; the session is not changed. */
+  score(text: string | Int32Array, options: ScoreOptions = {}): Promise<Score> {
+    const run = this.#run("score", options.signal, async (_emit, signal, control) => {
+      const fork = this.#forked({});
+      try {
+        return await fork.#score(text, options, signal, control);
+      } finally {
+        fork.close();
+      }
+    });
+    return run.then((score) => score);
+  }
+
+  /** A session with the same tokens that shares their keys and values until one of the two goes on. */
+  fork(options: { attention?: Method } = {}): Session {
+    this.#check("fork");
+    return this.#forked(options);
+  }
+
+  /** Stops a running run, then frees keys, values and activations. Calling it twice is fine. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#busy) this.#busy.stop();
+    else this.#free();
+  }
+
+  /** Same as {@link close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #adopt(parent: Session): void {
+    this.#ids = [...parent.#ids];
+    this.#phases = [...parent.#phases];
+    this.#logits = parent.#logits;
+    this.#contextTokens = parent.#contextTokens;
+  }
+
+  #forked(options: { attention?: Method }): Session {
+    const { attention = this.#options.attention } = options;
+    const changed = attention !== this.#options.attention;
+    const fork = new Session(this.#model, { ...this.#options, attention }, this);
+    if (changed) fork.#logits = null;
+    return fork;
+  }
+
+  #run<Event, Result>(
+    name: string,
+    signal: AbortSignal | undefined,
+    work: (
+      emit: (event: Event) => void,
+      signal: AbortSignal,
+      control: RunControl,
+    ) => Promise<Result>,
+  ): Run<Event, Result> {
+    this.#check(name);
+    const control = this.#model.backend.control();
+    const run: Run<Event, Result> = new Run((emit, inner) => {
+      inner.addEventListener("abort", () => control.cancel(), { once: true });
+      return work(emit, inner, control);
+    }, { signal, onSettled: () => this.#release() });
+    this.#busy = { name, stop: () => run.cancel() };
+    return run;
+  }
+
+  #check(action: string): void {
+    if (this.#closed) {
+      throw new BackendError(`Cannot ${action} as the session is closed`);
+    }
+    if (this.#busy) {
+      throw new SessionBusyError(
+        `Cannot ${action} as the session is busy: current run is ${this.#busy.name}`,
+      );
+    }
+  }
+
+  #release(): void {
+    this.#busy = null;
+    if (this.#closed) this.#free();
+  }
+
+  #free(): void {
+    this.#forward.close();
+    this.#cache.close();
+    this.#model.onClose(this);
+  }
+
+  /** Takes the last token out of the cache, so that a pass can follow from it. */
+  #holdBack(): void {
+    if (this.#ids.length === 0) {
+      throw new RangeError("Cannot step as the session holds no tokens: prefill a text first");
+    }
+    if (this.#cache.length === this.#ids.length) this.#cache.truncate(this.#ids.length - 1);
+  }
+
+  #encode(text: string | Int32Array): Int32Array {
+    const bos = this.#ids.length === 0;
+    const ids = typeof text === "string" ? this.#model.tokenizer.encode(text, { bos }) : text;
+    const { vocab } = this.#model.config;
+    const wrong = ids.find((id) => id < 0 || id >= vocab);
+    if (wrong === undefined) return ids;
+    throw new RangeError(`Cannot read ids as each must be < ${vocab}: current value is ${wrong}`);
+  }
+
+  async #read(
+    text: string | Int32Array,
+    phase: Phase,
+    emit: (event: Progress) => void,
+    signal: AbortSignal,
+    control: RunControl,
+  ): Promise<number> {
+    const ids = this.#encode(text);
+    const before = this.#ids.length;
+    this.#cache.checkFits(before + ids.length, this.#options.memoryBytes);
+    this.#push(ids, phase);
+    try {
+      await this.#advance(this.#ids.length - 1, emit, signal, control);
+    } catch (error) {
+      const kept = Math.max(before, this.#cache.length);
+      this.#ids.length = this.#phases.length = kept;
+      throw error;
+    }
+    return ids.length;
+  }
+
+  #push(ids: ArrayLike<number>, phase: Phase): void {
+    if (ids.length === 0) return;
+    for (let x = 0; x < ids.length; x++) this.#ids.push(ids[x]!);
+    for (let x = 0; x < ids.length; x++) this.#phases.push(phase);
+    this.#logits = null;
+    this.#stream = this.#model.tokenizer.stream();
+    this.#contextTokens ||= this.#ids.length;
+  }
+
+  /** Passes tokens through the model until `target` of them are in the cache. */
+  async #advance(
+    target: number,
+    emit: (event: Progress) => void,
+    signal: AbortSignal,
+    control: RunControl,
+  ): Promise<void> {
+    const first = this.#cache.length;
+    const began = performance.now();
+    for (const { start, count, phase } of this.#segments(first, target)) {
+      throwIfAborted(signal);
+      await this.#pass(this.#request(start, count, false, control));
+      const done = start + count - first;
+      emit({
+        kind: "progress",
+        phase,
+        done,
+        total: target - first,
+        ms: performance.now() - began,
+      });
+    }
+  }
+
+  /** Cuts tokens into chunks of one phase. */
+  *#segments(first: number, end: number): Generator<{ start: number; count: number; phase: Phase }> {
+    for (let start = first; start < end;) {
+      const phase = this.#phases[start]!;
+      const limit = Math.min(end, start + this.#rowsOf(phase));
+      let stop = start + 1;
+      while (stop < limit && this.#phases[stop] === phase) stop++;
+      yield { start, count: stop - start, phase };
+      start = stop;
+    }
+  }
+
+  #rowsOf(phase: Phase): number {
+    return phase === "prefill" ? this.#options.chunkTokens : DECODE_ROWS;
+  }
+
+  #request(start: number, count: number, logits: boolean, control: RunControl): ForwardRequest {
+    return {
+      ids: Int32Array.from(this.#ids.slice(start, start + count)),
+      start,
+      phase: logits ? "decode" : this.#phases[start]!,
+      logits,
+      contextTokens: this.#contextTokens,
+      control,
+    };
+  }
+
+  async #pass(
+    request: ForwardRequest,
+    visit: (event: ForwardEvent) => void | Promise<void> = () => {},
+  ): Promise<void> {
+    for await (const event of this.#forward.pass(request)) {
+      await this.#hooks.call(event.state);
+      await visit(event);
+    }
+  }
+
+  async #step(options: StepOptions, signal: AbortSignal, control: RunControl): Promise<Step> {
+    const began = performance.now();
+    throwIfAborted(signal);
+    const { logits, records } = await this.#nextLogits(options.capture, signal, control);
+    const index = this.#ids.length;
+    const token = sample(logits, options, this.#randomAt(index), this.#ids);
+    this.#ids.push(token);
+    this.#phases.push("decode");
+    this.#logits = null;
+    const text = this.#stream.push(token);
+    return new Step({ token, text, index, logits, ms: performance.now() - began }, records);
+  }
+
+  /** Numbers that depend on the seed and the token's place alone, so that forks and repeated steps agree. */
+  #randomAt(index: number): () => number {
+    return seededRandom(Math.imul(this.#seed, 0x9e3779b1) + index);
+  }
+
+  async #nextLogits(
+    capture: CaptureOptions | undefined,
+    signal: AbortSignal,
+    control: RunControl,
+  ): Promise<{ logits: Float32Array; records: LayerRecord[] }> {
+    if (this.#logits && !capture) return { logits: this.#logits, records: [] };
+    this.#holdBack();
+    await this.#advance(this.#ids.length - 1, () => {}, signal, control);
+    const records: LayerRecord[] = [];
+    const { backend, config } = this.#model;
+    const place = { backend, config, cache: this.#cache, position: this.#ids.length - 1 };
+    await this.#pass(this.#request(this.#ids.length - 1, 1, true, control), async (event) => {
+      if (event.decoded) records.push(await recordLayer(place, event, capture));
+    });
+    return { logits: this.#logits = this.#forward.readLogits(), records };
+  }
+
+  async #generate(
+    options: GenerateOptions,
+    emit: (event: Step) => void,
+    signal: AbortSignal,
+    control: RunControl,
+  ): Promise<Generation> {
+    this.#seed = options.seed ?? this.#seed;
+    const generator = new Generator(options, this.#model.config.eosIds);
+    this.#stream = this.#model.tokenizer.stream();
+    while (!generator.ended) {
+      const step = await this.#step(options, signal, control);
+      generator.add(step);
+      emit(step);
+    }
+    return generator.finish(this.#stream.flush());
+  }
+
+  async #score(
+    text: string | Int32Array,
+    options: ScoreOptions,
+    signal: AbortSignal,
+    control: RunControl,
+  ): Promise<Score> {
+    const before = this.#ids.length;
+    const { phase = before === 0 ? "prefill" : "decode" } = options;
+    const ids = this.#encode(text);
+    this.#cache.checkFits(before + ids.length, this.#options.memoryBytes);
+    this.#push(ids, phase);
+    const logProbs = new Float32Array(ids.length).fill(NaN);
+    if (before > 0) this.#holdBack();
+    for (const { start, count } of this.#segments(this.#cache.length, this.#ids.length - 1)) {
+      throwIfAborted(signal);
+      await this.#pass(this.#request(start, count, false, control));
+      const targets = Int32Array.from(this.#ids.slice(start + 1, start + count + 1));
+      const skipped = Math.max(0, before - start - 1);
+      if (skipped >= count) continue;
+      const probs = await this.#forward.logProbs(skipped, targets.slice(skipped));
+      logProbs.set(probs, start + 1 + skipped - before);
+    }
+    return scoreOf(ids, logProbs, this.#model.tokenizer);
+  }
+}

@@ -1,0 +1,108 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { BudgetError } from "../../ffi/errors.ts";
+import { openReferenceBackend } from "../../ffi/reference_backend.ts";
+import { type CacheShape, PagedCache } from "../../lib/cache/paged_cache.ts";
+
+const SHAPE: CacheShape = { layers: 2, kvHeads: 2, dim: 4, dtype: "f32" };
+
+async function append(cache: PagedCache, values: readonly number[]): Promise<void> {
+  const backend = openReferenceBackend();
+  if (values.length === 0) return;
+  const { layers, kvHeads, dim } = cache.shape;
+  cache.reserve(values.length);
+  const data = Float32Array.from(
+    { length: values.length * kvHeads * dim },
+    (_, x) => values[Math.floor(x / (kvHeads * dim))]!,
+  );
+  const k = backend.tensor([values.length, kvHeads, dim], "f32", data);
+  const positions = Float32Array.from(values, (_, x) => cache.length + x);
+  for (let layer = 0; layer < layers; layer++) await cache.append(layer, k, k, positions);
+  cache.commit(values.length);
+}
+
+function contents(cache: PagedCache, layer: number): number[] {
+  if (cache.length === 0) return [];
+  const { table, length } = cache.view(layer);
+  const { k } = openReferenceBackend().readKv(table, 1, 0, length);
+  return Array.from({ length }, (_, token) => k[token * cache.shape.dim]!);
+}
+
+/** One thing done to one of several caches. */
+type Action =
+  | { readonly kind: "append"; readonly cache: number; readonly count: number }
+  | { readonly kind: "fork"; readonly cache: number }
+  | { readonly kind: "truncate"; readonly cache: number; readonly share: number };
+
+const actions: fc.Arbitrary<Action[]> = fc.array(
+  fc.oneof(
+    fc.record({ kind: fc.constant("append" as const), cache: fc.nat(9), count: fc.nat(300) }),
+    fc.record({ kind: fc.constant("fork" as const), cache: fc.nat(9) }),
+    fc.record({
+      kind: fc.constant("truncate" as const),
+      cache: fc.nat(9),
+      share: fc.double({ min: 0, max: 1, noNaN: true }),
+    }),
+  ),
+  { maxLength: 14 },
+);
+
+Deno.test("PagedCache holds what was appended through any forks and truncations", async () => {
+  await fc.assert(
+    fc.asyncProperty(actions, async (list) => {
+      const backend = openReferenceBackend();
+      const caches = [{ cache: new PagedCache(backend, SHAPE), values: [] as number[] }];
+      let next = 1;
+      for (const action of list) {
+        const entry = caches[action.cache % caches.length]!;
+        if (action.kind === "append") {
+          const values = Array.from({ length: action.count }, () => next++);
+          await append(entry.cache, values);
+          entry.values.push(...values);
+        } else if (action.kind === "fork") {
+          caches.push({ cache: entry.cache.fork(), values: [...entry.values] });
+        } else {
+          entry.values.length = Math.floor(entry.values.length * action.share);
+          entry.cache.truncate(entry.values.length);
+        }
+      }
+      for (const { cache, values } of caches) assertEquals(contents(cache, 1), values);
+      for (const { cache } of caches) cache.close();
+      assertEquals(backend.allocatedBytes(), 0);
+    }),
+    { numRuns: 30, seed: 21 },
+  );
+});
+
+Deno.test("append() without commit() leaves the length alone", async () => {
+  const cache = new PagedCache(openReferenceBackend(), SHAPE);
+  await append(cache, [1, 2, 3]);
+  cache.reserve(2);
+  assertEquals(cache.length, 3);
+  assertEquals(contents(cache, 0), [1, 2, 3]);
+});
+
+Deno.test("fork() shares pages until one of the two writes", async () => {
+  const backend = openReferenceBackend();
+  const parent = new PagedCache(backend, SHAPE);
+  const values = Array.from({ length: 300 }, (_, x) => x);
+  const k = backend.tensor([300, 2, 4]);
+  parent.reserve(300);
+  for (let layer = 0; layer < 2; layer++) {
+    await parent.append(layer, k, k, Float32Array.from(values));
+  }
+  parent.commit(300);
+  k.close();
+  const before = backend.allocatedBytes();
+  const fork = parent.fork();
+  assertEquals(backend.allocatedBytes(), before);
+  fork.reserve(1);
+  assertEquals(backend.allocatedBytes(), before + before / 2);
+});
+
+Deno.test("checkFits() names the bytes, truncate() the length", () => {
+  const cache = new PagedCache(openReferenceBackend(), SHAPE);
+  cache.checkFits(256, 256 * 2 * 2 * 4 * 2 * 4);
+  assertThrows(() => cache.checkFits(257, 256 * 2 * 2 * 4 * 2 * 4), BudgetError, "65536 bytes");
+  assertThrows(() => cache.truncate(1), RangeError, "length must be <= 0");
+});

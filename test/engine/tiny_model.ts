@@ -1,0 +1,156 @@
+/** Sessions on the small checkpoints of test/model/fixtures, without a tokenizer of their own. */
+import type { Backend } from "../../ffi/backend.ts";
+import { openBackend } from "../../ffi/open.ts";
+import { dense } from "../../lib/attention/dense.ts";
+import { Session, type SessionModel, type SessionOptions } from "../../lib/engine/session.ts";
+import { loadConfig } from "../../lib/model/config.ts";
+import { readSafetensorsHeader } from "../../lib/model/safetensors.ts";
+import type { Tokenizer } from "../../lib/model/types.ts";
+import { loadWeights } from "../../lib/model/weights.ts";
+
+const FIXTURES = new URL("../model/fixtures/", import.meta.url).pathname;
+
+/** Checkpoints that are committed. */
+export const CHECKPOINTS = ["llama", "llama_yarn", "qwen2", "qwen3"];
+
+/** Ids as letters: enough for tests that count tokens. */
+const letters: Tokenizer = {
+  vocabSize: 88,
+  bosId: null,
+  encode: (text) => Int32Array.from(text, (letter) => letter.charCodeAt(0) % 88),
+  decode: (ids) => Array.from(ids, (id) => String.fromCharCode(id + 176)).join(""),
+  token: (id) => String.fromCharCode(id + 176),
+  stream: () => ({ push: (id) => String.fromCharCode(id + 176), flush: () => "" }),
+};
+
+/** A checkpoint in memory. */
+export interface TinyModel extends SessionModel {
+  /** A session with f32 keys and values unless told otherwise. */
+  session(options?: Partial<SessionOptions>): Session;
+  /** Sessions that are open. */
+  readonly open: Set<Session>;
+  /** Closes sessions and weights. */
+  close(): void;
+}
+
+/** Loads a committed checkpoint. */
+export function tiny(name: string, backend: Backend): Promise<TinyModel> {
+  return fromFolder(FIXTURES + name, backend);
+}
+
+/** Loads the checkpoint of a folder. */
+export async function fromFolder(folder: string, backend: Backend): Promise<TinyModel> {
+  const config = await loadConfig(folder);
+  const weights = await loadWeights(folder, config, backend);
+  const open = new Set<Session>();
+  const model: SessionModel = {
+    backend,
+    config,
+    weights,
+    tokenizer: letters,
+    onOpen: (session) => void open.add(session),
+    onClose: (session) => void open.delete(session),
+  };
+  return {
+    ...model,
+    open,
+    session: (options = {}) =>
+      new Session(model, {
+        attention: dense(),
+        kv: "f32",
+        chunkTokens: 512,
+        seed: 0,
+        memoryBytes: Infinity,
+        ...options,
+      }),
+    close() {
+      for (const session of [...open]) session.close();
+      weights.close();
+    },
+  };
+}
+
+/** Runs a test on each backend that can be had here, closing the model after it. */
+export function onBackends(
+  name: string,
+  checkpoint: string,
+  body: (model: TinyModel) => Promise<void>,
+): void {
+  for (const backend of ["reference", "cpu"] as const) {
+    Deno.test(`${name} (${backend})`, async (t) => {
+      const opened = await openOr(backend);
+      if (!opened) return void console.log(`skipped: no ${backend} backend here, ${t.name}`);
+      const model = await tiny(checkpoint, opened);
+      try {
+        await body(model);
+      } finally {
+        model.close();
+      }
+    });
+  }
+}
+
+async function openOr(backend: "reference" | "cpu"): Promise<Backend | null> {
+  try {
+    return await openBackend({ backend });
+  } catch {
+    return null;
+  }
+}
+
+/** What transformers computed for a checkpoint. */
+export interface Expected {
+  /** The input. */
+  readonly ids: Int32Array;
+  /** Logits of the last rows, one after the other. */
+  readonly logits: Float32Array;
+  /** Greedy continuation. */
+  readonly greedy: Int32Array;
+}
+
+/** Reads an `expected.safetensors`. */
+export async function readExpected(path: string): Promise<Expected[]> {
+  const { tensors } = await readSafetensorsHeader(path);
+  const bytes = await Deno.readFile(path);
+  const buffer = (name: string) => {
+    const { begin, end } = tensors.get(name)!;
+    return bytes.slice(begin, end).buffer;
+  };
+  const cases: Expected[] = [];
+  for (let c = 0; tensors.has(`${c}.ids`); c++) {
+    cases.push({
+      ids: new Int32Array(buffer(`${c}.ids`)),
+      logits: new Float32Array(buffer(`${c}.logits`)),
+      greedy: new Int32Array(buffer(`${c}.greedy`)),
+    });
+  }
+  return cases;
+}
+
+/** What transformers computed for a committed checkpoint. */
+export function expectedOf(name: string): Promise<Expected[]> {
+  return readExpected(`${FIXTURES}${name}/expected.safetensors`);
+}
+
+/** Logits of the next token. */
+export async function nextLogits(session: Session): Promise<Float32Array> {
+  const fork = session.fork();
+  try {
+    return (await fork.step()).logits;
+  } finally {
+    fork.close();
+  }
+}
+
+/** Largest absolute difference. */
+export function maxDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  if (a.length !== b.length) return Infinity;
+  let most = 0;
+  for (let x = 0; x < a.length; x++) most = Math.max(most, Math.abs(a[x]! - b[x]!));
+  return most;
+}
+
+/** `count` ids below 88, the same ones every time. */
+export function someIds(count: number, seed = 1): Int32Array {
+  return Int32Array.from({ length: count }, (_, x) => (x * x * 31 + x * 17 + seed * 7) % 88);
+}
