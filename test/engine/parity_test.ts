@@ -1,27 +1,33 @@
 import { assertEquals, assertLessOrEqual } from "@std/assert";
+import { openBackend } from "../../ffi/open.ts";
 import {
   CHECKPOINTS,
-  expectedOf,
+  type ExpectedCase,
+  fixture,
+  readExpected,
+  sharedData,
+} from "../model/fixtures.ts";
+import {
   fromFolder,
   maxDifference,
   nextLogits,
   onBackends,
-  readExpected,
   type TinyModel,
 } from "./tiny_model.ts";
-import { openBackend } from "../../ffi/open.ts";
 
 /** Design: logits within 2e-3 of transformers in f32. */
 const TOLERANCE = 2e-3;
 
-const SHARED = new URL("../../../shared/data/models/tinystories-656k", import.meta.url).pathname;
+function expectedOf(name: string): Promise<ExpectedCase[]> {
+  return readExpected(fixture(`${name}/expected.safetensors`));
+}
 
 function lastRows(logits: Float32Array, vocab: number, fromEnd: number): Float32Array {
   const rows = logits.length / vocab;
   return logits.subarray((rows - 1 - fromEnd) * vocab, (rows - fromEnd) * vocab);
 }
 
-async function comparePrefill(model: TinyModel, expected: Awaited<ReturnType<typeof expectedOf>>) {
+async function comparePrefill(model: TinyModel, expected: readonly ExpectedCase[]) {
   const { vocab } = model.config;
   for (const { ids, logits } of expected) {
     for (let back = 0; back < logits.length / vocab; back += 3) {
@@ -34,7 +40,7 @@ async function comparePrefill(model: TinyModel, expected: Awaited<ReturnType<typ
   }
 }
 
-async function compareGreedy(model: TinyModel, expected: Awaited<ReturnType<typeof expectedOf>>) {
+async function compareGreedy(model: TinyModel, expected: readonly ExpectedCase[]) {
   for (const { ids, greedy } of expected) {
     const session = model.session();
     await session.prefill(ids);
@@ -75,14 +81,10 @@ onBackends("score() gives the log-probabilities of transformers", "qwen3", async
 for (const backend of ["reference", "cpu"] as const) {
   Deno.test(`a real model gives the logits of transformers: tinystories-656k (${backend})`, async () => {
     const opened = await openBackend({ backend }).catch(() => null);
-    const present = await Deno.stat(SHARED).then(() => true, () => false);
-    if (!opened || !present) {
-      return console.log(`skipped: needs the ${backend} backend and ../shared/data/models`);
-    }
-    const model = await fromFolder(SHARED, opened);
-    const expected = await readExpected(
-      new URL("../model/fixtures/tinystories-656k.expected.safetensors", import.meta.url).pathname,
-    );
+    const folder = sharedData("models/tinystories-656k");
+    if (!opened || !folder) return console.log(`skipped: no ${backend} backend or no data here`);
+    const model = await fromFolder(folder, opened);
+    const expected = await readExpected(fixture("tinystories-656k.expected.safetensors"));
     await comparePrefill(model, expected);
     await compareGreedy(model, expected);
     model.close();

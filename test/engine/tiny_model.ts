@@ -4,14 +4,9 @@ import { openBackend } from "../../ffi/open.ts";
 import { dense } from "../../lib/attention/dense.ts";
 import { Session, type SessionModel, type SessionOptions } from "../../lib/engine/session.ts";
 import { loadConfig } from "../../lib/model/config.ts";
-import { readSafetensorsHeader } from "../../lib/model/safetensors.ts";
 import type { Tokenizer } from "../../lib/model/types.ts";
 import { loadWeights } from "../../lib/model/weights.ts";
-
-const FIXTURES = new URL("../model/fixtures/", import.meta.url).pathname;
-
-/** Checkpoints that are committed. */
-export const CHECKPOINTS = ["llama", "llama_yarn", "qwen2", "qwen3"];
+import { fixture } from "../model/fixtures.ts";
 
 /** Ids as letters: enough for tests that count tokens. */
 const letters: Tokenizer = {
@@ -35,7 +30,7 @@ export interface TinyModel extends SessionModel {
 
 /** Loads a committed checkpoint. */
 export function tiny(name: string, backend: Backend): Promise<TinyModel> {
-  return fromFolder(FIXTURES + name, backend);
+  return fromFolder(fixture(name), backend);
 }
 
 /** Loads the checkpoint of a folder. */
@@ -96,40 +91,6 @@ async function openOr(backend: "reference" | "cpu"): Promise<Backend | null> {
   } catch {
     return null;
   }
-}
-
-/** What transformers computed for a checkpoint. */
-export interface Expected {
-  /** The input. */
-  readonly ids: Int32Array;
-  /** Logits of the last rows, one after the other. */
-  readonly logits: Float32Array;
-  /** Greedy continuation. */
-  readonly greedy: Int32Array;
-}
-
-/** Reads an `expected.safetensors`. */
-export async function readExpected(path: string): Promise<Expected[]> {
-  const { tensors } = await readSafetensorsHeader(path);
-  const bytes = await Deno.readFile(path);
-  const buffer = (name: string) => {
-    const { begin, end } = tensors.get(name)!;
-    return bytes.slice(begin, end).buffer;
-  };
-  const cases: Expected[] = [];
-  for (let c = 0; tensors.has(`${c}.ids`); c++) {
-    cases.push({
-      ids: new Int32Array(buffer(`${c}.ids`)),
-      logits: new Float32Array(buffer(`${c}.logits`)),
-      greedy: new Int32Array(buffer(`${c}.greedy`)),
-    });
-  }
-  return cases;
-}
-
-/** What transformers computed for a committed checkpoint. */
-export function expectedOf(name: string): Promise<Expected[]> {
-  return readExpected(`${FIXTURES}${name}/expected.safetensors`);
 }
 
 /** Logits of the next token. */

@@ -47,14 +47,50 @@ def key_value(_words):
     return said, question(f'What is the value of "{key}"?'), f' "{key}": "{value}".', value
 
 
-KINDS = ((magic_number, 0.3), (pass_key, 0.2), (keeper, 0.25), (key_value, 0.25))
+# What numbers are called; LABELS_HELD_OUT occur in no training text, only in evaluations.
+LABELS = ("secret code, lucky number, room number, house number, ticket number, badge number, account number, "
+          "reference number, serial number, catalogue number, seat number, page number, record number, "
+          "key number, box number, shelf number, order number, parcel number, ward number, cabin number, "
+          "registration, combination, password, entry number, safe code, gate code, door code, table number, "
+          "private code, first number, old number, true number, magic number, special code, bell number, "
+          "boat number, cart number, deed number, pew number, patent number").split(", ")
+LABELS_HELD_OUT = ("locker number", "entry code", "file number", "guest number", "hidden code", "coach number")
+
+# (statement, question, answer) with {n} a label, {w} a word, {W} the word capitalised, {d} digits.
+WORDINGS = (
+    (" The {n} of {w} is {d}.", "What is the {n} of {w}?", " The {n} of {w} is {d}."),
+    (" The {n} for {w} is {d}.", "What is the {n} for {w}?", " The {n} for {w} is {d}."),
+    (" The {n} for {w} is: {d}.", "What is the {n} for {w}?", " The {n} for {w} is: {d}."),
+    (" Note that the {n} of {w} is {d}.", "What is the {n} of {w}?", " The {n} of {w} is {d}."),
+    (" Remember that the {n} for {w} is {d}.", "What is the {n} for {w}?", " The {n} for {w} is {d}."),
+    (" One of the {n}s is {d}; it belongs to {w}, and the {n} of {w} is {d}.",
+     "What is the {n} of {w}?", " The {n} of {w} is {d}."),
+    (" {W} has the {n} {d}.", "Which {n} does {W} have?", " {W} has the {n} {d}."),
+    (" {W} was given the {n} {d}.", "Which {n} was {W} given?", " {W} was given the {n} {d}."),
+    ("\n{W}: {n} {d}.\n", "What is the {n} of {w}?", " {W}: {n} {d}."),
+    (" For {w} they wrote {d} in the book.", "What did they write for {w}?", " For {w} they wrote {d} in the book."),
+    (" The {n} written beside {w} is {d}.", "What is the {n} written beside {w}?",
+     " The {n} written beside {w} is {d}."),
+    (" They found the {n} {d} under the {w}.", "Which {n} did they find under the {w}?",
+     " They found the {n} {d} under the {w}."),
+)
+
+
+def labelled_number(words):
+    word, value = random.choice(words), digits(random.choice([3, 4, 5, 6, 7]))
+    fields = dict(n=random.choice(LABELS), w=word, W=word.capitalize(), d=value)
+    said, ask, answer = (part.format(**fields) for part in random.choice(WORDINGS))
+    return said, question(ask), answer, value
+
+
+KINDS = ((magic_number, 0.2), (pass_key, 0.15), (keeper, 0.2), (key_value, 0.2), (labelled_number, 0.25))
 
 
 def some_facts(words, count):
     """Returns `count` facts with different questions (so at most one pass key); three in ten times of one kind."""
     kinds, weights = zip(*KINDS)
     if random.random() < 0.3:
-        kinds, weights = [random.choice([magic_number, keeper, key_value])], [1]
+        kinds, weights = [random.choice([magic_number, keeper, key_value, labelled_number])], [1]
     found = {}
     while len(found) < count:
         fact = random.choices(kinds, weights)[0](words)

@@ -1,0 +1,171 @@
+/** `config.json` of a model folder: checked, bounded, and refused by name where it asks for what is not supported. */
+import { join } from "node:path";
+import type { ZodType } from "zod";
+import type { Activation } from "../../ffi/backend.ts";
+import { families, type Family } from "./families.ts";
+import { exists, readJsonFile } from "./json_file.ts";
+import { readRope, type RopeFields } from "./rope_config.ts";
+import { configError, loadZod, parseWith, type Zod } from "./schema.ts";
+import type { ModelConfig } from "./types.ts";
+
+type EosField = number | number[] | null | undefined;
+
+interface RawConfig extends RopeFields {
+  model_type: string;
+  num_hidden_layers: number;
+  hidden_size: number;
+  intermediate_size: number;
+  vocab_size: number;
+  num_attention_heads: number;
+  num_key_value_heads?: number | null | undefined;
+  head_dim?: number | null | undefined;
+  rms_norm_eps?: number | null | undefined;
+  hidden_act?: string | null | undefined;
+  tie_word_embeddings?: boolean | null | undefined;
+  attention_bias?: boolean | null | undefined;
+  mlp_bias?: boolean | null | undefined;
+  use_sliding_window?: boolean | null | undefined;
+  sliding_window?: number | null | undefined;
+  max_window_layers?: number | null | undefined;
+  layer_types?: string[] | null | undefined;
+  eos_token_id?: EosField;
+}
+
+const ACTIVATIONS: ReadonlyMap<string, Activation> = new Map([
+  ["silu", "silu"],
+  ["gelu_pytorch_tanh", "gelu_tanh"],
+]);
+
+const EXPERT_FIELDS = ["num_experts", "num_local_experts", "n_routed_experts"];
+
+/** Reads `config.json` of `folder`, and the ids that end a text from `generation_config.json` where there is one. */
+export async function loadConfig(folder: string): Promise<ModelConfig> {
+  const generationPath = join(folder, "generation_config.json");
+  const generation = await exists(generationPath) ? await readJsonFile(generationPath) : null;
+  return await readConfig(await readJsonFile(join(folder, "config.json")), generation);
+}
+
+/** The model that the contents of `config.json`, and of `generation_config.json` if given, describe. */
+export async function readConfig(json: unknown, generation: unknown = null): Promise<ModelConfig> {
+  const z = await loadZod();
+  const family = familyOf(json);
+  const raw = parseWith(configSchema(z), json, "config.json");
+  refuseUnsupported(raw, family);
+  const heads = raw.num_attention_heads;
+  const kvHeads = readKvHeads(raw);
+  const dim = readDim(raw, family);
+  return {
+    family: family.name,
+    layers: raw.num_hidden_layers,
+    hidden: raw.hidden_size,
+    heads,
+    kvHeads,
+    dim,
+    ffn: raw.intermediate_size,
+    vocab: raw.vocab_size,
+    eps: raw.rms_norm_eps ?? 1e-6,
+    activation: readActivation(raw),
+    rope: readRope(z, raw, dim),
+    maxPositions: raw.max_position_embeddings,
+    tiedEmbeddings: raw.tie_word_embeddings ?? false,
+    embedScale: 1,
+    scale: 1 / Math.sqrt(dim),
+    eosIds: readEosIds(z, raw, generation),
+  };
+}
+
+function familyOf(json: unknown): Family {
+  const name = (json as { model_type?: unknown } | null | undefined)?.model_type;
+  const family = families.get(name as string);
+  if (family !== undefined) return family;
+  throw configError(`model_type must be one of ${[...families.keys()].join(", ")}`, name);
+}
+
+function configSchema(z: Zod): ZodType<RawConfig> {
+  const count = (max: number) => z.int().min(1).max(max);
+  const flag = z.boolean().nullish();
+  const parameters = z.record(z.string(), z.unknown()).nullish();
+  return z.looseObject({
+    model_type: z.string(),
+    num_hidden_layers: count(1024),
+    hidden_size: count(2 ** 17),
+    intermediate_size: count(2 ** 20),
+    vocab_size: count(2 ** 22),
+    num_attention_heads: count(1024),
+    num_key_value_heads: count(1024).nullish(),
+    head_dim: count(1024).nullish(),
+    max_position_embeddings: count(2 ** 31),
+    original_max_position_embeddings: count(2 ** 31).nullish(),
+    rms_norm_eps: z.number().min(0).max(1).nullish(),
+    hidden_act: z.string().nullish(),
+    tie_word_embeddings: flag,
+    attention_bias: flag,
+    mlp_bias: flag,
+    use_sliding_window: flag,
+    sliding_window: z.int().nullish(),
+    max_window_layers: z.int().nullish(),
+    layer_types: z.array(z.string()).max(1024).nullish(),
+    rope_theta: z.number().gt(1).max(1e15).nullish(),
+    rope_scaling: parameters,
+    rope_parameters: parameters,
+    partial_rotary_factor: z.number().positive().max(1).nullish(),
+    eos_token_id: eosSchema(z),
+  });
+}
+
+function eosSchema(z: Zod): ZodType<EosField> {
+  const id = z.int().min(0).max(2 ** 22);
+  return z.union([id, z.array(id).max(256)]).nullish();
+}
+
+function refuseUnsupported(raw: RawConfig, family: Family): void {
+  const fields = raw as unknown as Record<string, unknown>;
+  const { quantization_config } = fields;
+  if (quantization_config) {
+    throw configError("quantised weights are not supported", quantization_config);
+  }
+  for (const field of EXPERT_FIELDS) {
+    if (fields[field]) throw configError(`experts (${field}) are not supported`, fields[field]);
+  }
+  if (raw.mlp_bias) throw configError("mlp_bias must be false", true);
+  if (raw.attention_bias && family.optionalAttentionBias) {
+    throw configError(`attention_bias of ${family.name} (also on o_proj) must be false`, true);
+  }
+  refuseWindows(raw, family);
+}
+
+function refuseWindows(raw: RawConfig, family: Family): void {
+  const other = raw.layer_types?.find((type) => type !== "full_attention");
+  if (other !== undefined) throw configError("layer_types must all be full_attention", other);
+  if (!family.windowed || raw.layer_types || !raw.use_sliding_window) return;
+  const firstWindowed = raw.max_window_layers ?? 28;
+  if (raw.sliding_window === null || firstWindowed >= raw.num_hidden_layers) return;
+  throw configError("sliding windows (use_sliding_window) are not supported", true);
+}
+
+function readKvHeads(raw: RawConfig): number {
+  const heads = raw.num_attention_heads;
+  const kvHeads = raw.num_key_value_heads ?? heads;
+  if (heads % kvHeads === 0) return kvHeads;
+  throw configError(`num_key_value_heads must divide num_attention_heads ${heads}`, kvHeads);
+}
+
+function readDim(raw: RawConfig, family: Family): number {
+  const dim = raw.head_dim ?? family.defaultDim ?? raw.hidden_size / raw.num_attention_heads;
+  if (Number.isInteger(dim) && dim % 2 === 0 && dim <= 1024) return dim;
+  throw configError("the head dimension must be an even integer of at most 1024", dim);
+}
+
+function readActivation(raw: RawConfig): Activation {
+  const name = raw.hidden_act ?? "silu";
+  const activation = ACTIVATIONS.get(name);
+  if (activation !== undefined) return activation;
+  throw configError(`hidden_act must be one of ${[...ACTIVATIONS.keys()].join(", ")}`, name);
+}
+
+function readEosIds(z: Zod, raw: RawConfig, generation: unknown): number[] {
+  const schema = z.looseObject({ eos_token_id: eosSchema(z) }).nullable();
+  const more = parseWith(schema, generation, "generation_config.json");
+  const ids = [raw.eos_token_id, more?.eos_token_id].flat();
+  return [...new Set(ids)].filter((id) => typeof id === "number");
+}

@@ -1,0 +1,183 @@
+/**
+ * `tokenizer.json` checked before the library gets it. What the library would do differently from the Rust original
+ * (and so silently change ids) is refused by name.
+ */
+import { showValue } from "./refusal.ts";
+import { type DecoderJson, tokenizerError } from "./token_bytes.ts";
+
+/** What a tokenizer file holds. */
+export interface TokenizerFile {
+  /** The contents, for the library that encodes. */
+  readonly encoder: Record<string, unknown>;
+  /** The decoder's description. */
+  readonly decoder: DecoderJson | null;
+  /** Vocabulary entries by id, added tokens included. */
+  readonly tokens: readonly string[];
+  /** Ids that `decode` leaves out. */
+  readonly special: ReadonlySet<number>;
+  /** Id that starts a text, if the tokenizer adds one. */
+  readonly bosId: number | null;
+}
+
+type Json = Record<string, unknown>;
+
+interface AddedToken {
+  readonly id: number;
+  readonly content: string;
+  readonly special: boolean;
+}
+
+const MAX_ID = 2 ** 22;
+const MAX_DEPTH = 8;
+const PRE_TOKENIZERS = ["Sequence", "Split", "ByteLevel", "Digits", "Metaspace"];
+
+/** GPT-2's pattern, which `ByteLevel` stands for where `use_regex` is set. */
+const BYTE_LEVEL_PATTERN =
+  "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+
+/** Checks the contents of `tokenizer.json` and `tokenizer_config.json`. */
+export function parseTokenizerFile(json: unknown, config: unknown): TokenizerFile {
+  const root = object(json, "tokenizer.json");
+  const model = readModel(root["model"]);
+  const added = readAdded(root["added_tokens"] ?? []);
+  const tokens = readTokens(model["vocab"], added);
+  const encoder = {
+    ...root,
+    model,
+    added_tokens: root["added_tokens"] ?? [],
+    normalizer: root["normalizer"] ?? null,
+    pre_tokenizer: readPreTokenizer(root["pre_tokenizer"] ?? null, 0),
+    post_processor: null,
+    decoder: null,
+  };
+  return {
+    encoder,
+    decoder: (root["decoder"] ?? null) as DecoderJson | null,
+    tokens,
+    special: new Set(added.filter((token) => token.special).map((token) => token.id)),
+    bosId: readBosId(
+      root["post_processor"] ?? null,
+      object(config, "tokenizer_config.json"),
+      tokens,
+    ),
+  };
+}
+
+function readModel(value: unknown): Json {
+  const model = object(value, "model");
+  const type = model["type"] ?? (model["merges"] === undefined ? undefined : "BPE");
+  if (type !== "BPE") throw tokenizerError("the model must be BPE", type);
+  if (model["dropout"]) {
+    throw tokenizerError("dropout of merges is not supported", model["dropout"]);
+  }
+  for (const affix of ["continuing_subword_prefix", "end_of_word_suffix"]) {
+    if (model[affix]) throw tokenizerError(`${affix} is not supported`, model[affix]);
+  }
+  const merges = model["merges"];
+  if (!Array.isArray(merges)) throw tokenizerError("merges must be an array", merges);
+  const bad = merges.find((merge) => !isMerge(merge));
+  if (bad !== undefined) throw tokenizerError("a merge must be two strings", bad);
+  return { ...model, type };
+}
+
+function isMerge(merge: unknown): boolean {
+  if (typeof merge === "string") return merge.includes(" ");
+  return Array.isArray(merge) && merge.length === 2 &&
+    merge.every((part) => typeof part === "string");
+}
+
+function readAdded(value: unknown): AddedToken[] {
+  if (!Array.isArray(value)) throw tokenizerError("added_tokens must be an array", value);
+  return value.map((item) => {
+    const { id, content, special, single_word } = object(item, "an added token");
+    if (typeof content !== "string" || content === "") {
+      throw tokenizerError("an added token must have content", content);
+    }
+    if (single_word) throw tokenizerError("added tokens must not be single_word", content);
+    return { id: tokenId(id, content), content, special: special === true };
+  });
+}
+
+function readTokens(vocab: unknown, added: readonly AddedToken[]): string[] {
+  const entries = new Map<number, string>();
+  for (const [token, id] of Object.entries(object(vocab, "vocab"))) {
+    if (entries.has(tokenId(id, token))) throw tokenizerError("ids in vocab must be unique", id);
+    entries.set(id as number, token);
+  }
+  for (const { id, content } of added) entries.set(id, content);
+  let size = 0;
+  for (const id of entries.keys()) size = Math.max(size, id + 1);
+  return Array.from({ length: size }, (_, id) => entries.get(id) ?? "");
+}
+
+function tokenId(id: unknown, token: string): number {
+  if (Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) < MAX_ID) {
+    return id as number;
+  }
+  throw tokenizerError(`the id of ${showValue(token)} must be from 0 to ${MAX_ID - 1}`, id);
+}
+
+function readPreTokenizer(value: unknown, depth: number): unknown {
+  if (value === null) return null;
+  const step = object(value, "pre_tokenizer");
+  const type = step["type"];
+  if (!PRE_TOKENIZERS.includes(type as string) || depth > MAX_DEPTH) {
+    throw tokenizerError(`pre_tokenizer must be of ${PRE_TOKENIZERS.join(", ")}`, type);
+  }
+  if (type === "Split") assertSplit(step);
+  if (type === "ByteLevel") return readByteLevel(step);
+  if (type !== "Sequence") return step;
+  const steps = step["pretokenizers"];
+  if (!Array.isArray(steps)) throw tokenizerError("pretokenizers must be an array", steps);
+  return { ...step, pretokenizers: steps.map((part) => readPreTokenizer(part, depth + 1)) };
+}
+
+/** The library knows two of the behaviours, and takes the others for `Isolated`. */
+function assertSplit({ behavior, invert = false }: Json): void {
+  if (behavior === "Isolated" && !invert) return;
+  if (behavior === "Removed") return;
+  throw tokenizerError("Split must be Removed, or Isolated without invert", behavior);
+}
+
+/** The pattern that is built into `ByteLevel` is spelled out: the library translates its classes only in `Split`. */
+function readByteLevel(step: Json): Json {
+  const { use_regex = true, add_prefix_space = false } = step;
+  if (!use_regex || add_prefix_space) return step;
+  const split = { type: "Split", pattern: { Regex: BYTE_LEVEL_PATTERN }, behavior: "Isolated" };
+  return { type: "Sequence", pretokenizers: [split, { ...step, use_regex: false }] };
+}
+
+/** `add_bos_token` decides where it is given, as in transformers; otherwise the post-processor. */
+function readBosId(processor: unknown, config: Json, tokens: readonly string[]): number | null {
+  const { add_bos_token: add } = config;
+  if (add === false) return null;
+  const name = add === true ? tokenName(config["bos_token"]) : firstOfTemplate(processor);
+  if (name === null) return null;
+  const id = tokens.indexOf(name);
+  if (id < 0) throw tokenizerError("the token that starts a text must be in the vocabulary", name);
+  return id;
+}
+
+function tokenName(token: unknown): string | null {
+  const name = (token as { content?: unknown } | null | undefined)?.content ?? token;
+  return typeof name === "string" ? name : null;
+}
+
+function firstOfTemplate(processor: unknown): string | null {
+  if (processor === null) return null;
+  const { type, processors, single } = object(processor, "post_processor");
+  if (type === "Sequence" && Array.isArray(processors)) {
+    return processors.map(firstOfTemplate).find((name) => name !== null) ?? null;
+  }
+  if (type === "ByteLevel") return null;
+  if (type !== "TemplateProcessing" || !Array.isArray(single)) {
+    throw tokenizerError("post_processor must be of Sequence, ByteLevel, TemplateProcessing", type);
+  }
+  const first = object(single[0] ?? {}, "a part of the template")["SpecialToken"];
+  return tokenName((first as { id?: unknown } | undefined)?.id ?? null);
+}
+
+function object(value: unknown, what: string): Json {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Json;
+  throw tokenizerError(`${what} must be an object`, value);
+}

@@ -1,0 +1,252 @@
+/** Weights of a model folder into a backend's memory: everything is checked before anything is opened. */
+import { basename } from "node:path";
+import type {
+  Backend,
+  DType,
+  FileDType,
+  OutputWeights,
+  QkvWeights,
+  Tensor,
+  WeightFile,
+} from "../../ffi/backend.ts";
+import { CancelledError, ModelFormatError } from "../../ffi/errors.ts";
+import { families, type Family, type LayerSlot, nameInLayer, shapeOf } from "./families.ts";
+import { readCheckpoint, type StoredTensor } from "./safetensors.ts";
+import { refusal } from "./refusal.ts";
+import type { LayerWeights, ModelConfig, ModelWeights } from "./types.ts";
+
+/** Options of {@link loadWeights}. */
+export interface LoadWeightsOptions {
+  /** Element type of matrices. @default the stored one; f32 where that is f16 */
+  weights?: DType;
+  /** Stops loading; what was loaded is freed. */
+  signal?: AbortSignal;
+  /** Called after each tensor with the bytes of the files that are loaded and those to load. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+interface PlannedTensor {
+  readonly name: string;
+  readonly path: string;
+  readonly offset: number;
+  readonly fileBytes: number;
+  readonly stored: FileDType;
+  readonly shape: readonly number[];
+  readonly as: DType;
+}
+
+interface WeightPlan {
+  readonly embed: PlannedTensor;
+  readonly head: PlannedTensor;
+  readonly norm: PlannedTensor;
+  readonly layers: readonly Partial<Record<LayerSlot, PlannedTensor>>[];
+}
+
+const FILE_DTYPES: ReadonlyMap<string, FileDType> = new Map([
+  ["F32", "f32"],
+  ["BF16", "bf16"],
+  ["F16", "f16"],
+]);
+
+/** Loads the weights of the model in `folder`. Whoever gets them closes them. */
+export async function loadWeights(
+  folder: string,
+  config: ModelConfig,
+  backend: Backend,
+  options: LoadWeightsOptions = {},
+): Promise<ModelWeights> {
+  const plan = planWeights(await readCheckpoint(folder), config, options.weights);
+  const loader = new Loader(backend, plan, options);
+  try {
+    await loader.load();
+    return assemble(loader, plan, config);
+  } catch (error) {
+    loader.close();
+    throw error;
+  }
+}
+
+/** Opens planned tensors, each once, and owns what it opened. */
+class Loader {
+  readonly #backend: Backend;
+  readonly #planned: ReadonlySet<PlannedTensor>;
+  readonly #options: LoadWeightsOptions;
+  readonly #files = new Map<string, WeightFile>();
+  readonly #tensors = new Map<PlannedTensor, Tensor>();
+
+  constructor(backend: Backend, plan: WeightPlan, options: LoadWeightsOptions) {
+    const layers = plan.layers.flatMap((slots) => Object.values(slots));
+    this.#backend = backend;
+    this.#planned = new Set([plan.embed, ...layers, plan.norm, plan.head]);
+    this.#options = options;
+  }
+
+  async load(): Promise<void> {
+    const { signal, onProgress } = this.#options;
+    let total = 0;
+    for (const { fileBytes } of this.#planned) total += fileBytes;
+    let done = 0;
+    for (const planned of this.#planned) {
+      if (signal?.aborted) throw cancelled(done, total, signal);
+      await this.#open(planned);
+      done += planned.fileBytes;
+      onProgress?.(done, total);
+    }
+  }
+
+  tensor(planned: PlannedTensor): Tensor {
+    return this.#tensors.get(planned)!;
+  }
+
+  get sizeBytes(): number {
+    let sum = 0;
+    for (const tensor of this.#tensors.values()) sum += tensor.sizeBytes;
+    return sum;
+  }
+
+  close(): void {
+    for (const tensor of this.#tensors.values()) tensor.close();
+    for (const file of this.#files.values()) file.close();
+    this.#tensors.clear();
+    this.#files.clear();
+  }
+
+  async #open(planned: PlannedTensor): Promise<void> {
+    const { offset, stored, shape, as } = planned;
+    const file = await this.#file(planned.path);
+    this.#tensors.set(planned, await file.tensor(offset, stored, shape, as));
+  }
+
+  async #file(path: string): Promise<WeightFile> {
+    const open = this.#files.get(path) ?? await this.#backend.openWeights(path);
+    this.#files.set(path, open);
+    return open;
+  }
+}
+
+function planWeights(
+  checkpoint: ReadonlyMap<string, StoredTensor>,
+  config: ModelConfig,
+  weights: DType | undefined,
+): WeightPlan {
+  const family = families.get(config.family)!;
+  const find = (names: readonly string[], shape: readonly number[]): PlannedTensor =>
+    planTensor(checkpoint, names, shape, weights);
+  const { embed, head } = planEnds(family, config, find);
+  const norm = find([family.norm.name], shapeOf(family.norm, config));
+  const layers = Array.from(
+    { length: config.layers },
+    (_, layer) => planLayer(family, config, layer, find),
+  );
+  assertNoOthers(checkpoint, { embed, head, norm, layers }, family);
+  return { embed, head, norm, layers };
+}
+
+type Find = (names: readonly string[], shape: readonly number[]) => PlannedTensor;
+
+/** A tied model stores the embedding, the head or both; the embedding counts where both are there. */
+function planEnds(family: Family, config: ModelConfig, find: Find) {
+  const shape = shapeOf(family.embed, config);
+  if (!config.tiedEmbeddings) {
+    return { embed: find([family.embed.name], shape), head: find([family.head.name], shape) };
+  }
+  const shared = find([family.embed.name, family.head.name], shape);
+  return { embed: shared, head: shared };
+}
+
+function planLayer(family: Family, config: ModelConfig, layer: number, find: Find) {
+  const slots: Partial<Record<LayerSlot, PlannedTensor>> = {};
+  for (const [slot, template] of Object.entries(family.layer)) {
+    slots[slot as LayerSlot] = find([nameInLayer(template, layer)], shapeOf(template, config));
+  }
+  return slots;
+}
+
+function planTensor(
+  checkpoint: ReadonlyMap<string, StoredTensor>,
+  names: readonly string[],
+  shape: readonly number[],
+  weights: DType | undefined,
+): PlannedTensor {
+  const name = names.find((name) => checkpoint.has(name));
+  if (name === undefined) throw wrong("it must be stored", names.join(" or "), undefined);
+  const tensor = checkpoint.get(name)!;
+  const stored = FILE_DTYPES.get(tensor.dtype);
+  const where = `${name} of ${basename(tensor.path)}`;
+  if (stored === undefined) throw wrong("the dtype must be F32, BF16 or F16", where, tensor.dtype);
+  if (tensor.shape.join() !== shape.join()) {
+    throw wrong(`the shape must be [${shape.join(", ")}]`, where, tensor.shape);
+  }
+  const as = shape.length === 1 ? "f32" : weights ?? (stored === "f16" ? "f32" : stored);
+  const { begin: offset, end, path } = tensor;
+  return { name, path, offset, fileBytes: end - offset, stored, shape, as };
+}
+
+/** A tensor nobody reads means that the configuration is not that of the weights. */
+function assertNoOthers(
+  checkpoint: ReadonlyMap<string, StoredTensor>,
+  plan: WeightPlan,
+  family: Family,
+): void {
+  const known = new Set([family.embed.name, family.head.name, plan.norm.name]);
+  for (const slots of plan.layers) {
+    for (const { name } of Object.values(slots)) known.add(name);
+  }
+  for (const name of checkpoint.keys()) {
+    if (known.has(name) || family.ignored.test(name)) continue;
+    throw wrong(`a ${family.name} of ${plan.layers.length} layers has no such tensor`, name, name);
+  }
+}
+
+function assemble(loader: Loader, plan: WeightPlan, config: ModelConfig): ModelWeights {
+  return {
+    embed: loader.tensor(plan.embed),
+    head: loader.tensor(plan.head),
+    norm: loader.tensor(plan.norm),
+    layers: plan.layers.map((slots) => assembleLayer(loader, slots, config)),
+    sizeBytes: loader.sizeBytes,
+    close: () => loader.close(),
+  };
+}
+
+function assembleLayer(
+  loader: Loader,
+  slots: Partial<Record<LayerSlot, PlannedTensor>>,
+  { eps, activation }: ModelConfig,
+): LayerWeights {
+  const required = (slot: LayerSlot): Tensor => loader.tensor(slots[slot]!);
+  const optional = (slot: LayerSlot): Tensor | null => slots[slot] ? required(slot) : null;
+  const qkv: QkvWeights = {
+    norm: required("attentionNorm"),
+    eps,
+    wq: required("wq"),
+    wk: required("wk"),
+    wv: required("wv"),
+    bq: optional("bq"),
+    bk: optional("bk"),
+    bv: optional("bv"),
+    qNorm: optional("qNorm"),
+    kNorm: optional("kNorm"),
+  };
+  const output: OutputWeights = {
+    wo: required("wo"),
+    norm: required("ffnNorm"),
+    eps,
+    wGate: required("wGate"),
+    wUp: required("wUp"),
+    wDown: required("wDown"),
+    activation,
+  };
+  return { qkv, output };
+}
+
+function cancelled(done: number, total: number, signal: AbortSignal): CancelledError {
+  return new CancelledError(
+    `Cannot finish loading weights as the signal was aborted: current value is ${done} of ${total} bytes`,
+    { cause: signal.reason },
+  );
+}
+
+function wrong(rule: string, where: string, value: unknown): ModelFormatError {
+  return refusal(ModelFormatError, `load tensor ${where}`, rule, value);
+}
