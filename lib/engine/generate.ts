@@ -54,7 +54,7 @@ export function framed(question: string, template: string | null = TEMPLATE): st
 }
 
 /** Collects the steps of a generation and knows when it has ended. */
-export class Generator {
+export class Answering {
   readonly #maxTokens: number;
   readonly #eosIds: ReadonlySet<number>;
   readonly #stops: StopMatcher;

@@ -95,7 +95,7 @@ export class Model {
       ...(threads === undefined ? {} : { threads }),
       ...(onNotice ? { onNotice } : {}),
     });
-    const shared = await holdWeights(location.path, backend, precision.weights, options);
+    const shared = await holdWeights(location.folder, backend, precision.weights, options);
     return new Model(backend, shared, precision);
   }
 

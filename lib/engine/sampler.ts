@@ -119,7 +119,8 @@ function keep(scores: Float32Array, wanted: (score: number) => boolean): void {
 function argmax(scores: Float32Array): number {
   let best = scores.length - 1;
   for (let id = best; id >= 0; id--) {
-    if (!((scores[id] as number) < (scores[best] as number))) best = id;
+    const score = scores[id] as number;
+    if (score >= (scores[best] as number) || Number.isNaN(score)) best = id;
   }
   return best;
 }

@@ -4,8 +4,13 @@ import type { Method } from "../attention/method.ts";
 import { PagedCache } from "../cache/paged_cache.ts";
 import type { ModelConfig, ModelWeights, Tokenizer } from "../model/types.ts";
 import { Forward, type ForwardEvent, type ForwardRequest, type Phase } from "./forward.ts";
-import { type AskOptions, framed, type GenerateOptions, type Generation } from "./generate.ts";
-import { Generator } from "./generate.ts";
+import {
+  Answering,
+  type AskOptions,
+  framed,
+  type GenerateOptions,
+  type Generation,
+} from "./generate.ts";
 import { type Hook, type HookOptions, Hooks } from "./hooks.ts";
 import { type AttentionMap, type MapOptions, newMap } from "./map.ts";
 import { type SessionMemory, sessionMemory } from "./memory.ts";
@@ -129,7 +134,7 @@ export class Session {
     const { backend, config, weights } = model;
     this.#model = model;
     this.#options = options;
-    this.#cache = parent?.#cache.fork() ?? new PagedCache(backend, {
+    this.#cache = parent ? parent.#cache.fork() : new PagedCache(backend, {
       layers: config.layers,
       kvHeads: config.kvHeads,
       dim: config.dim,
@@ -137,7 +142,7 @@ export class Session {
     });
     const parts = { backend, config, weights, cache: this.#cache, method: options.attention };
     this.#forward = new Forward(parts, 1);
-    this.#seed = parent?.#seed ?? options.seed;
+    this.#seed = parent ? parent.#seed : options.seed;
     this.#stream = model.tokenizer.stream();
     this.hooks = this.#hooks;
     if (parent) this.#adopt(parent);
@@ -524,14 +529,14 @@ export class Session {
     control: RunControl,
   ): Promise<Generation> {
     this.#seed = options.seed ?? this.#seed;
-    const generator = new Generator(options, this.#model.config.eosIds);
+    const answering = new Answering(options, this.#model.config.eosIds);
     this.#stream = this.#model.tokenizer.stream();
-    while (!generator.ended) {
+    while (!answering.ended) {
       const step = await this.#step(options, signal, control);
-      generator.add(step);
+      answering.add(step);
       emit(step);
     }
-    return generator.finish(this.#stream.flush());
+    return answering.finish(this.#stream.flush());
   }
 
   async #score(

@@ -1,0 +1,406 @@
+/** The operations of {@link Backend} over a loaded native library. */
+import type {
+  AttentionRow,
+  Awaitable,
+  Backend,
+  BackendInfo,
+  BackendName,
+  DType,
+  KeyPlan,
+  KvView,
+  OutputWeights,
+  Page,
+  PageSpec,
+  PageTable,
+  QkvWeights,
+  RopeTables,
+  RunControl,
+  Tensor,
+  TilePlan,
+  TopKeys,
+  WeightFile,
+} from "./backend.ts";
+import {
+  checkAppend,
+  checkAttendKeys,
+  checkAttendTiles,
+  checkAttentionRow,
+  checkEmbed,
+  checkLogits,
+  checkLogProbs,
+  checkMerge,
+  checkOutput,
+  checkPageCopy,
+  checkPageSpec,
+  checkPageTable,
+  checkPoolMap,
+  checkQkv,
+  checkReadKv,
+  checkTensorShape,
+  checkTopKeys,
+  type PartialAttention,
+} from "./checks.ts";
+import { BackendError } from "./errors.ts";
+import type { NativeLibrary } from "./native_library.ts";
+import { NativePage, nativePage, NativePageTable, pageBytes } from "./native_pages.ts";
+import { NativeControl } from "./native_run.ts";
+import { DTYPE_BYTES, NativeTensor } from "./native_tensor.ts";
+import { openNativeWeights } from "./native_weights.ts";
+import { keyPlanPairs, packKeyPlans, packTilePlans, tilePlanPairs } from "./pack_plans.ts";
+
+const ACTIVATION_CODES = { silu: 0, gelu_tanh: 1 } as const;
+
+/** The backend of the native library on the CPU. */
+export class NativeBackend implements Backend {
+  /** Name of the backend. */
+  readonly name: BackendName = "cpu";
+  /** The library behind it. */
+  readonly library: NativeLibrary;
+
+  /** A backend over a library that was started. */
+  constructor(library: NativeLibrary) {
+    this.library = library;
+  }
+
+  /** What it runs on. */
+  info(): BackendInfo {
+    return this.library.info();
+  }
+
+  /** Bytes of tensors and pages that are open. */
+  allocatedBytes(): number {
+    return this.library.allocatedBytes;
+  }
+
+  /** A new zeroed tensor, or one filled with `data`. */
+  tensor(shape: readonly number[], dtype: DType = "f32", data?: Float32Array): NativeTensor {
+    const count = checkTensorShape(shape, data);
+    const memory = this.library.allocate(count * DTYPE_BYTES[dtype]);
+    const at = { memory, offset: 0, owns: true };
+    const tensor = new NativeTensor(this.library, [...shape], dtype, at);
+    if (data) tensor.write(data);
+    return tensor;
+  }
+
+  /** Maps a weight file. */
+  openWeights(path: string): Promise<WeightFile> {
+    return openNativeWeights(this.library, path);
+  }
+
+  /** A new zeroed page. */
+  page(spec: PageSpec): NativePage {
+    checkPageSpec(spec);
+    return new NativePage(this.library.allocate(pageBytes(this.library, spec)), { ...spec });
+  }
+
+  /** A copy of a page. */
+  copyPage(page: Page, spec: PageSpec): NativePage {
+    const source = nativePage(page);
+    checkPageCopy(spec, page, source.spec);
+    const copy = this.page(spec);
+    const { symbols } = this.library;
+    const status = symbols.ll_copy(copy.address, source.address, BigInt(copy.sizeBytes));
+    this.library.check(status, "copy a page");
+    return copy;
+  }
+
+  /** A new empty page table. */
+  pageTable(kvHeads: number, spec: PageSpec): PageTable {
+    checkPageTable(kvHeads, spec);
+    return new NativePageTable(kvHeads, { ...spec });
+  }
+
+  /** A new control. */
+  control(): RunControl {
+    return new NativeControl();
+  }
+
+  /** `out[t] = scale * table[ids[t]]`. */
+  embed(ids: Int32Array, table: Tensor, scale: number, out: Tensor): Awaitable<void> {
+    checkEmbed(this.name, ids, table, scale, out);
+    const [vocab, hidden] = dims(table);
+    const [rows, target] = [native(table), native(out).target];
+    return this.library.run(
+      "ll_embed",
+      [ids, ids.length, rows.address, rows.dtypeCode, vocab, hidden, scale, target],
+      { work: ids.length * hidden },
+    );
+  }
+
+  /** RMSNorm, projections, biases, head norms, rotary embedding. */
+  qkv(
+    x: Tensor,
+    weights: QkvWeights,
+    rope: RopeTables,
+    out: { q: Tensor; k: Tensor; v: Tensor },
+    control?: RunControl,
+  ): Awaitable<void> {
+    checkQkv(this.name, x, weights, rope, out, control);
+    const [tokens, hidden] = dims(x);
+    const [, heads, dim] = dims(out.q);
+    const [, kvHeads] = dims(out.k);
+    const [tables, , half] = dims(rope.cos);
+    const { eps, wq, wk, wv, bq, bk, bv, qNorm, kNorm } = weights;
+    return this.library.run("ll_qkv", [
+      ...[address(x), tokens, hidden, address(weights.norm), eps] as const,
+      ...[address(wq), address(wk), address(wv), native(wq).dtypeCode] as const,
+      ...[address(bq), address(bk), address(bv), address(qNorm), address(kNorm)] as const,
+      ...[heads, kvHeads, dim] as const,
+      ...[address(rope.cos), address(rope.sin), tables, 2 * half] as const,
+      rope.tableOfHead ?? null,
+      ...[target(out.q), target(out.k), target(out.v)] as const,
+    ], { work: tokens * hidden * (heads + 2 * kvHeads) * dim, control: own(control) });
+  }
+
+  /** Output projection, residual, RMSNorm, gated feed-forward, residual; in place. */
+  output(
+    x: Tensor,
+    attention: Tensor,
+    weights: OutputWeights,
+    control?: RunControl,
+  ): Awaitable<void> {
+    checkOutput(this.name, x, attention, weights, control);
+    const [tokens, hidden] = dims(x);
+    const [ffn] = dims(weights.wGate);
+    const [, width] = dims(weights.wo);
+    const { wo, norm, eps, wGate, wUp, wDown, activation } = weights;
+    return this.library.run("ll_output", [
+      ...[target(x), tokens, hidden, address(attention), width] as const,
+      ...[address(wo), address(norm), eps] as const,
+      ...[address(wGate), address(wUp), address(wDown), native(wo).dtypeCode] as const,
+      ...[ffn, ACTIVATION_CODES[activation]] as const,
+    ], { work: tokens * hidden * (width + 3 * ffn), control: own(control) });
+  }
+
+  /** `rmsnorm(x) head^T`. */
+  logits(
+    x: Tensor,
+    norm: Tensor,
+    eps: number,
+    head: Tensor,
+    out: Tensor,
+    control?: RunControl,
+  ): Awaitable<void> {
+    checkLogits(this.name, x, norm, eps, head, out, control);
+    const [rows, hidden] = dims(x);
+    const [vocab] = dims(head);
+    return this.library.run("ll_logits", [
+      ...[address(x), rows, hidden, address(norm), eps] as const,
+      ...[address(head), native(head).dtypeCode, vocab, target(out)] as const,
+    ], { work: rows * hidden * vocab, control: own(control) });
+  }
+
+  /** Natural log-probability of `targets[t]` under `logits[t]`. */
+  logProbs(logits: Tensor, targets: Int32Array): Awaitable<Float32Array> {
+    checkLogProbs(this.name, logits, targets);
+    const [rows, vocab] = dims(logits);
+    const probs = new Float32Array(rows);
+    const args = [address(logits), rows, vocab, targets, probs] as const;
+    const work = 10 * rows * vocab; // an exponential each
+    return after(this.library.run("ll_log_probs", [...args], { work }), () => probs);
+  }
+
+  /** Writes k and v as tokens `start ..`. */
+  append(
+    table: PageTable,
+    start: number,
+    k: Tensor,
+    v: Tensor,
+    positions: Float32Array,
+  ): Awaitable<void> {
+    checkAppend(this.name, table, start, k, v, positions);
+    const [tokens, kvHeads, dim] = dims(k);
+    const { addresses, stride, dtypeCode } = table as NativePageTable;
+    return this.library.run("ll_append", [
+      ...[addresses, stride, kvHeads, dim, dtypeCode] as const,
+      ...[start, tokens, address(k), address(v), positions] as const,
+    ], { work: 2 * tokens * kvHeads * dim });
+  }
+
+  /** Reads tokens `start .. start+count-1` of a KV head as f32. */
+  readKv(
+    table: PageTable,
+    kvHead: number,
+    start: number,
+    count: number,
+  ): { k: Float32Array; v: Float32Array; positions: Float32Array } {
+    checkReadKv(this.name, table, kvHead, start, count);
+    const { addresses, stride, dtypeCode, spec: { dim } } = table as NativePageTable;
+    const [k, v] = [new Float32Array(count * dim), new Float32Array(count * dim)];
+    const positions = new Float32Array(count);
+    const status = this.library.symbols.ll_read_kv(
+      ...[addresses, stride, kvHead, dim, dtypeCode, start, count, k, v, positions] as const,
+    );
+    this.library.check(status, "read keys and values");
+    return { k, v, positions };
+  }
+
+  /** Attention of rows over tile plans. */
+  attendTiles(
+    q: Tensor,
+    qStart: number,
+    scale: number,
+    kv: KvView,
+    plans: readonly TilePlan[],
+    out: PartialAttention,
+    control?: RunControl,
+  ): Awaitable<void> {
+    checkAttendTiles(this.name, q, qStart, scale, kv, plans, out, control);
+    const [tokens, heads, dim] = dims(q);
+    const packed = packTilePlans(plans);
+    return this.library.run("ll_attend_tiles", [
+      ...[address(q), qStart, tokens, heads, kv.table.kvHeads, dim, scale] as const,
+      ...pagesOf(kv),
+      ...[packed, BigInt(packed.length), target(out.out), target(out.lse)] as const,
+    ], { work: 2 * dim * tilePlanPairs(plans), control: own(control) });
+  }
+
+  /** Attention of rows over key plans. */
+  attendKeys(
+    q: Tensor,
+    scale: number,
+    kv: KvView,
+    plans: readonly KeyPlan[],
+    out: PartialAttention,
+    control?: RunControl,
+  ): Awaitable<void> {
+    checkAttendKeys(this.name, q, scale, kv, plans, out, control);
+    const [rows, heads, dim] = dims(q);
+    const packed = packKeyPlans(plans);
+    return this.library.run("ll_attend_keys", [
+      ...[address(q), rows, heads, kv.table.kvHeads, dim, scale] as const,
+      ...pagesOf(kv),
+      ...[packed.rangePtr, packed.ranges, packed.indexPtr, packed.indices] as const,
+      ...[target(out.out), target(out.lse)] as const,
+    ], { work: 2 * dim * keyPlanPairs(packed), control: own(control) });
+  }
+
+  /** Merges partial attentions over disjoint keys. */
+  merge(a: PartialAttention, b: PartialAttention, into: PartialAttention): Awaitable<void> {
+    checkMerge(this.name, a, b, into);
+    const dim = a.out.shape.at(-1)!;
+    const { count } = native(a.out);
+    return this.library.run("ll_merge", [
+      ...[count / dim, dim, address(a.out), address(a.lse)] as const,
+      ...[address(b.out), address(b.lse), target(into.out), target(into.lse)] as const,
+    ], { work: 2 * count });
+  }
+
+  /** Probabilities of one query over a plan's keys. */
+  attentionRow(
+    q: Tensor,
+    row: number,
+    head: number,
+    scale: number,
+    kv: KvView,
+    plan: KeyPlan,
+  ): Awaitable<AttentionRow> {
+    checkAttentionRow(this.name, q, row, head, scale, kv, plan);
+    const [, heads, dim] = dims(q);
+    const { ranges, indices } = plan;
+    const probs = new Float32Array(kv.length);
+    const lse = new Float32Array(1);
+    const kvHead = Math.floor(head / (heads / kv.table.kvHeads));
+    const running = this.library.run("ll_attention_row", [
+      ...[elementOf(q, (row * heads + head) * dim), kvHead, dim, scale] as const,
+      ...pagesOf(kv),
+      ...[ranges, ranges.length / 2, indices, indices.length, probs, lse] as const,
+    ], { work: kv.length + 2 * dim * keyPlanPairs(plan) });
+    return after(running, () => ({ probs, lse: lse[0]! }));
+  }
+
+  /** Adds rows of a head's dense causal map to a pooled map. */
+  poolMap(
+    q: Tensor,
+    qStart: number,
+    head: number,
+    scale: number,
+    kv: KvView,
+    bins: number,
+    sum: Float32Array,
+    max: Float32Array,
+    control?: RunControl,
+  ): Awaitable<void> {
+    checkPoolMap(this.name, q, qStart, head, scale, kv, bins, sum, max, control);
+    const [tokens, heads, dim] = dims(q);
+    return this.library.run("ll_pool_map", [
+      ...[address(q), qStart, tokens, heads, head, kv.table.kvHeads, dim, scale] as const,
+      ...pagesOf(kv),
+      ...[bins, sum, max] as const,
+    ], { work: tokens * (qStart + tokens) * dim, control: own(control) });
+  }
+
+  /** The best keys of one query row for each of `heads`. */
+  topKeys(
+    q: Tensor,
+    row: number,
+    heads: readonly number[],
+    kv: KvView,
+    start: number,
+    end: number,
+    k: number,
+    control?: RunControl,
+  ): Awaitable<TopKeys[]> {
+    checkTopKeys(this.name, q, row, heads, kv, start, end, k, control);
+    const [, queryHeads, dim] = dims(q);
+    const found = Math.min(k, end - start);
+    if (found === 0) return heads.map(() => noKeys());
+    const indices = new Int32Array(heads.length * found);
+    const scores = new Float32Array(heads.length * found);
+    const [addresses, stride, dtypeCode] = pagesOf(kv);
+    const running = this.library.run("ll_top_keys", [
+      ...[elementOf(q, row * queryHeads * dim), queryHeads, kv.table.kvHeads, dim] as const,
+      ...[Int32Array.from(heads), heads.length, addresses, stride, dtypeCode] as const,
+      ...[start, end, found, indices, scores] as const,
+    ], { work: heads.length * (end - start) * dim, control: own(control) });
+    return after(running, () => splitTopKeys(indices, scores, found));
+  }
+}
+
+function native(tensor: Tensor): NativeTensor {
+  return tensor as NativeTensor; // the checks have seen that it belongs to this backend
+}
+
+function own(control: RunControl | undefined): NativeControl | undefined {
+  if (control === undefined || control instanceof NativeControl) return control;
+  throw new BackendError("Cannot run with this control as it must be made by backend cpu");
+}
+
+function address(tensor: Tensor | null): bigint {
+  return tensor === null ? 0n : native(tensor).address;
+}
+
+function target(tensor: Tensor): bigint {
+  return native(tensor).target;
+}
+
+function elementOf(tensor: Tensor, index: number): bigint {
+  return address(tensor) + BigInt(index * DTYPE_BYTES[tensor.dtype]);
+}
+
+function dims(tensor: Tensor): [number, number, number] {
+  const [a = 0, b = 0, c = 0] = tensor.shape;
+  return [a, b, c];
+}
+
+function pagesOf(
+  kv: KvView,
+): [pages: BigUint64Array<ArrayBuffer>, stride: number, dtype: number, length: number] {
+  const { addresses, stride, dtypeCode } = kv.table as NativePageTable;
+  return [addresses, stride, dtypeCode, kv.length];
+}
+
+function after<T>(running: Awaitable<void>, result: () => T): Awaitable<T> {
+  return running instanceof Promise ? running.then(result) : result();
+}
+
+function noKeys(): TopKeys {
+  return { indices: new Int32Array(0), scores: new Float32Array(0) };
+}
+
+function splitTopKeys(indices: Int32Array, scores: Float32Array, k: number): TopKeys[] {
+  return Array.from({ length: indices.length / k }, (_, i) => ({
+    indices: indices.slice(i * k, (i + 1) * k),
+    scores: scores.slice(i * k, (i + 1) * k),
+  }));
+}

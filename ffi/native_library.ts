@@ -1,0 +1,182 @@
+/** A loaded native library: its calls, checked, and the lifetime of what they use. */
+import type { Awaitable, BackendInfo } from "./backend.ts";
+import { CancelledError, LibraryError } from "./errors.ts";
+import { Memory } from "./native_memory.ts";
+import { granted } from "./permissions.ts";
+import { NativeControl, statusError, textBytes, textOf } from "./native_run.ts";
+import {
+  ABI_VERSION,
+  type Background,
+  DIRECT_SYMBOLS,
+  inBackground,
+  RUN_SYMBOLS,
+  type RunArguments,
+  type RunName,
+} from "./symbols.ts";
+
+/** Multiply-adds below which a call blocks: well under a millisecond, and cheaper than leaving the event loop. */
+const BLOCKING_WORK = 2e6;
+const INFO_BYTES = 1024;
+
+type Symbols = Deno.StaticForeignLibraryInterface<
+  typeof DIRECT_SYMBOLS & typeof RUN_SYMBOLS & Background
+>;
+type RunFunction = (run: Uint8Array<ArrayBuffer>, ...args: readonly unknown[]) => Awaitable<number>;
+
+/** How to run a call that may be long. */
+export interface RunOptions {
+  /** Estimated multiply-adds. Small calls block, others run off the event loop. */
+  readonly work: number;
+  /** Cancels it and counts its progress. */
+  readonly control?: NativeControl | undefined;
+}
+
+/** The native library of this process. */
+export class NativeLibrary {
+  /** File it was loaded from. */
+  readonly path: string;
+  /** Functions that return at once. */
+  readonly symbols: Symbols;
+  /** Bytes that are allocated and open. */
+  allocatedBytes = 0;
+  readonly #flights = new Set<object>();
+  readonly #spare = new NativeControl();
+  #released: (() => void)[] = [];
+
+  private constructor(path: string, symbols: Symbols) {
+    this.path = path;
+    this.symbols = symbols;
+  }
+
+  /** Loads the library at `path`. Throws `LibraryError` where it cannot be loaded or has another ABI version. */
+  static load(path: string): NativeLibrary {
+    checkAbi(path);
+    return new NativeLibrary(path, openLibrary(path, allSymbols()).symbols);
+  }
+
+  /** Starts the library, or changes its threads (0: the cores of this process) and instruction set ("": the best). */
+  start(threads: number, isa: string): void {
+    this.check(this.symbols.ll_init(threads, textBytes(isa)), "start the native library");
+  }
+
+  /** What the library runs on. */
+  info(): BackendInfo {
+    const json = new Uint8Array(INFO_BYTES);
+    this.check(this.symbols.ll_info(json, INFO_BYTES), "describe the native library");
+    const { isa, available, threads } = JSON.parse(textOf(json));
+    return { backend: "cpu", isa, available, threads };
+  }
+
+  /** Zeroed memory of `sizeBytes`. */
+  allocate(sizeBytes: number): Memory {
+    const address = new BigUint64Array(1);
+    const status = this.symbols.ll_alloc(BigInt(sizeBytes), address);
+    this.check(status, `allocate ${sizeBytes} bytes`);
+    this.allocatedBytes += sizeBytes;
+    return new Memory(this, address[0]!, sizeBytes, "allocated");
+  }
+
+  /** The file at `path`, mapped read-only. */
+  mapFile(path: string): Memory {
+    const address = new BigUint64Array(1);
+    const bytes = new BigInt64Array(1);
+    this.check(this.symbols.ll_map_file(textBytes(path), address, bytes), `map ${path}`);
+    return new Memory(this, address[0]!, Number(bytes[0]), "mapped");
+  }
+
+  /** Throws the error of a failed call that takes no `ll_run`. */
+  check(status: number, action: string): void {
+    if (status !== 0) throw statusError(status, action, this.#lastError());
+  }
+
+  /**
+   * Calls a function that may be long. It blocks when the work is small and nothing else is running: a small call
+   * behind a long one would hold the event loop until the pool is free.
+   */
+  run<Name extends RunName>(
+    name: Name,
+    args: RunArguments<Name>,
+    { work, control }: RunOptions,
+  ): Awaitable<void> {
+    if (control?.cancelled) throw new CancelledError(`Cannot run ${name} as it was cancelled`);
+    if (work >= BLOCKING_WORK || this.#flights.size > 0) {
+      return this.#runInBackground(name, args, control ?? new NativeControl());
+    }
+    const record = control ?? this.#spare;
+    record.clearError();
+    const status = (this.symbols[name] as RunFunction)(record.bytes, ...args);
+    checkRun(status as number, name, record);
+  }
+
+  /** Frees memory now, or once no call runs that might use it. */
+  release(free: () => void): void {
+    if (this.#flights.size === 0) free();
+    else this.#released.push(free);
+  }
+
+  async #runInBackground(
+    name: RunName,
+    args: readonly unknown[],
+    record: NativeControl,
+  ): Promise<void> {
+    // The set holds the buffers: a suspended function may drop locals that it does not read again.
+    const flight = { record, args };
+    this.#flights.add(flight);
+    record.clearError();
+    try {
+      const call = this.symbols[`${name}_background`] as RunFunction;
+      checkRun(await call(record.bytes, ...args), name, record);
+    } finally {
+      this.#flights.delete(flight);
+      if (this.#flights.size === 0) this.#freeReleased();
+    }
+  }
+
+  #freeReleased(): void {
+    const released = this.#released;
+    this.#released = [];
+    for (const free of released) free();
+  }
+
+  #lastError(): string {
+    const pointer = this.symbols.ll_last_error();
+    try {
+      return pointer === null ? "" : Deno.UnsafePointerView.getCString(pointer);
+    } catch {
+      return ""; // with --allow-ffi=<path> Deno follows no pointers
+    }
+  }
+}
+
+function checkRun(status: number, name: RunName, record: NativeControl): void {
+  if (status !== 0) throw statusError(status, `run ${name}`, record.error);
+}
+
+function allSymbols(): typeof DIRECT_SYMBOLS & typeof RUN_SYMBOLS & Background {
+  return { ...DIRECT_SYMBOLS, ...RUN_SYMBOLS, ...inBackground(RUN_SYMBOLS) };
+}
+
+function checkAbi(path: string): void {
+  const { ll_abi_version } = DIRECT_SYMBOLS;
+  const probe = openLibrary(path, { ll_abi_version });
+  const version = probe.symbols.ll_abi_version();
+  probe.close();
+  if (version === ABI_VERSION) return;
+  throw new LibraryError(
+    `Cannot load ${path} as its ABI version must be ${ABI_VERSION}: current value is ${version}`,
+  );
+}
+
+function openLibrary<S extends Deno.ForeignLibraryInterface>(
+  path: string,
+  symbols: S,
+): Deno.DynamicLibrary<S> {
+  if (!granted({ name: "ffi", path })) {
+    throw new LibraryError(`Cannot load ${path} without --allow-ffi or --allow-ffi=${path}`);
+  }
+  try {
+    return Deno.dlopen(path, symbols);
+  } catch (cause) {
+    throw new LibraryError(`Cannot load ${path}: ${(cause as Error).message}`, { cause });
+  }
+}

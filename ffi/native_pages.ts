@@ -1,0 +1,118 @@
+/** Pages of keys and values in native memory, and page tables of their addresses. */
+import type { BackendName, Page, PageSpec, PageTable } from "./backend.ts";
+import { type CheckedTable, checkTableSet } from "./checks.ts";
+import { ShapeError } from "./errors.ts";
+import type { NativeLibrary } from "./native_library.ts";
+import type { Memory } from "./native_memory.ts";
+import { DTYPE_CODES } from "./native_tensor.ts";
+
+const FIRST_CAPACITY = 16;
+
+/** A page in native memory. */
+export class NativePage implements Page {
+  /** Shape and dtype. */
+  readonly spec: PageSpec;
+  readonly #memory: Memory;
+
+  /** Takes over `memory`. */
+  constructor(memory: Memory, spec: PageSpec) {
+    this.#memory = memory;
+    this.spec = spec;
+  }
+
+  /** Size in bytes. */
+  get sizeBytes(): number {
+    return this.#memory.sizeBytes;
+  }
+
+  /** Whether it was closed. */
+  get closed(): boolean {
+    return this.#memory.closed;
+  }
+
+  /** Address of its first byte. */
+  get address(): bigint {
+    return this.#memory.address;
+  }
+
+  /** Frees it. */
+  close(): void {
+    this.#memory.close();
+  }
+}
+
+/** `page` as a page of the native library. Throws `ShapeError` where it is not. */
+export function nativePage(page: Page): NativePage {
+  if (page instanceof NativePage) return page;
+  throw new ShapeError("Cannot use the page as it must be a page of backend cpu");
+}
+
+/** Bytes of a page of `spec`. */
+export function pageBytes(library: NativeLibrary, { dim, dtype }: PageSpec): number {
+  const bytes = new BigInt64Array(1);
+  const status = library.symbols.ll_page_bytes(dim, DTYPE_CODES[dtype], bytes);
+  library.check(status, "compute the size of a page");
+  return Number(bytes[0]);
+}
+
+/** Page table whose addresses the library reads: `[kvHeads][stride]`. */
+export class NativePageTable implements PageTable, CheckedTable {
+  /** Name of the backend. */
+  readonly backend: BackendName = "cpu";
+  /** Number of KV heads. */
+  readonly kvHeads: number;
+  /** Shape and dtype of every page in it. */
+  readonly spec: PageSpec;
+  readonly #pages: (NativePage | undefined)[][];
+  #addresses: BigUint64Array<ArrayBuffer>;
+  #stride = FIRST_CAPACITY;
+
+  /** An empty table. */
+  constructor(kvHeads: number, spec: PageSpec) {
+    this.kvHeads = kvHeads;
+    this.spec = spec;
+    this.#pages = Array.from({ length: kvHeads }, () => []);
+    this.#addresses = new BigUint64Array(kvHeads * this.#stride);
+  }
+
+  /** The addresses. A later `set` may replace the array but never changes what a running call reads of it. */
+  get addresses(): BigUint64Array<ArrayBuffer> {
+    return this.#addresses;
+  }
+
+  /** Entries of a row of the addresses. */
+  get stride(): number {
+    return this.#stride;
+  }
+
+  /** Number of its pages' element type in the C ABI. */
+  get dtypeCode(): number {
+    return DTYPE_CODES[this.spec.dtype];
+  }
+
+  /** Whether an open page is entered there. */
+  holds(kvHead: number, index: number): boolean {
+    const page = this.#pages[kvHead]?.[index];
+    return page !== undefined && !page.closed;
+  }
+
+  /** Enters a page. */
+  set(kvHead: number, index: number, page: Page): void {
+    const native = nativePage(page);
+    checkTableSet(this.kvHeads, this.spec, kvHead, index, page, native.spec);
+    if (index >= this.#stride) this.#grow(index + 1);
+    this.#pages[kvHead]![index] = native;
+    this.#addresses[kvHead * this.#stride + index] = native.address;
+  }
+
+  #grow(needed: number): void {
+    const stride = Math.max(needed, 2 * this.#stride);
+    const addresses = new BigUint64Array(this.kvHeads * stride);
+    for (let head = 0; head < this.kvHeads; head++) {
+      const start = head * this.#stride;
+      addresses.set(this.#addresses.subarray(start, start + this.#stride), head * stride);
+    }
+    this.#addresses = addresses;
+    this.#stride = stride;
+  }
+}

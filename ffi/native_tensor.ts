@@ -1,0 +1,105 @@
+/** Tensors in the native library's memory. */
+import { bf16ToF32, f32ToBf16 } from "../kernels/reference/bf16.ts";
+import type { DType, FileDType, Tensor } from "./backend.ts";
+import { checkRows, checkWrite } from "./checks.ts";
+import { BackendError } from "./errors.ts";
+import type { NativeLibrary } from "./native_library.ts";
+import type { Memory } from "./native_memory.ts";
+
+/** Number of each element type in the C ABI. */
+export const DTYPE_CODES: Readonly<Record<FileDType, number>> = { f32: 0, bf16: 1, f16: 2 };
+/** Bytes of an element. */
+export const DTYPE_BYTES: Readonly<Record<FileDType, number>> = { f32: 4, bf16: 2, f16: 2 };
+
+/** Where a tensor's elements lie. */
+export interface Placement {
+  /** The block. */
+  readonly memory: Memory;
+  /** Bytes before the first element. */
+  readonly offset: number;
+  /** Whether closing the tensor closes the block. */
+  readonly owns: boolean;
+}
+
+/** An array in native memory. */
+export class NativeTensor implements Tensor {
+  /** Name of the backend. */
+  readonly backend = "cpu";
+  /** Element type. */
+  readonly dtype: DType;
+  /** Dimensions, outermost first. */
+  readonly shape: readonly number[];
+  /** Number of elements. */
+  readonly count: number;
+  readonly #library: NativeLibrary;
+  readonly #at: Placement;
+  #closed = false;
+
+  /** A tensor over `at`, which must hold the elements. */
+  constructor(library: NativeLibrary, shape: readonly number[], dtype: DType, at: Placement) {
+    this.#library = library;
+    this.#at = at;
+    this.shape = shape;
+    this.dtype = dtype;
+    this.count = shape.reduce((product, size) => product * size, 1);
+  }
+
+  /** Size in bytes. */
+  get sizeBytes(): number {
+    return this.count * DTYPE_BYTES[this.dtype];
+  }
+
+  /** Whether it, or the memory it is a view of, was closed. */
+  get closed(): boolean {
+    return this.#closed || this.#at.memory.closed;
+  }
+
+  /** Address of the first element, to be read. */
+  get address(): bigint {
+    if (this.closed) throw new BackendError(`Cannot use tensor [${this.shape}] as it is closed`);
+    return this.#at.memory.address + BigInt(this.#at.offset);
+  }
+
+  /** Address of the first element, to be written. */
+  get target(): bigint {
+    if (this.#at.memory.kind === "allocated") return this.address;
+    throw new BackendError(`Cannot write tensor [${this.shape}] as it lies in a weight file`);
+  }
+
+  /** Number of its element type in the C ABI. */
+  get dtypeCode(): number {
+    return DTYPE_CODES[this.dtype];
+  }
+
+  /** A view of `count` elements of the first dimension. */
+  rows(start: number, count: number): NativeTensor {
+    checkRows(this.shape, start, count);
+    if (this.closed) throw new BackendError(`Cannot view tensor [${this.shape}] as it is closed`);
+    const { memory, offset } = this.#at;
+    const rowBytes = this.sizeBytes / this.shape[0]!;
+    const at = { memory, offset: offset + start * rowBytes, owns: false };
+    return new NativeTensor(this.#library, [count, ...this.shape.slice(1)], this.dtype, at);
+  }
+
+  /** Copies `data` in. */
+  write(data: Float32Array): void {
+    checkWrite(this.count, data);
+    const host = this.dtype === "f32" ? data : Uint16Array.from(data, f32ToBf16);
+    const status = this.#library.symbols.ll_copy_in(this.target, host, BigInt(this.sizeBytes));
+    this.#library.check(status, "write a tensor");
+  }
+
+  /** Copies the elements out. */
+  read(): Float32Array {
+    const host = this.dtype === "f32" ? new Float32Array(this.count) : new Uint16Array(this.count);
+    const status = this.#library.symbols.ll_copy_out(host, this.address, BigInt(this.sizeBytes));
+    this.#library.check(status, "read a tensor");
+    return host instanceof Float32Array ? host : Float32Array.from(host, bf16ToF32);
+  }
+
+  /** Ends its use, and frees the memory if it owns it. */
+  close(): void {
+    this.#closed = true;
+    if (this.#at.owns) this.#at.memory.close();
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * The C++ sources of the native library as text: they are part of the module graph, so that a package registry
+ * delivers them, too. Import this module only to build or to look for a library.
+ */
+import header from "../kernels/include/longlens.h" with { type: "text" };
+import attendKeys from "../kernels/cpu/attend_keys.cpp" with { type: "text" };
+import attendTiles from "../kernels/cpu/attend_tiles.cpp" with { type: "text" };
+import avx2 from "../kernels/cpu/avx2.cpp" with { type: "text" };
+import avx512 from "../kernels/cpu/avx512.cpp" with { type: "text" };
+import dispatch from "../kernels/cpu/dispatch.cpp" with { type: "text" };
+import dispatchHeader from "../kernels/cpu/dispatch.h" with { type: "text" };
+import kernelsHeader from "../kernels/cpu/kernels.h" with { type: "text" };
+import keyRowsHeader from "../kernels/cpu/key_rows.h" with { type: "text" };
+import keySets from "../kernels/cpu/key_sets.cpp" with { type: "text" };
+import keySetsHeader from "../kernels/cpu/key_sets.h" with { type: "text" };
+import kv from "../kernels/cpu/kv.cpp" with { type: "text" };
+import kvHeader from "../kernels/cpu/kv.h" with { type: "text" };
+import linear from "../kernels/cpu/linear.cpp" with { type: "text" };
+import linearHeader from "../kernels/cpu/linear.h" with { type: "text" };
+import memory from "../kernels/cpu/memory.cpp" with { type: "text" };
+import modelOps from "../kernels/cpu/model_ops.cpp" with { type: "text" };
+import pool from "../kernels/cpu/pool.cpp" with { type: "text" };
+import poolHeader from "../kernels/cpu/pool.h" with { type: "text" };
+import poolMap from "../kernels/cpu/pool_map.cpp" with { type: "text" };
+import portable from "../kernels/cpu/portable.cpp" with { type: "text" };
+import queryPanels from "../kernels/cpu/query_panels.cpp" with { type: "text" };
+import queryPanelsHeader from "../kernels/cpu/query_panels.h" with { type: "text" };
+import scratchHeader from "../kernels/cpu/scratch.h" with { type: "text" };
+import simdKernels from "../kernels/cpu/simd_kernels.inl" with { type: "text" };
+import status from "../kernels/cpu/status.cpp" with { type: "text" };
+import statusHeader from "../kernels/cpu/status.h" with { type: "text" };
+import tilePlans from "../kernels/cpu/tile_plans.cpp" with { type: "text" };
+import tilePlansHeader from "../kernels/cpu/tile_plans.h" with { type: "text" };
+import topKeys from "../kernels/cpu/top_keys.cpp" with { type: "text" };
+
+/** Text of every file of the library by its path in `kernels/`. */
+export const SOURCES: Readonly<Record<string, string>> = {
+  "include/longlens.h": header,
+  "cpu/attend_keys.cpp": attendKeys,
+  "cpu/attend_tiles.cpp": attendTiles,
+  "cpu/avx2.cpp": avx2,
+  "cpu/avx512.cpp": avx512,
+  "cpu/dispatch.cpp": dispatch,
+  "cpu/dispatch.h": dispatchHeader,
+  "cpu/kernels.h": kernelsHeader,
+  "cpu/key_rows.h": keyRowsHeader,
+  "cpu/key_sets.cpp": keySets,
+  "cpu/key_sets.h": keySetsHeader,
+  "cpu/kv.cpp": kv,
+  "cpu/kv.h": kvHeader,
+  "cpu/linear.cpp": linear,
+  "cpu/linear.h": linearHeader,
+  "cpu/memory.cpp": memory,
+  "cpu/model_ops.cpp": modelOps,
+  "cpu/pool.cpp": pool,
+  "cpu/pool.h": poolHeader,
+  "cpu/pool_map.cpp": poolMap,
+  "cpu/portable.cpp": portable,
+  "cpu/query_panels.cpp": queryPanels,
+  "cpu/query_panels.h": queryPanelsHeader,
+  "cpu/scratch.h": scratchHeader,
+  "cpu/simd_kernels.inl": simdKernels,
+  "cpu/status.cpp": status,
+  "cpu/status.h": statusHeader,
+  "cpu/tile_plans.cpp": tilePlans,
+  "cpu/tile_plans.h": tilePlansHeader,
+  "cpu/top_keys.cpp": topKeys,
+};
+
+/** A file to compile. */
+export interface CompileUnit {
+  /** Its path in {@link SOURCES}. */
+  readonly path: string;
+  /** Flags beside {@link COMMON_FLAGS}. */
+  readonly flags: readonly string[];
+}
+
+/** Flags of every compile unit. */
+export const COMMON_FLAGS: readonly string[] = [
+  "-std=c++20",
+  "-O3",
+  "-fPIC",
+  "-fno-math-errno",
+  "-ffp-contract=fast",
+  "-fvisibility=hidden",
+  "-pthread",
+  "-Wall",
+  "-Wextra",
+];
+
+const AVX2_FLAGS: readonly string[] = ["-mavx2", "-mfma", "-mf16c"];
+
+/** Flags of the units that hold nothing on other architectures. */
+const X86_FLAGS: Readonly<Record<string, readonly string[]>> = {
+  "cpu/avx2.cpp": AVX2_FLAGS,
+  "cpu/avx512.cpp": ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", ...AVX2_FLAGS],
+};
+
+/** What to compile for an architecture as `Deno.build.arch` names it. */
+export function compileUnits(arch: string): CompileUnit[] {
+  const flags = arch === "x86_64" ? X86_FLAGS : {};
+  const paths = Object.keys(SOURCES).filter((path) => path.endsWith(".cpp"));
+  return paths.map((path) => ({ path, flags: flags[path] ?? [] }));
+}
+
+/** Flags of linking for an operating system as `Deno.build.os` names it. */
+export function linkFlags(os: string): string[] {
+  const flags = ["-shared", "-pthread"];
+  return os === "linux" ? [...flags, "-Wl,--no-undefined", "-ldl"] : flags;
+}

@@ -1,0 +1,325 @@
+// Decode attention over key sets, the merge of partial attentions, and one attention row.
+//
+// A unit is one row, some heads of a KV head and a key set that they share: the whole group where its heads hold the
+// same ranges (or the same single keys), so that each key is fetched once; else one head. Units are cut into parts where
+// there are fewer of them than threads need; the parts of a head are merged in their order, so that results
+// depend on the number of threads but not on timing. Per part: online softmax over blocks of kKeyBlock keys, as in attend_tiles.cpp.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "dispatch.h"
+#include "key_sets.h"
+#include "query_panels.h"
+#include "scratch.h"
+
+namespace longlens {
+namespace {
+
+// A part holds at least this many keys.
+constexpr int64_t kPartKeys = 512;
+
+struct Unit {
+  int32_t row, kv_head, head, head_count;
+  KeySet set;
+  int64_t keys;
+};
+
+struct Piece {
+  int32_t unit;
+  int64_t first, count;
+  int64_t slot;  // of its first head among the partial results
+};
+
+struct KeysCall {
+  const int32_t *range_ptr, *ranges, *index_ptr, *indices;
+  int32_t rows, heads, group;
+
+  KeySet Set(int64_t x) const {
+    return {ranges + 2 * int64_t{range_ptr[x]}, range_ptr[x + 1] - range_ptr[x], indices + index_ptr[x],
+            index_ptr[x + 1] - index_ptr[x]};
+  }
+};
+
+// Partial results: o[slot][dim] not divided by the sum, maximum (base 2) and sum of each slot.
+struct Partials {
+  float *out, *maximum, *sum;
+};
+
+bool Same(const int32_t* a, const int32_t* b, int64_t count) {
+  return a == b || count == 0 || memcmp(a, b, count * sizeof(int32_t)) == 0;
+}
+
+void AddUnit(std::vector<Unit>* units, int32_t row, int32_t kv_head, int32_t head, int32_t count,
+             const KeySet& set) {
+  const int64_t keys = set.Keys();
+  if (keys > 0) units->push_back({row, kv_head, head, count, set, keys});
+}
+
+// The units of one row and KV head.
+void AddGroup(const KeysCall& c, int32_t row, int32_t kv_head, std::vector<Unit>* units) {
+  const int32_t first = kv_head * c.group;
+  const int64_t x = int64_t{row} * c.heads + first;
+  const KeySet lead = c.Set(x);
+  bool same_ranges = true, same_indices = true;
+  for (int32_t h = 1; h < c.group; ++h) {
+    const KeySet other = c.Set(x + h);
+    same_ranges = same_ranges && other.range_count == lead.range_count &&
+                  Same(other.ranges, lead.ranges, 2 * lead.range_count);
+    same_indices = same_indices && other.index_count == lead.index_count &&
+                   Same(other.indices, lead.indices, lead.index_count);
+  }
+  if (same_ranges && same_indices) return AddUnit(units, row, kv_head, first, c.group, lead);
+  if (same_ranges) {
+    AddUnit(units, row, kv_head, first, c.group, {lead.ranges, lead.range_count, nullptr, 0});
+  }
+  if (same_indices) {
+    AddUnit(units, row, kv_head, first, c.group, {nullptr, 0, lead.indices, lead.index_count});
+  }
+  for (int32_t h = 0; h < c.group; ++h) {
+    KeySet own = c.Set(x + h);
+    if (same_ranges) own.range_count = 0;
+    if (same_indices) own.index_count = 0;
+    AddUnit(units, row, kv_head, first + h, 1, own);
+  }
+}
+
+// Cuts units into parts and gives each head of a part a slot; slots of a head lie apart.
+std::vector<Piece> MakeParts(const std::vector<Unit>& units, int threads, int64_t* slots) {
+  int64_t total = 0;
+  for (const Unit& unit : units) total += unit.keys;
+  // About four parts for each thread if everything is cut; none is cut when the units are many.
+  const int64_t share = total / (4 * threads) + 1;
+  const int64_t size = (std::max(share, kPartKeys) + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
+  std::vector<Piece> parts;
+  *slots = 0;
+  for (size_t u = 0; u < units.size(); ++u) {
+    for (int64_t first = 0; first < units[u].keys; first += size) {
+      parts.push_back({static_cast<int32_t>(u), first, std::min(size, units[u].keys - first), *slots});
+      *slots += units[u].head_count;
+    }
+  }
+  return parts;
+}
+
+void AttendPart(const Call& call, const Queries& queries, const KvView& kv, const Unit& unit,
+                const Piece& part, const Partials& partials) {
+  const Kernels& kernels = call.kernels();
+  const int64_t dim = queries.dim, heads = unit.head_count;
+  Scratch& scratch = ThreadScratch();
+  scratch.Begin(Scratch::RoundUp(heads * dim) + Scratch::RoundUp(heads * kKeyBlock) +
+                Scratch::RoundUp(heads));
+  float* const q = scratch.Take(heads * dim);
+  float* const s = scratch.Take(heads * kKeyBlock);
+  float* const keep = scratch.Take(heads);
+  float* const out = partials.out + part.slot * dim;
+  float* const maximum = partials.maximum + part.slot;
+  float* const sum = partials.sum + part.slot;
+  const float factor = static_cast<float>(queries.scale * kLog2E);
+  const float* const source = queries.Row(unit.row, unit.head);
+  for (int64_t i = 0; i < heads * dim; ++i) q[i] = source[i] * factor;
+  std::fill_n(out, heads * dim, 0.0f);
+  std::fill_n(maximum, heads, -INFINITY);
+  std::fill_n(sum, heads, 0.0f);
+  KeyCursor cursor(unit.set, part.first);
+  for (int64_t left = part.count; left > 0;) {
+    call.Poll();
+    int32_t keys[kKeyBlock];
+    const void* rows[kKeyBlock];
+    const int32_t count = cursor.Next(keys, std::min<int64_t>(kKeyBlock, left));
+    KeyRows(kv, unit.kv_head, keys, count, Part::kKeys, rows);
+    kernels.dot_rows(rows, kv.dtype, count, dim, q, dim, heads, s, kKeyBlock, false);
+    for (int64_t h = 0; h < heads; ++h) {
+      keep[h] = kernels.softmax_row(s + h * kKeyBlock, count, maximum + h, sum + h);
+    }
+    KeyRows(kv, unit.kv_head, keys, count, Part::kValues, rows);
+    kernels.weigh_rows(rows, kv.dtype, count, dim, s, kKeyBlock, heads, keep, out, dim);
+    left -= count;
+  }
+}
+
+// out = sum_x 2^(m_x - m) o_x / sum_x 2^(m_x - m) l_x over the slots of one row and head.
+void CombineSlots(const Partials& partials, const std::vector<int64_t>& slots, int64_t dim, float* out,
+                  float* lse) {
+  float maximum = -INFINITY;
+  for (int64_t slot : slots) maximum = std::max(maximum, partials.maximum[slot]);
+  double sum = 0;
+  std::fill_n(out, dim, 0.0f);
+  for (int64_t slot : slots) {
+    if (partials.sum[slot] == 0) continue;
+    const float weight = std::exp2(partials.maximum[slot] - maximum);
+    sum += double{weight} * partials.sum[slot];
+    for (int64_t i = 0; i < dim; ++i) out[i] += weight * partials.out[slot * dim + i];
+  }
+  const float inverse = sum == 0 ? 0 : static_cast<float>(1 / sum);
+  for (int64_t i = 0; i < dim; ++i) out[i] *= inverse;
+  *lse = sum == 0 ? -INFINITY : static_cast<float>((maximum + std::log2(sum)) * kLn2);
+}
+
+void CheckPointers(const char* action, const int32_t* pointers, int64_t count) {
+  Require(pointers[0] >= 0, action, "range_ptr and index_ptr must be >= 0", pointers[0]);
+  for (int64_t i = 0; i < count; ++i) {
+    Require(pointers[i] <= pointers[i + 1], action, "range_ptr and index_ptr must not fall", pointers[i + 1]);
+  }
+}
+
+// One row of ll_merge; the outputs may be the inputs.
+void MergeRow(int64_t dim, const float* out_a, float lse_a, const float* out_b, float lse_b, float* out,
+              float* lse) {
+  const double largest = std::max(lse_a, lse_b);
+  if (largest == -INFINITY) {
+    std::fill_n(out, dim, 0.0f);
+    *lse = -INFINITY;
+    return;
+  }
+  const double a = std::exp(lse_a - largest), b = std::exp(lse_b - largest);
+  const float weight_a = static_cast<float>(a / (a + b)), weight_b = static_cast<float>(b / (a + b));
+  for (int64_t i = 0; i < dim; ++i) out[i] = weight_a * out_a[i] + weight_b * out_b[i];
+  *lse = static_cast<float>(largest + std::log(a + b));
+}
+
+}  // namespace
+}  // namespace longlens
+
+using namespace longlens;
+
+extern "C" int32_t ll_attend_keys(ll_run* run, const float* q, int32_t rows, int32_t heads,
+                                  int32_t kv_heads, int32_t dim, float scale, void* const* pages,
+                                  int32_t stride, int32_t kv_dtype, int32_t kv_len,
+                                  const int32_t* range_ptr, const int32_t* ranges,
+                                  const int32_t* index_ptr, const int32_t* indices, float* out,
+                                  float* lse) {
+  return Guard(run, [&] {
+    const char* const action = "attend keys";
+    const KvView kv{pages, stride, kv_heads, dim, kv_dtype};
+    Require(rows >= 0, action, "rows must be >= 0", rows);
+    Require(kv_len >= 0, action, "kv_len must be >= 0", kv_len);
+    Require(kv_heads > 0, action, "kv_heads must be > 0", kv_heads);
+    Require(heads > 0 && heads % kv_heads == 0, action, "heads must be a multiple of kv_heads", heads);
+    CheckKv(action, kv, kv_len);
+    if (rows == 0) return;
+    RequirePointer(q, action, "q");
+    RequirePointer(out, action, "out");
+    RequirePointer(lse, action, "lse");
+    RequirePointer(range_ptr, action, "range_ptr");
+    RequirePointer(index_ptr, action, "index_ptr");
+    const int64_t sets = int64_t{rows} * heads;
+    CheckPointers(action, range_ptr, sets);
+    CheckPointers(action, index_ptr, sets);
+    if (range_ptr[sets] > 0) RequirePointer(ranges, action, "ranges");
+    if (index_ptr[sets] > 0) RequirePointer(indices, action, "indices");
+    const KeysCall keys_call{range_ptr, ranges, index_ptr, indices, rows, heads, heads / kv_heads};
+    for (int64_t x = 0; x < sets; ++x) CheckKeySet(action, keys_call.Set(x), kv_len);
+
+    std::vector<Unit> units;
+    for (int32_t r = 0; r < rows; ++r) {
+      for (int32_t g = 0; g < kv_heads; ++g) AddGroup(keys_call, r, g, &units);
+    }
+    const Call call(run);
+    int64_t slots = 0;
+    const std::vector<Piece> parts = MakeParts(units, call.threads(), &slots);
+    const Buffer<float> partial_out(slots * dim + 1), partial_maximum(slots + 1), partial_sum(slots + 1);
+    const Partials partials{partial_out.data(), partial_maximum.data(), partial_sum.data()};
+    const Queries queries{q, heads, dim, scale};
+    int64_t work = 0;
+    for (const Unit& unit : units) work += unit.keys * unit.head_count * dim;
+    call.ForIf(work >= 1 << 16, parts.size(), [&](int64_t i) {
+      AttendPart(call, queries, kv, units[parts[i].unit], parts[i], partials);
+    });
+    std::vector<std::vector<int64_t>> slots_of(sets);
+    for (const Piece& part : parts) {
+      const Unit& unit = units[part.unit];
+      for (int32_t h = 0; h < unit.head_count; ++h) {
+        slots_of[int64_t{unit.row} * heads + unit.head + h].push_back(part.slot + h);
+      }
+    }
+    for (int64_t x = 0; x < sets; ++x) CombineSlots(partials, slots_of[x], dim, out + x * dim, lse + x);
+    call.Progress(rows);
+  });
+}
+
+extern "C" int32_t ll_merge(ll_run* run, int32_t rows, int32_t dim, const float* out_a,
+                            const float* lse_a, const float* out_b, const float* lse_b, float* out,
+                            float* lse) {
+  return Guard(run, [&] {
+    const char* const action = "merge partial attentions";
+    Require(rows >= 0, action, "rows must be >= 0", rows);
+    Require(dim > 0, action, "dim must be > 0", dim);
+    if (rows == 0) return;
+    const void* const needed[] = {out_a, lse_a, out_b, lse_b, out, lse};
+    const char* const names[] = {"out_a", "lse_a", "out_b", "lse_b", "out", "lse"};
+    for (int i = 0; i < 6; ++i) RequirePointer(needed[i], action, names[i]);
+    const Call call(run);
+    constexpr int64_t kGrain = 256;
+    const int64_t blocks = (rows + kGrain - 1) / kGrain;
+    call.For(blocks, [&](int64_t block) {
+      const int64_t end = std::min<int64_t>(rows, (block + 1) * kGrain);
+      for (int64_t r = block * kGrain; r < end; ++r) {
+        MergeRow(dim, out_a + r * dim, lse_a[r], out_b + r * dim, lse_b[r], out + r * dim, lse + r);
+      }
+      call.Progress(end - block * kGrain);
+    });
+  });
+}
+
+extern "C" int32_t ll_attention_row(ll_run* run, const float* q, int32_t kv_head, int32_t dim,
+                                    float scale, void* const* pages, int32_t stride,
+                                    int32_t kv_dtype, int32_t kv_len, const int32_t* ranges,
+                                    int32_t range_count, const int32_t* indices, int32_t index_count,
+                                    float* probs, float* lse) {
+  return Guard(run, [&] {
+    const char* const action = "compute an attention row";
+    Require(kv_head >= 0, action, "kv_head must be >= 0", kv_head);
+    Require(kv_len >= 0, action, "kv_len must be >= 0", kv_len);
+    Require(range_count >= 0, action, "range_count must be >= 0", range_count);
+    Require(index_count >= 0, action, "index_count must be >= 0", index_count);
+    const KvView kv{pages, stride, int64_t{kv_head} + 1, dim, kv_dtype};
+    CheckKv(action, kv, kv_len);
+    RequirePointer(q, action, "q");
+    RequirePointer(lse, action, "lse");
+    if (kv_len > 0) RequirePointer(probs, action, "probs");
+    if (range_count > 0) RequirePointer(ranges, action, "ranges");
+    if (index_count > 0) RequirePointer(indices, action, "indices");
+    const KeySet set{ranges, range_count, indices, index_count};
+    CheckKeySet(action, set, kv_len);
+    const Call call(run);
+    const Kernels& kernels = call.kernels();
+    const int64_t total = set.Keys();
+    const Buffer<float> scaled(dim), s(total + 1);
+    for (int32_t i = 0; i < dim; ++i) scaled[i] = static_cast<float>(q[i] * (scale * kLog2E));
+    constexpr int64_t kPiece = 16 * kKeyBlock;
+    call.ForIf(total * dim >= 1 << 16, (total + kPiece - 1) / kPiece, [&](int64_t piece) {
+      const int64_t first = piece * kPiece, end = std::min(total, first + kPiece);
+      KeyCursor cursor(set, first);
+      for (int64_t done = first; done < end;) {
+        int32_t keys[kKeyBlock];
+        const void* rows[kKeyBlock];
+        const int32_t count = cursor.Next(keys, std::min<int64_t>(kKeyBlock, end - done));
+        KeyRows(kv, kv_head, keys, count, Part::kKeys, rows);
+        kernels.dot_rows(rows, kv_dtype, count, dim, scaled.data(), dim, 1, s.data() + done, 0, false);
+        done += count;
+      }
+    });
+    // With the maximum known in advance the blocks' sums are plain terms.
+    float maximum = -INFINITY, sum = 0;
+    for (int64_t i = 0; i < total; ++i) maximum = s[i] > maximum ? s[i] : maximum;
+    double whole = 0;
+    for (int64_t i = 0; i < total; i += kPiece) {
+      sum = 0;
+      kernels.softmax_row(s.data() + i, std::min(kPiece, total - i), &maximum, &sum);
+      whole += sum;
+    }
+    std::fill_n(probs, kv_len, 0.0f);
+    *lse = whole == 0 ? -INFINITY : static_cast<float>((maximum + std::log2(whole)) * kLn2);
+    const float inverse = whole == 0 ? 0 : static_cast<float>(1 / whole);
+    KeyCursor cursor(set, 0);
+    for (int64_t done = 0; done < total;) {
+      int32_t keys[kKeyBlock];
+      const int32_t count = cursor.Next(keys, kKeyBlock);
+      for (int32_t j = 0; j < count; ++j) probs[keys[j]] = s[done + j] * inverse;
+      done += count;
+    }
+    call.Progress(1);
+  });
+}

@@ -1,0 +1,80 @@
+// The single-threaded primitives that every instruction-set unit provides. They trust their arguments, throw nothing and
+// allocate nothing. Rows of weights, keys and values are f32 or bf16 (`dtype`); all other arrays are f32.
+//
+// A "panel" is an array [depth][panel] whose last index is a row of a matrix that was transposed by pack_panel, so
+// that `panel` rows (two vectors) are computed side by side.
+#ifndef LONGLENS_CPU_KERNELS_H_
+#define LONGLENS_CPU_KERNELS_H_
+
+#include <stdint.h>
+
+namespace longlens {
+
+// Largest number of rows of a panel in any unit.
+constexpr int kMaxPanel = 32;
+// Largest number of keys of a tile.
+constexpr int kMaxTileKeys = 64;
+
+// Which keys of a tile each row of a panel sees. Both null: all.
+struct PanelMask {
+  const int32_t* last;    // [panel] row sees key j where j <= last[row]
+  const uint32_t* words;  // [keys / 32][panel] row sees key j where bit j % 32 of words[j / 32][row] is set
+};
+
+struct Kernels {
+  const char* isa;
+  int32_t panel;       // rows of a panel
+  int32_t row_block;   // rows that gemm_slab computes at once
+
+  // ---- elements ----
+  void (*widen_bf16)(const uint16_t* source, float* target, int64_t count);
+  void (*widen_f16)(const uint16_t* source, float* target, int64_t count);
+  void (*narrow_bf16)(const float* source, uint16_t* target, int64_t count);
+  // out = x * norm / sqrt(mean(x^2) + eps); out may be x.
+  void (*rms_norm)(const float* x, const float* norm, int64_t count, float eps, float* out);
+  // (a, b) = (x[i], x[i + half]) -> (a cos - b sin, b cos + a sin)
+  void (*rotate)(float* x, const float* cos, const float* sin, int64_t half);
+  // gate = act(gate) * up
+  void (*gate)(float* gate, const float* up, int64_t count, int32_t activation);
+  // natural log sum exp
+  double (*log_sum_exp)(const float* x, int64_t count);
+
+  // ---- products ----
+  // y[t * ldy + o] (+)= sum_i x[t * ldx + i] rows[o][i],  t < tokens, o < count
+  void (*dot_rows)(const void* const* rows, int32_t dtype, int64_t count, int64_t depth,
+                   const float* x, int64_t ldx, int64_t tokens, float* y, int64_t ldy, bool add);
+  // out[t * ldo + i] = out[..] * keep[t] + sum_j p[t * ldp + j] rows[j][i],  t < tokens, j < count
+  void (*weigh_rows)(const void* const* rows, int32_t dtype, int64_t count, int64_t depth,
+                     const float* p, int64_t ldp, int64_t tokens, const float* keep, float* out,
+                     int64_t ldo);
+  // out[i][r] = factor * rows[r][i],  i < depth, r < panel; rows from `count` on are zero
+  void (*pack_panel)(const void* const* rows, int32_t dtype, int32_t count, int64_t depth,
+                     float factor, float* out);
+  // y[t][o] (+)= sum_i x[t][i] w[i][o],  w a panel of which `columns` are stored
+  void (*gemm_slab)(const float* x, int64_t ldx, int64_t tokens, const float* w, int64_t depth,
+                    int32_t columns, float* y, int64_t ldy, bool add);
+
+  // ---- softmax, base 2 ----
+  // One row: s -> 2^(s - max), updates the running maximum and sum; returns what earlier terms are multiplied by.
+  float (*softmax_row)(float* s, int64_t count, float* maximum, float* sum);
+  // s[j][r] = sum_i keys[j][i] q[i][r];  q a panel
+  void (*panel_scores)(const float* q, const float* keys, int32_t count, int64_t depth, float* s);
+  // softmax_row for every row of a panel; keep [panel].
+  void (*panel_softmax)(float* s, int32_t count, const PanelMask* mask, float* maximum, float* sum,
+                        float* keep);
+  // s[j][r] -> 2^(s[j][r] - maximum[r]) * inverse_sum[r], zero where masked
+  void (*panel_probs)(float* s, int32_t count, const PanelMask* mask, const float* maximum,
+                      const float* inverse_sum);
+  // out[i][r] = out[i][r] * keep[r] + sum_j p[j][r] values[j][i]
+  void (*panel_values)(const float* p, const float* values, int32_t count, int64_t depth,
+                       const float* keep, float* out);
+};
+
+// Null where this build lacks the unit.
+const Kernels* PortableKernels();
+const Kernels* Avx2Kernels();
+const Kernels* Avx512Kernels();
+
+}  // namespace longlens
+
+#endif  // LONGLENS_CPU_KERNELS_H_

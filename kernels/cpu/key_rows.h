@@ -1,0 +1,48 @@
+// Rows of keys or values as contiguous f32, which is what the panel kernels take.
+#ifndef LONGLENS_CPU_KEY_ROWS_H_
+#define LONGLENS_CPU_KEY_ROWS_H_
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels.h"
+#include "kv.h"
+
+namespace longlens {
+
+// Copies or widens `count` consecutive rows.
+inline void WidenRows(const Kernels& kernels, const KvView& kv, const char* source, int64_t count,
+                      float* target) {
+  if (kv.dtype == LL_F32) {
+    memcpy(target, source, count * kv.dim * sizeof(float));
+  } else {
+    kernels.widen_bf16(reinterpret_cast<const uint16_t*>(source), target, count * kv.dim);
+  }
+}
+
+// Rows start .. start+count-1. Points into the page where it can, otherwise fills `room` [count][dim].
+inline const float* TileRows(const Kernels& kernels, const KvView& kv, int64_t head, int64_t start,
+                             int64_t count, Part part, float* room) {
+  const int64_t in_page = std::min(count, LL_PAGE_TOKENS - start % LL_PAGE_TOKENS);
+  const char* const first = kv.Row(head, start, part);
+  if (in_page == count && kv.dtype == LL_F32) return reinterpret_cast<const float*>(first);
+  WidenRows(kernels, kv, first, in_page, room);
+  if (in_page < count) {
+    WidenRows(kernels, kv, kv.Row(head, start + in_page, part), count - in_page,
+              room + in_page * kv.dim);
+  }
+  return room;
+}
+
+// Single rows, gathered into `room` [count][dim].
+inline const float* ColumnRows(const Kernels& kernels, const KvView& kv, int64_t head,
+                               const int32_t* keys, int64_t count, Part part, float* room) {
+  for (int64_t j = 0; j < count; ++j) {
+    WidenRows(kernels, kv, kv.Row(head, keys[j], part), 1, room + j * kv.dim);
+  }
+  return room;
+}
+
+}  // namespace longlens
+
+#endif  // LONGLENS_CPU_KEY_ROWS_H_

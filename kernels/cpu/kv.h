@@ -1,0 +1,47 @@
+// Pages of keys and values, seen through a page table.
+//
+// A page: K [256][dim], V [256][dim] of dtype, positions [256] f32. Token t of KV head g lies in
+// pages[g * stride + t / 256], slot t % 256.
+#ifndef LONGLENS_CPU_KV_H_
+#define LONGLENS_CPU_KV_H_
+
+#include "status.h"
+
+namespace longlens {
+
+enum class Part { kKeys = 0, kValues = 1 };
+
+struct KvView {
+  void* const* pages;
+  int64_t stride;
+  int64_t kv_heads;
+  int64_t dim;
+  int32_t dtype;
+
+  int64_t RowBytes() const { return dim * (dtype == LL_F32 ? 4 : 2); }
+
+  char* Page(int64_t head, int64_t page) const {
+    void* const address = pages[head * stride + page];
+    if (address == nullptr) {
+      throw Error(LL_INVALID_ARGUMENT,
+                  "Cannot use tokens as page %lld of KV head %lld must be entered: current value is null",
+                  static_cast<long long>(page), static_cast<long long>(head));
+    }
+    return static_cast<char*>(address);
+  }
+  char* Row(int64_t head, int64_t token, Part part) const {
+    const int64_t slot = token % LL_PAGE_TOKENS + static_cast<int>(part) * LL_PAGE_TOKENS;
+    return Page(head, token / LL_PAGE_TOKENS) + slot * RowBytes();
+  }
+  float* Position(int64_t head, int64_t token) const {
+    char* const positions = Page(head, token / LL_PAGE_TOKENS) + 2 * LL_PAGE_TOKENS * RowBytes();
+    return reinterpret_cast<float*>(positions) + token % LL_PAGE_TOKENS;
+  }
+};
+
+// Checks a page table that must hold `tokens` tokens of each head.
+void CheckKv(const char* action, const KvView& kv, int64_t tokens);
+
+}  // namespace longlens
+
+#endif  // LONGLENS_CPU_KV_H_

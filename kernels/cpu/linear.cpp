@@ -1,0 +1,100 @@
+// y[t][o] (+)= sum_i x[t][i] W[o][i];  x [rows][in] f32, W [out][in] f32 or bf16, y [rows][out] f32.
+//
+// Up to kFewRows rows: W is streamed once, four of its rows at a time against all rows of x (dot_rows); bound by memory.
+// More: blocks of at most kBlockRows x kBlockDepth of x and panels of kBlockDepth rows of W^T are packed and multiplied
+// from the second-level cache (gemm_slab). Packing a panel costs about 4 % of its use at kBlockRows rows.
+#include "linear.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "scratch.h"
+
+namespace longlens {
+namespace {
+
+constexpr int64_t kFewRows = 16;
+constexpr int64_t kBlockRows = 240;
+constexpr int64_t kBlockDepth = 256;
+// Rows of the packed x are this much longer, so that they do not share cache sets.
+constexpr int64_t kPad = 16;
+// Outputs per work item.
+constexpr int64_t kMaxOut = 256;
+// Multiplications below which waking other threads costs more than it saves.
+constexpr int64_t kSmall = 1 << 18;
+
+int64_t DivideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+void FewRows(const Call& call, const float* x, int64_t rows, const Weights& w, float* y, bool add) {
+  constexpr int64_t kGrain = 64;
+  const bool parallel = rows * w.out * w.in >= kSmall;
+  call.ForIf(parallel, DivideUp(w.out, kGrain), [&](int64_t block) {
+    const int64_t start = block * kGrain, count = std::min(kGrain, w.out - start);
+    const void* row[kGrain];
+    for (int64_t o = 0; o < count; ++o) row[o] = w.Row(start + o);
+    call.kernels().dot_rows(row, w.dtype, count, w.in, x, w.in, rows, y + start, w.out, add);
+  });
+}
+
+struct Block {
+  int64_t row, rows, out, outs;
+};
+
+// One block of y.
+void MultiplyBlock(const Call& call, const float* x, const Weights& w, const Block& block, float* y,
+                   bool add) {
+  const Kernels& kernels = call.kernels();
+  constexpr int64_t ldx = kBlockDepth + kPad;
+  Scratch& scratch = ThreadScratch();
+  scratch.Begin(Scratch::RoundUp(block.rows * ldx) + kBlockDepth * kMaxPanel);
+  float* const packed_x = scratch.Take(block.rows * ldx);
+  float* const panel = scratch.Take(kBlockDepth * kMaxPanel);
+  const int64_t element = w.dtype == LL_F32 ? 4 : 2;
+  for (int64_t i = 0; i < w.in; i += kBlockDepth) {
+    call.Poll();
+    const int64_t depth = std::min(kBlockDepth, w.in - i);
+    for (int64_t t = 0; t < block.rows; ++t) {
+      memcpy(packed_x + t * ldx, x + (block.row + t) * w.in + i, depth * 4);
+    }
+    for (int64_t o = 0; o < block.outs; o += kernels.panel) {
+      const int32_t columns = static_cast<int32_t>(std::min<int64_t>(kernels.panel, block.outs - o));
+      const void* row[kMaxPanel];
+      for (int32_t c = 0; c < columns; ++c) {
+        row[c] = static_cast<const char*>(w.Row(block.out + o + c)) + i * element;
+      }
+      kernels.pack_panel(row, w.dtype, columns, depth, 1.0f, panel);
+      kernels.gemm_slab(packed_x, ldx, block.rows, panel, depth, columns,
+                        y + block.row * w.out + block.out + o, w.out, add || i > 0);
+    }
+  }
+}
+
+void ManyRows(const Call& call, const float* x, int64_t rows, const Weights& w, float* y, bool add) {
+  const int64_t grain = 12;  // a multiple of every unit's row_block
+  const int64_t row_blocks = DivideUp(rows, kBlockRows);
+  const int64_t block_rows = DivideUp(DivideUp(rows, row_blocks), grain) * grain;
+  // Enough items for an even share of each thread, but wide ones: x is packed again for each.
+  int64_t block_out = kMaxOut;
+  while (block_out > 64 && row_blocks * DivideUp(w.out, block_out) < 4 * call.threads()) block_out /= 2;
+  const int64_t out_blocks = DivideUp(w.out, block_out);
+  call.ForIf(rows * w.out * w.in >= kSmall, row_blocks * out_blocks, [&](int64_t item) {
+    Block block;
+    block.row = item % row_blocks * block_rows;
+    block.rows = std::min(block_rows, rows - block.row);
+    block.out = item / row_blocks * block_out;
+    block.outs = std::min(block_out, w.out - block.out);
+    if (block.rows > 0) MultiplyBlock(call, x, w, block, y, add);
+  });
+}
+
+}  // namespace
+
+void Linear(const Call& call, const float* x, int64_t rows, const Weights& w, float* y, bool add) {
+  if (rows <= kFewRows) {
+    FewRows(call, x, rows, w, y, add);
+  } else {
+    ManyRows(call, x, rows, w, y, add);
+  }
+}
+
+}  // namespace longlens

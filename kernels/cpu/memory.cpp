@@ -1,0 +1,183 @@
+// Memory, mapped files and conversion. Device memory is the process's own.
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "dispatch.h"
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#define LL_HAVE_MMAP 1
+#endif
+
+namespace longlens {
+namespace {
+
+constexpr int64_t kAlignment = 64;
+constexpr int64_t kConvertBlock = 1 << 16;
+
+void CheckCopy(const char* action, const void* target, const void* source, int64_t bytes) {
+  Require(bytes >= 0, action, "bytes must be >= 0", bytes);
+  if (bytes == 0) return;
+  RequirePointer(target, action, "the target");
+  RequirePointer(source, action, "the source");
+}
+
+int32_t Copy(const char* action, void* target, const void* source, int64_t bytes) {
+  return Guard(nullptr, [&] {
+    CheckCopy(action, target, source, bytes);
+    if (bytes > 0) memcpy(target, source, bytes);
+  });
+}
+
+#if LL_HAVE_MMAP
+[[noreturn]] void ThrowIo(const char* path, const std::string& reason) {
+  throw Error(LL_IO_ERROR, "Cannot map %.140s: %s", path, reason.c_str());
+}
+
+// Closes the descriptor when it goes out of scope.
+struct Descriptor {
+  int fd;
+  ~Descriptor() {
+    if (fd >= 0) close(fd);
+  }
+};
+#endif
+
+int64_t ElementBytes(int32_t dtype) { return dtype == LL_F32 ? 4 : 2; }
+
+// Elements of any alignment become f32.
+void ToFloats(const Kernels& kernels, const char* source, int32_t dtype, float* target,
+              int64_t count, uint16_t* halves) {
+  if (dtype == LL_F32) {
+    memcpy(target, source, count * 4);
+    return;
+  }
+  memcpy(halves, source, count * 2);
+  (dtype == LL_BF16 ? kernels.widen_bf16 : kernels.widen_f16)(halves, target, count);
+}
+
+void ConvertBlock(const Kernels& kernels, const char* source, int32_t source_dtype, char* target,
+                  int32_t target_dtype, int64_t count) {
+  constexpr int64_t kPiece = 512;
+  float floats[kPiece];
+  uint16_t halves[kPiece];
+  for (int64_t i = 0; i < count; i += kPiece) {
+    const int64_t now = count - i < kPiece ? count - i : kPiece;
+    ToFloats(kernels, source + i * ElementBytes(source_dtype), source_dtype, floats, now, halves);
+    char* const to = target + i * ElementBytes(target_dtype);
+    if (target_dtype == LL_F32) {
+      memcpy(to, floats, now * 4);
+    } else {
+      kernels.narrow_bf16(floats, halves, now);
+      memcpy(to, halves, now * 2);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace longlens
+
+using namespace longlens;
+
+// The address calloc gave lies in the word before the aligned one; calloc leaves large blocks untouched until used.
+extern "C" int32_t ll_alloc(int64_t bytes, void** out) {
+  return Guard(nullptr, [&] {
+    RequirePointer(out, "allocate memory", "out");
+    *out = nullptr;
+    Require(bytes > 0, "allocate memory", "bytes must be > 0", bytes);
+    constexpr int64_t extra = kAlignment + sizeof(void*);
+    if (bytes > INT64_MAX - extra) throw std::bad_alloc();
+    char* const raw = static_cast<char*>(calloc(1, bytes + extra));
+    if (raw == nullptr) {
+      throw Error(LL_OUT_OF_MEMORY, "Cannot allocate %lld bytes", static_cast<long long>(bytes));
+    }
+    const uintptr_t first = reinterpret_cast<uintptr_t>(raw) + sizeof(void*);
+    char* const aligned = raw + sizeof(void*) + (kAlignment - first % kAlignment) % kAlignment;
+    memcpy(aligned - sizeof(void*), &raw, sizeof(raw));
+    *out = aligned;
+  });
+}
+
+extern "C" int32_t ll_free(void* memory) {
+  if (memory == nullptr) return LL_OK;
+  void* raw;
+  memcpy(&raw, static_cast<char*>(memory) - sizeof(raw), sizeof(raw));
+  free(raw);
+  return LL_OK;
+}
+
+extern "C" int32_t ll_copy_in(void* device, const void* host, int64_t bytes) {
+  return Copy("copy to device memory", device, host, bytes);
+}
+
+extern "C" int32_t ll_copy_out(void* host, const void* device, int64_t bytes) {
+  return Copy("copy from device memory", host, device, bytes);
+}
+
+extern "C" int32_t ll_copy(void* target, const void* source, int64_t bytes) {
+  return Copy("copy device memory", target, source, bytes);
+}
+
+extern "C" int32_t ll_map_file(const char* path, void** out, int64_t* bytes) {
+  return Guard(nullptr, [&] {
+    RequirePointer(path, "map a file", "path");
+    RequirePointer(out, "map a file", "out");
+    RequirePointer(bytes, "map a file", "bytes");
+    *out = nullptr;
+    *bytes = 0;
+#if LL_HAVE_MMAP
+    const Descriptor file{open(path, O_RDONLY | O_CLOEXEC)};
+    if (file.fd < 0) ThrowIo(path, strerror(errno));
+    struct stat status;
+    if (fstat(file.fd, &status) != 0) ThrowIo(path, strerror(errno));
+    if (!S_ISREG(status.st_mode)) ThrowIo(path, "it is not a regular file");
+    if (status.st_size == 0) ThrowIo(path, "it is empty");
+    void* const address = mmap(nullptr, status.st_size, PROT_READ, MAP_PRIVATE, file.fd, 0);
+    if (address == MAP_FAILED) ThrowIo(path, strerror(errno));
+    *out = address;
+    *bytes = status.st_size;
+#else
+    throw Error(LL_IO_ERROR, "Cannot map %.140s: this platform has no mmap", path);
+#endif
+  });
+}
+
+extern "C" int32_t ll_unmap_file(void* address, int64_t bytes) {
+  return Guard(nullptr, [&] {
+    if (address == nullptr) return;
+    Require(bytes > 0, "unmap a file", "bytes must be > 0", bytes);
+#if LL_HAVE_MMAP
+    if (munmap(address, bytes) != 0) {
+      throw Error(LL_IO_ERROR, "Cannot unmap a file: %s", strerror(errno));
+    }
+#endif
+  });
+}
+
+extern "C" int32_t ll_convert(ll_run* run, const void* source, int32_t source_dtype, void* target,
+                              int32_t target_dtype, int64_t count) {
+  return Guard(run, [&] {
+    const char* const action = "convert elements";
+    Require(source_dtype >= LL_F32 && source_dtype <= LL_F16, action,
+            "source_dtype must be LL_F32, LL_BF16 or LL_F16", source_dtype);
+    Require(target_dtype == LL_F32 || target_dtype == LL_BF16, action,
+            "target_dtype must be LL_F32 or LL_BF16", target_dtype);
+    Require(count >= 0 && count <= INT64_MAX / 8, action, "count must be >= 0", count);
+    CheckCopy(action, target, source, count);
+    const Call call(run);
+    const int64_t blocks = (count + kConvertBlock - 1) / kConvertBlock;
+    call.For(blocks, [&](int64_t b) {
+      const int64_t start = b * kConvertBlock;
+      const int64_t now = count - start < kConvertBlock ? count - start : kConvertBlock;
+      ConvertBlock(call.kernels(),
+                   static_cast<const char*>(source) + start * ElementBytes(source_dtype), source_dtype,
+                   static_cast<char*>(target) + start * ElementBytes(target_dtype), target_dtype, now);
+      call.Progress(now);
+    });
+  });
+}

@@ -1,0 +1,255 @@
+// The operations of a layer outside attention. Formulas and shapes: longlens.h.
+//
+// Rows are processed in chunks, so that activations between two projections stay bounded (kChunkFloats).
+#include <algorithm>
+#include <cstring>
+
+#include "linear.h"
+#include "scratch.h"
+
+namespace longlens {
+namespace {
+
+constexpr int64_t kChunkFloats = int64_t{1} << 24;
+// Floats that one work item of an element-wise pass covers.
+constexpr int64_t kPassFloats = 1 << 14;
+
+bool IsWeightType(int32_t dtype) { return dtype == LL_F32 || dtype == LL_BF16; }
+
+// Rows of a chunk with `width` floats of scratch per row.
+int64_t ChunkRows(int64_t rows, int64_t width) {
+  return std::min(rows, std::clamp<int64_t>(kChunkFloats / width, 64, 1024));
+}
+
+// Calls body(row) for each row, `width` floats of work each.
+template <class Body>
+void ForRows(const Call& call, int64_t rows, int64_t width, const Body& body) {
+  const int64_t grain = std::max<int64_t>(1, kPassFloats / width);
+  call.For((rows + grain - 1) / grain, [&](int64_t item) {
+    const int64_t end = std::min(rows, (item + 1) * grain);
+    for (int64_t t = item * grain; t < end; ++t) body(t);
+  });
+}
+
+void NormRows(const Call& call, const float* x, int64_t rows, int64_t hidden, const float* norm,
+              float eps, float* out) {
+  ForRows(call, rows, hidden, [&](int64_t t) {
+    call.kernels().rms_norm(x + t * hidden, norm, hidden, eps, out + t * hidden);
+  });
+}
+
+// Biases, head norms and rotary embedding of q, k and v.
+struct HeadPass {
+  const float *bq, *bk, *bv, *q_norm, *k_norm;
+  float eps;
+  int64_t heads, kv_heads, dim, tokens, half;
+  const float *cos, *sin;
+  const int32_t* table_of_head;
+  float *q, *k, *v;
+
+  static void AddBias(float* x, const float* bias, int64_t count) {
+    if (bias == nullptr) return;
+    for (int64_t i = 0; i < count; ++i) x[i] += bias[i];
+  }
+
+  // Head number `n` counts query heads first.
+  void Head(const Kernels& kernels, float* x, const float* norm, int64_t n, int64_t token) const {
+    if (norm != nullptr) kernels.rms_norm(x, norm, dim, eps, x);
+    if (half == 0) return;
+    const int64_t table = table_of_head == nullptr ? 0 : table_of_head[n];
+    const int64_t row = (table * tokens + token) * half;
+    kernels.rotate(x, cos + row, sin + row, half);
+  }
+
+  void Token(const Kernels& kernels, int64_t t) const {
+    float* const q_row = q + t * heads * dim;
+    float* const k_row = k + t * kv_heads * dim;
+    AddBias(q_row, bq, heads * dim);
+    AddBias(k_row, bk, kv_heads * dim);
+    AddBias(v + t * kv_heads * dim, bv, kv_heads * dim);
+    for (int64_t h = 0; h < heads; ++h) Head(kernels, q_row + h * dim, q_norm, h, t);
+    for (int64_t g = 0; g < kv_heads; ++g) Head(kernels, k_row + g * dim, k_norm, heads + g, t);
+  }
+};
+
+void CheckRotary(const char* action, const float* cos, const float* sin, int32_t tables, int32_t rot,
+                 int32_t dim, const int32_t* table_of_head, int32_t heads) {
+  Require(rot >= 0 && rot <= dim && rot % 2 == 0, action, "rot must be even and in 0..dim", rot);
+  if (rot == 0) return;
+  RequirePointer(cos, action, "cos");
+  RequirePointer(sin, action, "sin");
+  Require(tables >= 1, action, "tables must be >= 1", tables);
+  if (table_of_head == nullptr) return;
+  for (int32_t h = 0; h < heads; ++h) {
+    if (table_of_head[h] < 0 || table_of_head[h] >= tables) {
+      throw Error(LL_INVALID_ARGUMENT,
+                  "Cannot %s as table_of_head[%d] must be in 0..%d: current value is %d", action, h,
+                  tables - 1, table_of_head[h]);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace longlens
+
+using namespace longlens;
+
+extern "C" int32_t ll_embed(ll_run* run, const int32_t* ids, int32_t tokens, const void* table,
+                            int32_t table_dtype, int32_t vocab, int32_t hidden, float scale,
+                            float* out) {
+  return Guard(run, [&] {
+    const char* const action = "embed";
+    Require(tokens >= 0, action, "tokens must be >= 0", tokens);
+    Require(vocab > 0, action, "vocab must be > 0", vocab);
+    Require(hidden > 0, action, "hidden must be > 0", hidden);
+    Require(IsWeightType(table_dtype), action, "table_dtype must be LL_F32 or LL_BF16", table_dtype);
+    if (tokens == 0) return;
+    RequirePointer(ids, action, "ids");
+    RequirePointer(table, action, "table");
+    RequirePointer(out, action, "out");
+    for (int32_t t = 0; t < tokens; ++t) {
+      if (ids[t] < 0 || ids[t] >= vocab) {
+        throw Error(LL_INVALID_ARGUMENT, "Cannot embed as ids[%d] must be %s%d: current value is %d", t,
+                    ids[t] < 0 ? ">= " : "< ", ids[t] < 0 ? 0 : vocab, ids[t]);
+      }
+    }
+    const Call call(run);
+    const Weights rows{table, table_dtype, vocab, hidden};
+    ForRows(call, tokens, hidden, [&](int64_t t) {
+      float* const target = out + t * hidden;
+      if (table_dtype == LL_F32) {
+        memcpy(target, rows.Row(ids[t]), hidden * sizeof(float));
+      } else {
+        call.kernels().widen_bf16(static_cast<const uint16_t*>(rows.Row(ids[t])), target, hidden);
+      }
+      for (int32_t i = 0; i < hidden; ++i) target[i] *= scale;
+    });
+    call.Progress(tokens);
+  });
+}
+
+extern "C" int32_t ll_qkv(ll_run* run, const float* x, int32_t tokens, int32_t hidden,
+                          const float* norm, float eps, const void* wq, const void* wk,
+                          const void* wv, int32_t weight_dtype, const float* bq, const float* bk,
+                          const float* bv, const float* q_norm, const float* k_norm, int32_t heads,
+                          int32_t kv_heads, int32_t dim, const float* cos, const float* sin,
+                          int32_t tables, int32_t rot, const int32_t* table_of_head, float* q,
+                          float* k, float* v) {
+  return Guard(run, [&] {
+    const char* const action = "compute q, k and v";
+    Require(tokens >= 0, action, "tokens must be >= 0", tokens);
+    Require(hidden > 0, action, "hidden must be > 0", hidden);
+    Require(dim > 0, action, "dim must be > 0", dim);
+    Require(kv_heads > 0, action, "kv_heads must be > 0", kv_heads);
+    Require(heads > 0 && heads % kv_heads == 0, action, "heads must be a multiple of kv_heads", heads);
+    Require(IsWeightType(weight_dtype), action, "weight_dtype must be LL_F32 or LL_BF16", weight_dtype);
+    CheckRotary(action, cos, sin, tables, rot, dim, table_of_head, heads + kv_heads);
+    if (tokens == 0) return;
+    const void* const needed[] = {x, norm, wq, wk, wv, q, k, v};
+    const char* const names[] = {"x", "norm", "wq", "wk", "wv", "q", "k", "v"};
+    for (int i = 0; i < 8; ++i) RequirePointer(needed[i], action, names[i]);
+    const Call call(run);
+    const int64_t q_width = int64_t{heads} * dim, kv_width = int64_t{kv_heads} * dim;
+    const HeadPass pass{bq,  bk,     bv,      q_norm, k_norm, eps,           heads, kv_heads,
+                        dim, tokens, rot / 2, cos,    sin,    table_of_head, q,     k,
+                        v};
+    const int64_t chunk = ChunkRows(tokens, hidden);
+    const Buffer<float> h(chunk * hidden);
+    for (int64_t t = 0; t < tokens; t += chunk) {
+      const int64_t rows = std::min<int64_t>(chunk, tokens - t);
+      NormRows(call, x + t * hidden, rows, hidden, norm, eps, h.data());
+      Linear(call, h.data(), rows, {wq, weight_dtype, q_width, hidden}, q + t * q_width, false);
+      Linear(call, h.data(), rows, {wk, weight_dtype, kv_width, hidden}, k + t * kv_width, false);
+      Linear(call, h.data(), rows, {wv, weight_dtype, kv_width, hidden}, v + t * kv_width, false);
+      ForRows(call, rows, q_width, [&](int64_t row) { pass.Token(call.kernels(), t + row); });
+      call.Progress(rows);
+    }
+  });
+}
+
+extern "C" int32_t ll_output(ll_run* run, float* x, int32_t tokens, int32_t hidden,
+                             const float* attention, int32_t width, const void* wo,
+                             const float* norm, float eps, const void* wgate, const void* wup,
+                             const void* wdown, int32_t weight_dtype, int32_t ffn,
+                             int32_t activation) {
+  return Guard(run, [&] {
+    const char* const action = "compute the layer's output";
+    Require(tokens >= 0, action, "tokens must be >= 0", tokens);
+    Require(hidden > 0, action, "hidden must be > 0", hidden);
+    Require(width > 0, action, "width must be > 0", width);
+    Require(ffn > 0, action, "ffn must be > 0", ffn);
+    Require(IsWeightType(weight_dtype), action, "weight_dtype must be LL_F32 or LL_BF16", weight_dtype);
+    Require(activation == LL_SILU || activation == LL_GELU_TANH, action,
+            "activation must be LL_SILU or LL_GELU_TANH", activation);
+    if (tokens == 0) return;
+    const void* const needed[] = {x, attention, wo, norm, wgate, wup, wdown};
+    const char* const names[] = {"x", "attention", "wo", "norm", "wgate", "wup", "wdown"};
+    for (int i = 0; i < 7; ++i) RequirePointer(needed[i], action, names[i]);
+    const Call call(run);
+    const int64_t chunk = ChunkRows(tokens, hidden + 2 * int64_t{ffn});
+    const Buffer<float> h(chunk * hidden), gate(chunk * ffn), up(chunk * ffn);
+    for (int64_t t = 0; t < tokens; t += chunk) {
+      const int64_t rows = std::min<int64_t>(chunk, tokens - t);
+      float* const y = x + t * hidden;
+      Linear(call, attention + t * width, rows, {wo, weight_dtype, hidden, width}, y, true);
+      NormRows(call, y, rows, hidden, norm, eps, h.data());
+      Linear(call, h.data(), rows, {wgate, weight_dtype, ffn, hidden}, gate.data(), false);
+      Linear(call, h.data(), rows, {wup, weight_dtype, ffn, hidden}, up.data(), false);
+      ForRows(call, rows, ffn, [&](int64_t row) {
+        call.kernels().gate(gate.data() + row * ffn, up.data() + row * ffn, ffn, activation);
+      });
+      Linear(call, gate.data(), rows, {wdown, weight_dtype, hidden, ffn}, y, true);
+      call.Progress(rows);
+    }
+  });
+}
+
+extern "C" int32_t ll_logits(ll_run* run, const float* x, int32_t rows, int32_t hidden,
+                             const float* norm, float eps, const void* head, int32_t head_dtype,
+                             int32_t vocab, float* out) {
+  return Guard(run, [&] {
+    const char* const action = "compute logits";
+    Require(rows >= 0, action, "rows must be >= 0", rows);
+    Require(hidden > 0, action, "hidden must be > 0", hidden);
+    Require(vocab > 0, action, "vocab must be > 0", vocab);
+    Require(IsWeightType(head_dtype), action, "head_dtype must be LL_F32 or LL_BF16", head_dtype);
+    if (rows == 0) return;
+    const void* const needed[] = {x, norm, head, out};
+    const char* const names[] = {"x", "norm", "head", "out"};
+    for (int i = 0; i < 4; ++i) RequirePointer(needed[i], action, names[i]);
+    const Call call(run);
+    const int64_t chunk = ChunkRows(rows, hidden);
+    const Buffer<float> h(chunk * hidden);
+    for (int64_t t = 0; t < rows; t += chunk) {
+      const int64_t now = std::min<int64_t>(chunk, rows - t);
+      NormRows(call, x + t * hidden, now, hidden, norm, eps, h.data());
+      Linear(call, h.data(), now, {head, head_dtype, vocab, hidden}, out + t * vocab, false);
+      call.Progress(now);
+    }
+  });
+}
+
+extern "C" int32_t ll_log_probs(ll_run* run, const float* logits, int32_t rows, int32_t vocab,
+                                const int32_t* targets, float* out) {
+  return Guard(run, [&] {
+    const char* const action = "compute log-probabilities";
+    Require(rows >= 0, action, "rows must be >= 0", rows);
+    Require(vocab > 0, action, "vocab must be > 0", vocab);
+    if (rows == 0) return;
+    RequirePointer(logits, action, "logits");
+    RequirePointer(targets, action, "targets");
+    RequirePointer(out, action, "out");
+    for (int32_t r = 0; r < rows; ++r) {
+      if (targets[r] < 0 || targets[r] >= vocab) {
+        throw Error(LL_INVALID_ARGUMENT, "Cannot %s as targets[%d] must be in 0..%d: current value is %d",
+                    action, r, vocab - 1, targets[r]);
+      }
+    }
+    const Call call(run);
+    ForRows(call, rows, vocab, [&](int64_t r) {
+      const float* const row = logits + r * vocab;
+      out[r] = static_cast<float>(row[targets[r]] - call.kernels().log_sum_exp(row, vocab));
+      call.Progress(1);
+    });
+  });
+}

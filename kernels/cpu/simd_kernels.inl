@@ -1,0 +1,650 @@
+// The primitives of kernels.h, written once with the compiler's vector extensions for vectors of LL_WIDTH floats.
+//
+// Everything here is in an anonymous namespace and free of library templates: were a function of an AVX unit shared,
+// the linker could pick it for every unit.
+//
+// The two products of a panel and of gemm_slab are one loop (Multiply): M scalars of the row-major operand, broadcast
+// from memory, times two vectors of the packed one, in 2 M accumulators. 6 x 2 fills the 16 registers of SSE and AVX2
+// (12 multiply-adds for 8 loads); AVX-512 has 32 and takes 12 x 2. Keys and values need no packing that way, so a tile
+// may start at any key, and with query rows in the lanes softmax has no horizontal step.
+//
+// dot_rows and weigh_rows win where there are few rows of queries or tokens: they stream the large operand once.
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "../include/longlens.h"
+#include "kernels.h"
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+// Passing wide vectors between static functions is no ABI matter.
+#pragma GCC diagnostic ignored "-Wpsabi"
+
+#define LL_INLINE inline __attribute__((always_inline))
+#if defined(__clang__) || __GNUC__ >= 12
+#define LL_SHUFFLE(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#else
+#define LL_SHUFFLE(a, b, i, j, k, l) __builtin_shuffle(a, b, I4{i, j, k, l})
+#endif
+#if defined(__clang__)
+#define LL_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define LL_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+namespace longlens {
+namespace {
+
+constexpr int kWidth = LL_WIDTH;
+constexpr int kPanel = 2 * LL_WIDTH;
+constexpr int kRowBlock = LL_WIDTH == 16 ? 12 : 6;
+
+typedef float F __attribute__((vector_size(LL_WIDTH * 4)));
+typedef int32_t I __attribute__((vector_size(LL_WIDTH * 4)));
+typedef uint32_t U __attribute__((vector_size(LL_WIDTH * 4)));
+typedef uint16_t H __attribute__((vector_size(LL_WIDTH * 2)));
+typedef float F4 __attribute__((vector_size(16)));
+typedef int32_t I4 __attribute__((vector_size(16)));
+typedef uint32_t U4 __attribute__((vector_size(16)));
+typedef uint16_t H4 __attribute__((vector_size(8)));
+// The same at any address of an element.
+typedef float Fu __attribute__((vector_size(LL_WIDTH * 4), aligned(4), may_alias));
+typedef int32_t Iu __attribute__((vector_size(LL_WIDTH * 4), aligned(4), may_alias));
+typedef uint32_t Uu __attribute__((vector_size(LL_WIDTH * 4), aligned(4), may_alias));
+typedef uint16_t Hu __attribute__((vector_size(LL_WIDTH * 2), aligned(2), may_alias));
+typedef float F4u __attribute__((vector_size(16), aligned(4), may_alias));
+typedef uint16_t H4u __attribute__((vector_size(8), aligned(2), may_alias));
+
+typedef uint16_t Bf16;
+
+// ---- vectors ----
+
+LL_INLINE F Splat(float x) { return x - F{}; }
+// GCC 12 makes five instructions of this conversion where AVX has one.
+LL_INLINE F Widen(H x) {
+#if LL_WIDTH == 8 && defined(__AVX2__)
+  return (F)((U)_mm256_cvtepu16_epi32((__m128i)x) << 16);
+#elif LL_WIDTH == 16 && defined(__AVX512F__)
+  return (F)((U)_mm512_cvtepu16_epi32((__m256i)x) << 16);
+#else
+  return (F)(__builtin_convertvector(x, U) << 16);
+#endif
+}
+LL_INLINE F Load(const float* p) { return *(const Fu*)p; }
+LL_INLINE F Load(const Bf16* p) { return Widen((H) * (const Hu*)p); }
+LL_INLINE void Store(float* p, F x) { *(Fu*)p = x; }
+LL_INLINE F4 Load4(const float* p) { return *(const F4u*)p; }
+LL_INLINE F4 Load4(const Bf16* p) {
+  const H4 x = *(const H4u*)p;
+  return (F4)(__builtin_convertvector(x, U4) << 16);
+}
+LL_INLINE float Load1(const float* p) { return *p; }
+LL_INLINE float Load1(const Bf16* p) {
+  const uint32_t bits = (uint32_t)*p << 16;
+  float x;
+  memcpy(&x, &bits, 4);
+  return x;
+}
+LL_INLINE F Max(F a, F b) { return a > b ? a : b; }
+
+LL_INLINE F4 Fold(F x) {
+#if LL_WIDTH == 4
+  return x;
+#else
+  F4 part[LL_WIDTH / 4];
+  memcpy(part, &x, sizeof(x));
+#if LL_WIDTH == 8
+  return part[0] + part[1];
+#else
+  return (part[0] + part[1]) + (part[2] + part[3]);
+#endif
+#endif
+}
+LL_INLINE float Sum(F x) {
+  const F4 s = Fold(x);
+  return (s[0] + s[1]) + (s[2] + s[3]);
+}
+LL_INLINE float Largest(F x) {
+  float m = x[0];
+  for (int i = 1; i < kWidth; ++i) m = x[i] > m ? x[i] : m;
+  return m;
+}
+LL_INLINE void Transpose4(F4& a, F4& b, F4& c, F4& d) {
+  const F4 ab = LL_SHUFFLE(a, b, 0, 4, 1, 5), cd = LL_SHUFFLE(c, d, 0, 4, 1, 5);
+  const F4 ab2 = LL_SHUFFLE(a, b, 2, 6, 3, 7), cd2 = LL_SHUFFLE(c, d, 2, 6, 3, 7);
+  a = LL_SHUFFLE(ab, cd, 0, 1, 4, 5);
+  b = LL_SHUFFLE(ab, cd, 2, 3, 6, 7);
+  c = LL_SHUFFLE(ab2, cd2, 0, 1, 4, 5);
+  d = LL_SHUFFLE(ab2, cd2, 2, 3, 6, 7);
+}
+
+// 2^x for x <= 0 or NaN, 0 below -125.9. x = n + r, |r| <= 1/2; 2^r by Cephes' polynomial (1 ulp).
+// Adding 1.5 * 2^23 leaves n in the low bits; the constant's own bits leave by the shift.
+LL_INLINE F Exp2(F x) {
+  const float magic = 12582912.0f;
+  const F t = x + magic;
+  const F r = x - (t - magic);
+  F p = r * 1.535336188319500e-4f + 1.339887440266574e-3f;
+  p = p * r + 9.618437357674640e-3f;
+  p = p * r + 5.550332471162809e-2f;
+  p = p * r + 2.402264791363012e-1f;
+  p = p * r + 6.931472028550421e-1f;
+  p = p * r + 1.0f;
+  const F y = (F)((U)p + ((U)t << 23));
+  return x < -125.9f ? F{} : y;
+}
+
+// e^x, 0 below -87.3 and infinite above 88.4.
+LL_INLINE F Exp(F x) {
+  const float magic = 12582912.0f;
+  x = x > 88.8f ? Splat(88.8f) : x;
+  const F t = x * 1.44269504088896341f + magic;
+  const F n = t - magic;
+  const F r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  F p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + (r + 1.0f);
+  const F y = (F)((U)p + ((U)t << 23));
+  return x < -87.3f ? F{} : y;
+}
+
+// ---- elements ----
+
+void WidenBf16(const uint16_t* source, float* target, int64_t count) {
+  int64_t i = 0;
+  for (; i + kWidth <= count; i += kWidth) Store(target + i, Load(source + i));
+  for (; i < count; ++i) target[i] = Load1(source + i);
+}
+
+// The exponent of f16 is moved by a multiplication, which is exact for its subnormal numbers too.
+void WidenF16(const uint16_t* source, float* target, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    const uint32_t half = source[i], magnitude = (half & 0x7FFFu) << 13;
+    float x;
+    memcpy(&x, &magnitude, 4);
+    x *= 0x1p112f;
+    uint32_t bits;
+    memcpy(&bits, &x, 4);
+    if (magnitude >= 0x0F800000u) bits = magnitude | 0x7F800000u;  // infinity, NaN
+    bits |= (half & 0x8000u) << 16;
+    memcpy(target + i, &bits, 4);
+  }
+}
+
+// Round to nearest even; a NaN stays one.
+void NarrowBf16(const float* source, uint16_t* target, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    uint32_t bits;
+    memcpy(&bits, source + i, 4);
+    const uint32_t rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
+    const bool nan = (bits & 0x7FFFFFFFu) > 0x7F800000u;
+    target[i] = (uint16_t)(nan ? (bits >> 16) | 0x40u : rounded);
+  }
+}
+
+void RmsNorm(const float* x, const float* norm, int64_t count, float eps, float* out) {
+  F s0{}, s1{};
+  int64_t i = 0;
+  for (; i + kPanel <= count; i += kPanel) {
+    const F a = Load(x + i), b = Load(x + i + kWidth);
+    s0 += a * a;
+    s1 += b * b;
+  }
+  float sum = Sum(s0 + s1);
+  for (; i < count; ++i) sum += x[i] * x[i];
+  const float factor = 1.0f / sqrtf(sum / (float)count + eps);
+  for (i = 0; i + kWidth <= count; i += kWidth) Store(out + i, Load(x + i) * factor * Load(norm + i));
+  for (; i < count; ++i) out[i] = x[i] * factor * norm[i];
+}
+
+void Rotate(float* x, const float* cos, const float* sin, int64_t half) {
+  int64_t i = 0;
+  for (; i + kWidth <= half; i += kWidth) {
+    const F a = Load(x + i), b = Load(x + i + half), c = Load(cos + i), s = Load(sin + i);
+    Store(x + i, a * c - b * s);
+    Store(x + i + half, b * c + a * s);
+  }
+  for (; i < half; ++i) {
+    const float a = x[i], b = x[i + half];
+    x[i] = a * cos[i] - b * sin[i];
+    x[i + half] = b * cos[i] + a * sin[i];
+  }
+}
+
+// silu(x) = x / (1 + e^-x);  gelu_tanh(x) = x (1 + tanh u) / 2 = x / (1 + e^-2u),  u = sqrt(2/pi) (x + 0.044715 x^3)
+LL_INLINE F Activate(F x, int32_t activation) {
+  const F u = activation == LL_SILU ? x : x * (x * x * 0.0713548163f + 1.5957691216f);
+  return x / (Exp(-u) + 1.0f);
+}
+
+void Gate(float* gate, const float* up, int64_t count, int32_t activation) {
+  int64_t i = 0;
+  for (; i + kWidth <= count; i += kWidth) {
+    Store(gate + i, Activate(Load(gate + i), activation) * Load(up + i));
+  }
+  if (i == count) return;
+  float g[kWidth] = {}, u[kWidth] = {};
+  memcpy(g, gate + i, (count - i) * 4);
+  memcpy(u, up + i, (count - i) * 4);
+  Store(g, Activate(Load(g), activation) * Load(u));
+  memcpy(gate + i, g, (count - i) * 4);
+}
+
+double LogSumExp(const float* x, int64_t count) {
+  float largest = -INFINITY;
+  int64_t i = 0;
+  F m = Splat(-INFINITY);
+  for (; i + kWidth <= count; i += kWidth) m = Max(Load(x + i), m);
+  for (; i < count; ++i) largest = x[i] > largest ? x[i] : largest;
+  const float vector_largest = Largest(m);
+  largest = vector_largest > largest ? vector_largest : largest;
+  if (largest == -INFINITY) largest = 0;
+  double sum = 0;
+  for (int64_t start = 0; start < count; start += 1024) {
+    const int64_t end = start + 1024 < count ? start + 1024 : count;
+    F s{};
+    for (i = start; i + kWidth <= end; i += kWidth) s += Exp(Load(x + i) - largest);
+    if (i < end) {
+      float tail[kWidth];
+      Store(tail, Splat(-INFINITY));
+      memcpy(tail, x + i, (end - i) * 4);
+      s += Exp(Load(tail) - largest);
+    }
+    sum += Sum(s);
+  }
+  return (double)largest + log(sum);
+}
+
+// ---- few rows ----
+
+// The dot products of O rows with T tokens.
+template <int O, int T, class E>
+LL_INLINE void Dot(const void* const* rows, int64_t depth, const float* x, int64_t ldx, float* y,
+                   int64_t ldy, bool add) {
+  const E* row[O];
+  F acc[O][T];
+  LL_UNROLL for (int o = 0; o < O; ++o) {
+    row[o] = (const E*)rows[o];
+    LL_UNROLL for (int t = 0; t < T; ++t) acc[o][t] = F{};
+  }
+  int64_t i = 0;
+  for (; i + kWidth <= depth; i += kWidth) {
+    F v[T];
+    LL_UNROLL for (int t = 0; t < T; ++t) v[t] = Load(x + t * ldx + i);
+    LL_UNROLL for (int o = 0; o < O; ++o) {
+      const F w = Load(row[o] + i);
+      LL_UNROLL for (int t = 0; t < T; ++t) acc[o][t] += w * v[t];
+    }
+  }
+  LL_UNROLL for (int t = 0; t < T; ++t) {
+    float sum[O];
+    if constexpr (O == 4) {
+      F4 a = Fold(acc[0][t]), b = Fold(acc[1][t]), c = Fold(acc[2][t]), d = Fold(acc[3][t]);
+      Transpose4(a, b, c, d);
+      const F4 total = (a + b) + (c + d);
+      memcpy(sum, &total, 16);
+    } else {
+      for (int o = 0; o < O; ++o) sum[o] = Sum(acc[o][t]);
+    }
+    for (int o = 0; o < O; ++o) {
+      for (int64_t j = i; j < depth; ++j) sum[o] += Load1(row[o] + j) * x[t * ldx + j];
+      float* const target = y + t * ldy + o;
+      *target = add ? *target + sum[o] : sum[o];
+    }
+  }
+}
+
+template <int O, class E>
+void DotTokens(const void* const* rows, int64_t depth, const float* x, int64_t ldx, int64_t tokens,
+               float* y, int64_t ldy, bool add) {
+  int64_t t = 0;
+  for (; t + 3 <= tokens; t += 3) Dot<O, 3, E>(rows, depth, x + t * ldx, ldx, y + t * ldy, ldy, add);
+  if (tokens - t == 2) Dot<O, 2, E>(rows, depth, x + t * ldx, ldx, y + t * ldy, ldy, add);
+  if (tokens - t == 1) Dot<O, 1, E>(rows, depth, x + t * ldx, ldx, y + t * ldy, ldy, add);
+}
+
+template <class E>
+void DotRowsOf(const void* const* rows, int64_t count, int64_t depth, const float* x, int64_t ldx,
+               int64_t tokens, float* y, int64_t ldy, bool add) {
+  int64_t o = 0;
+  for (; o + 4 <= count; o += 4) DotTokens<4, E>(rows + o, depth, x, ldx, tokens, y + o, ldy, add);
+  for (; o < count; ++o) DotTokens<1, E>(rows + o, depth, x, ldx, tokens, y + o, ldy, add);
+}
+
+void DotRows(const void* const* rows, int32_t dtype, int64_t count, int64_t depth, const float* x,
+             int64_t ldx, int64_t tokens, float* y, int64_t ldy, bool add) {
+  if (dtype == LL_F32) {
+    DotRowsOf<float>(rows, count, depth, x, ldx, tokens, y, ldy, add);
+  } else {
+    DotRowsOf<Bf16>(rows, count, depth, x, ldx, tokens, y, ldy, add);
+  }
+}
+
+// C vectors of the depth, from i on, of T weighted sums.
+template <int T, int C, class E>
+LL_INLINE void Weigh(const void* const* rows, int64_t count, int64_t i, const float* p, int64_t ldp,
+                     const float* keep, float* out, int64_t ldo) {
+  F acc[T][C];
+  LL_UNROLL for (int t = 0; t < T; ++t) {
+    LL_UNROLL for (int c = 0; c < C; ++c) acc[t][c] = F{};
+  }
+  for (int64_t j = 0; j < count; ++j) {
+    const E* const row = (const E*)rows[j] + i;
+    F v[C];
+    LL_UNROLL for (int c = 0; c < C; ++c) v[c] = Load(row + c * kWidth);
+    LL_UNROLL for (int t = 0; t < T; ++t) {
+      LL_UNROLL for (int c = 0; c < C; ++c) acc[t][c] += p[t * ldp + j] * v[c];
+    }
+  }
+  LL_UNROLL for (int t = 0; t < T; ++t) {
+    LL_UNROLL for (int c = 0; c < C; ++c) {
+      float* const target = out + t * ldo + i + c * kWidth;
+      Store(target, Load(target) * keep[t] + acc[t][c]);
+    }
+  }
+}
+
+template <int T, class E>
+void WeighDepth(const void* const* rows, int64_t count, int64_t depth, const float* p, int64_t ldp,
+                const float* keep, float* out, int64_t ldo) {
+  constexpr int C = T == 1 ? 8 : T == 2 ? 4 : 2;
+  int64_t i = 0;
+  for (; i + C * kWidth <= depth; i += C * kWidth) {
+    Weigh<T, C, E>(rows, count, i, p, ldp, keep, out, ldo);
+  }
+  for (; i + kWidth <= depth; i += kWidth) Weigh<T, 1, E>(rows, count, i, p, ldp, keep, out, ldo);
+  for (; i < depth; ++i) {
+    for (int t = 0; t < T; ++t) {
+      float sum = 0;
+      for (int64_t j = 0; j < count; ++j) sum += p[t * ldp + j] * Load1((const E*)rows[j] + i);
+      out[t * ldo + i] = out[t * ldo + i] * keep[t] + sum;
+    }
+  }
+}
+
+template <class E>
+void WeighRowsOf(const void* const* rows, int64_t count, int64_t depth, const float* p, int64_t ldp,
+                 int64_t tokens, const float* keep, float* out, int64_t ldo) {
+  while (tokens > 0) {
+    const int64_t now = tokens >= 4 ? 4 : tokens >= 2 ? 2 : 1;
+    if (now == 4) WeighDepth<4, E>(rows, count, depth, p, ldp, keep, out, ldo);
+    if (now == 2) WeighDepth<2, E>(rows, count, depth, p, ldp, keep, out, ldo);
+    if (now == 1) WeighDepth<1, E>(rows, count, depth, p, ldp, keep, out, ldo);
+    tokens -= now;
+    p += now * ldp;
+    keep += now;
+    out += now * ldo;
+  }
+}
+
+void WeighRows(const void* const* rows, int32_t dtype, int64_t count, int64_t depth, const float* p,
+               int64_t ldp, int64_t tokens, const float* keep, float* out, int64_t ldo) {
+  if (dtype == LL_F32) {
+    WeighRowsOf<float>(rows, count, depth, p, ldp, tokens, keep, out, ldo);
+  } else {
+    WeighRowsOf<Bf16>(rows, count, depth, p, ldp, tokens, keep, out, ldo);
+  }
+}
+
+// ---- many rows ----
+
+template <class E>
+void PackPanelOf(const void* const* rows, int32_t count, int64_t depth, float factor, float* out) {
+  for (int r = 0; r < kPanel; r += 4) {
+    const int here = count - r < 4 ? (count - r < 0 ? 0 : count - r) : 4;
+    int64_t i = 0;
+    if (here == 4) {
+      const E *a = (const E*)rows[r], *b = (const E*)rows[r + 1], *c = (const E*)rows[r + 2],
+              *d = (const E*)rows[r + 3];
+      for (; i + 4 <= depth; i += 4) {
+        F4 w = Load4(a + i), x = Load4(b + i), y = Load4(c + i), z = Load4(d + i);
+        Transpose4(w, x, y, z);
+        float* const target = out + i * kPanel + r;
+        *(F4u*)target = w * factor;
+        *(F4u*)(target + kPanel) = x * factor;
+        *(F4u*)(target + 2 * kPanel) = y * factor;
+        *(F4u*)(target + 3 * kPanel) = z * factor;
+      }
+    }
+    for (; i < depth; ++i) {
+      for (int q = 0; q < 4; ++q) {
+        out[i * kPanel + r + q] = q < here ? Load1((const E*)rows[r + q] + i) * factor : 0;
+      }
+    }
+  }
+}
+
+void PackPanel(const void* const* rows, int32_t dtype, int32_t count, int64_t depth, float factor,
+               float* out) {
+  if (dtype == LL_F32) {
+    PackPanelOf<float>(rows, count, depth, factor, out);
+  } else {
+    PackPanelOf<Bf16>(rows, count, depth, factor, out);
+  }
+}
+
+// acc[m][:] = sum_i a[m * row + i * step] b[i][:],  i < n
+template <int M>
+LL_INLINE void Multiply(const float* a, int64_t row, int64_t step, const float* b, int64_t n,
+                        F (&acc)[M][2]) {
+  LL_UNROLL for (int m = 0; m < M; ++m) acc[m][0] = acc[m][1] = F{};
+  for (int64_t i = 0; i < n; ++i) {
+    const F b0 = Load(b + i * kPanel), b1 = Load(b + i * kPanel + kWidth);
+    LL_UNROLL for (int m = 0; m < M; ++m) {
+      const F scalar = Splat(a[m * row + i * step]);
+      acc[m][0] += scalar * b0;
+      acc[m][1] += scalar * b1;
+    }
+  }
+}
+
+struct GemmRows {
+  const float* x;
+  int64_t ldx;
+  const float* w;
+  int64_t depth;
+  int32_t columns;
+  float* y;
+  int64_t ldy;
+  bool add;
+
+  template <int M>
+  LL_INLINE void Do(int64_t t) const {
+    F acc[M][2];
+    Multiply<M>(x + t * ldx, ldx, 1, w, depth, acc);
+    for (int m = 0; m < M; ++m) {
+      float* const target = y + (t + m) * ldy;
+      if (columns == kPanel) {
+        Store(target, add ? Load(target) + acc[m][0] : acc[m][0]);
+        Store(target + kWidth, add ? Load(target + kWidth) + acc[m][1] : acc[m][1]);
+      } else {
+        float line[kPanel];
+        Store(line, acc[m][0]);
+        Store(line + kWidth, acc[m][1]);
+        for (int c = 0; c < columns; ++c) target[c] = add ? target[c] + line[c] : line[c];
+      }
+    }
+  }
+};
+
+struct ScoreRows {
+  const float* q;
+  const float* keys;
+  int64_t depth;
+  float* s;
+
+  template <int M>
+  LL_INLINE void Do(int64_t j) const {
+    F acc[M][2];
+    Multiply<M>(keys + j * depth, depth, 1, q, depth, acc);
+    LL_UNROLL for (int m = 0; m < M; ++m) {
+      Store(s + (j + m) * kPanel, acc[m][0]);
+      Store(s + (j + m) * kPanel + kWidth, acc[m][1]);
+    }
+  }
+};
+
+struct ValueRows {
+  const float* p;
+  const float* values;
+  int64_t count, depth;
+  const float* keep;
+  float* out;
+
+  template <int M>
+  LL_INLINE void Do(int64_t i) const {
+    F acc[M][2];
+    Multiply<M>(values + i, 1, depth, p, count, acc);
+    const F keep0 = Load(keep), keep1 = Load(keep + kWidth);
+    LL_UNROLL for (int m = 0; m < M; ++m) {
+      float* const target = out + (i + m) * kPanel;
+      Store(target, Load(target) * keep0 + acc[m][0]);
+      Store(target + kWidth, Load(target + kWidth) * keep1 + acc[m][1]);
+    }
+  }
+};
+
+template <int M, class Rows>
+__attribute__((noinline)) void DoRows(const Rows& rows, int64_t i) {
+  rows.template Do<M>(i);
+}
+
+// The last 1 .. M rows.
+template <int M, class Rows>
+void DoLast(const Rows& rows, int64_t i, int64_t left) {
+  if constexpr (M > 0) {
+    if (left == M) {
+      DoRows<M>(rows, i);
+    } else {
+      DoLast<M - 1>(rows, i, left);
+    }
+  }
+}
+
+template <class Rows>
+LL_INLINE void ForRows(const Rows& rows, int64_t count) {
+  int64_t i = 0;
+  for (; i + kRowBlock <= count; i += kRowBlock) rows.template Do<kRowBlock>(i);
+  DoLast<kRowBlock - 1>(rows, i, count - i);
+}
+
+void GemmSlab(const float* x, int64_t ldx, int64_t tokens, const float* w, int64_t depth,
+              int32_t columns, float* y, int64_t ldy, bool add) {
+  ForRows(GemmRows{x, ldx, w, depth, columns, y, ldy, add}, tokens);
+}
+
+// ---- softmax ----
+
+float SoftmaxRow(float* s, int64_t count, float* maximum, float* sum) {
+  float largest = *maximum;
+  F m = Splat(largest);
+  int64_t i = 0;
+  for (; i + kWidth <= count; i += kWidth) m = Max(Load(s + i), m);
+  largest = Largest(m);
+  for (; i < count; ++i) largest = s[i] > largest ? s[i] : largest;
+  const float base = largest == -INFINITY ? 0 : largest;
+  F total{};
+  for (i = 0; i + kWidth <= count; i += kWidth) {
+    const F p = Exp2(Load(s + i) - base);
+    Store(s + i, p);
+    total += p;
+  }
+  if (i < count) {
+    float tail[kWidth];
+    Store(tail, Splat(-INFINITY));
+    memcpy(tail, s + i, (count - i) * 4);
+    const F p = Exp2(Load(tail) - base);
+    Store(tail, p);
+    memcpy(s + i, tail, (count - i) * 4);
+    total += p;
+  }
+  const float keep = Exp2(Splat(*maximum - base))[0];
+  *maximum = largest;
+  *sum = *sum * keep + Sum(total);
+  return keep;
+}
+
+void PanelScores(const float* q, const float* keys, int32_t count, int64_t depth, float* s) {
+  ForRows(ScoreRows{q, keys, depth, s}, count);
+}
+
+// Scores of key j, vector `half` of the panel, with -infinity where the row does not see it.
+LL_INLINE F Masked(const float* s, int32_t j, int half, const PanelMask& mask) {
+  const F x = Load(s + j * kPanel + half * kWidth);
+  const F hidden = Splat(-INFINITY);
+  if (mask.last != nullptr) {
+    const I last = *(const Iu*)(mask.last + half * kWidth);
+    return last >= j ? x : hidden;
+  }
+  const U words = *(const Uu*)(mask.words + j / 32 * kPanel + half * kWidth);
+  return ((words >> (uint32_t)(j % 32)) & 1u) != 0u ? x : hidden;
+}
+
+LL_INLINE void ApplyMask(float* s, int32_t count, const PanelMask* mask) {
+  if (mask->last == nullptr && mask->words == nullptr) return;
+  for (int32_t j = 0; j < count; ++j) {
+    Store(s + j * kPanel, Masked(s, j, 0, *mask));
+    Store(s + j * kPanel + kWidth, Masked(s, j, 1, *mask));
+  }
+}
+
+void PanelSoftmax(float* s, int32_t count, const PanelMask* mask, float* maximum, float* sum,
+                  float* keep) {
+  ApplyMask(s, count, mask);
+  const F old0 = Load(maximum), old1 = Load(maximum + kWidth);
+  F m0 = old0, m1 = old1;
+  for (int32_t j = 0; j < count; ++j) {
+    m0 = Max(Load(s + j * kPanel), m0);
+    m1 = Max(Load(s + j * kPanel + kWidth), m1);
+  }
+  // A row without a key so far must not compute -inf - -inf.
+  const F base0 = m0 == -INFINITY ? F{} : m0, base1 = m1 == -INFINITY ? F{} : m1;
+  F sum0{}, sum1{};
+  for (int32_t j = 0; j < count; ++j) {
+    const F p0 = Exp2(Load(s + j * kPanel) - base0);
+    const F p1 = Exp2(Load(s + j * kPanel + kWidth) - base1);
+    Store(s + j * kPanel, p0);
+    Store(s + j * kPanel + kWidth, p1);
+    sum0 += p0;
+    sum1 += p1;
+  }
+  const F keep0 = Exp2(old0 - base0), keep1 = Exp2(old1 - base1);
+  Store(keep, keep0);
+  Store(keep + kWidth, keep1);
+  Store(maximum, m0);
+  Store(maximum + kWidth, m1);
+  Store(sum, Load(sum) * keep0 + sum0);
+  Store(sum + kWidth, Load(sum + kWidth) * keep1 + sum1);
+}
+
+void PanelProbs(float* s, int32_t count, const PanelMask* mask, const float* maximum,
+                const float* inverse_sum) {
+  ApplyMask(s, count, mask);
+  for (int half = 0; half < 2; ++half) {
+    const F m = Load(maximum + half * kWidth), scale = Load(inverse_sum + half * kWidth);
+    const F base = m == -INFINITY ? F{} : m;
+    for (int32_t j = 0; j < count; ++j) {
+      float* const target = s + j * kPanel + half * kWidth;
+      Store(target, Exp2(Load(target) - base) * scale);
+    }
+  }
+}
+
+void PanelValues(const float* p, const float* values, int32_t count, int64_t depth,
+                 const float* keep, float* out) {
+  ForRows(ValueRows{p, values, count, depth, keep, out}, depth);
+}
+
+const Kernels kKernels = {
+    LL_ISA,  kPanel,  kRowBlock, WidenBf16, WidenF16,  NarrowBf16, RmsNorm,    Rotate,
+    Gate,    LogSumExp, DotRows, WeighRows, PackPanel, GemmSlab,   SoftmaxRow, PanelScores,
+    PanelSoftmax, PanelProbs, PanelValues};
+
+}  // namespace
+}  // namespace longlens
