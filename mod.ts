@@ -5,7 +5,7 @@
  */
 
 // Models and sessions
-export { type LoadOptions, Model, type Precision } from "./lib/engine/model.ts";
+export { type BuildProgress, type LoadOptions, Model, type Precision } from "./lib/engine/model.ts";
 export {
   type Prefill,
   type PrefillOptions,

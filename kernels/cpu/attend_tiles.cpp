@@ -64,8 +64,8 @@ class RowTile {
         panels_(kernels_, c_.queries, bundle.heads.data(), bundle.heads.size(), first_row_, rows_,
                 c_.q_start + first_row_, Begin()) {
     Scratch& scratch = ThreadScratch();
-    key_room_ = scratch.Take(kMaxTileKeys * c_.kv.dim);
-    value_room_ = scratch.Take(kMaxTileKeys * c_.kv.dim);
+    keys_ = scratch.Take(kMaxTileKeys * c_.kv.dim);
+    values_ = scratch.Take(kMaxTileKeys * c_.kv.dim);
     scores_ = scratch.Take(kMaxTileKeys * kernels_.panel);
     keep_ = scratch.Take(kernels_.panel);
   }
@@ -97,10 +97,8 @@ class RowTile {
     int64_t count = std::min<int64_t>(plan_.tile_k, c_.kv_len - start);
     if (kind == kTileCausal) count = std::min(count, last_position - start + 1);
     if (count <= 0) return;
-    const float* const keys =
-        TileRows(kernels_, c_.kv, bundle_.kv_head, start, count, Part::kKeys, key_room_);
-    const float* const values =
-        TileRows(kernels_, c_.kv, bundle_.kv_head, start, count, Part::kValues, value_room_);
+    TileRows(kernels_, c_.kv, bundle_.kv_head, start, count, Part::kKeys, keys_);
+    TileRows(kernels_, c_.kv, bundle_.kv_head, start, count, Part::kValues, values_);
     for (int32_t p = 0; p < panels_.count(); ++p) {
       MaskRoom room;
       PanelMask mask{nullptr, nullptr};
@@ -116,17 +114,15 @@ class RowTile {
         GatherMask(kind - kTileMasked, p, room.words);
         mask.words = room.words;
       }
-      Panel(p, keys, values, seen, mask);
+      Panel(p, seen, mask);
     }
   }
 
   void Columns(const int32_t* columns, int32_t count) {
-    const float* const keys =
-        ColumnRows(kernels_, c_.kv, bundle_.kv_head, columns, count, Part::kKeys, key_room_);
-    const float* const values =
-        ColumnRows(kernels_, c_.kv, bundle_.kv_head, columns, count, Part::kValues, value_room_);
+    ColumnRows(kernels_, c_.kv, bundle_.kv_head, columns, count, Part::kKeys, keys_);
+    ColumnRows(kernels_, c_.kv, bundle_.kv_head, columns, count, Part::kValues, values_);
     const PanelMask all{nullptr, nullptr};
-    for (int32_t p = 0; p < panels_.count(); ++p) Panel(p, keys, values, count, all);
+    for (int32_t p = 0; p < panels_.count(); ++p) Panel(p, count, all);
   }
 
   // words[w][r]: word w of the mask of lane r's row.
@@ -141,10 +137,10 @@ class RowTile {
     }
   }
 
-  void Panel(int32_t p, const float* keys, const float* values, int32_t count, const PanelMask& mask) {
-    kernels_.panel_scores(panels_.q(p), keys, count, c_.kv.dim, scores_);
+  void Panel(int32_t p, int32_t count, const PanelMask& mask) {
+    kernels_.panel_scores(panels_.q(p), keys_, count, c_.kv.dim, scores_);
     kernels_.panel_softmax(scores_, count, &mask, panels_.maximum(p), panels_.sum(p), keep_);
-    kernels_.panel_values(scores_, values, count, c_.kv.dim, keep_, panels_.out(p));
+    kernels_.panel_values(scores_, values_, count, c_.kv.dim, keep_, panels_.out(p));
   }
 
   void Finish(int32_t p) const {
@@ -169,7 +165,7 @@ class RowTile {
   int32_t row_tile_;
   int64_t first_row_, rows_;
   QueryPanels panels_;
-  float *key_room_, *value_room_, *scores_, *keep_;
+  float *keys_, *values_, *scores_, *keep_;
 };
 
 // Heads that share a KV head and a plan, at most as many as an item may hold.

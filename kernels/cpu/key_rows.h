@@ -20,27 +20,24 @@ inline void WidenRows(const Kernels& kernels, const KvView& kv, const char* sour
   }
 }
 
-// Rows start .. start+count-1. Points into the page where it can, otherwise fills `room` [count][dim].
-inline const float* TileRows(const Kernels& kernels, const KvView& kv, int64_t head, int64_t start,
-                             int64_t count, Part part, float* room) {
+// Fills `room` [count][dim] with rows start .. start+count-1, f32 ones too: read from near the core, columns of values
+// are worth the copy (1.2 times the speed at one head per item).
+inline void TileRows(const Kernels& kernels, const KvView& kv, int64_t head, int64_t start,
+                     int64_t count, Part part, float* room) {
   const int64_t in_page = std::min(count, LL_PAGE_TOKENS - start % LL_PAGE_TOKENS);
-  const char* const first = kv.Row(head, start, part);
-  if (in_page == count && kv.dtype == LL_F32) return reinterpret_cast<const float*>(first);
-  WidenRows(kernels, kv, first, in_page, room);
+  WidenRows(kernels, kv, kv.Row(head, start, part), in_page, room);
   if (in_page < count) {
     WidenRows(kernels, kv, kv.Row(head, start + in_page, part), count - in_page,
               room + in_page * kv.dim);
   }
-  return room;
 }
 
-// Single rows, gathered into `room` [count][dim].
-inline const float* ColumnRows(const Kernels& kernels, const KvView& kv, int64_t head,
-                               const int32_t* keys, int64_t count, Part part, float* room) {
+// Fills `room` [count][dim] with single rows.
+inline void ColumnRows(const Kernels& kernels, const KvView& kv, int64_t head,
+                       const int32_t* keys, int64_t count, Part part, float* room) {
   for (int64_t j = 0; j < count; ++j) {
     WidenRows(kernels, kv, kv.Row(head, keys[j], part), 1, room + j * kv.dim);
   }
-  return room;
 }
 
 }  // namespace longlens

@@ -57,7 +57,17 @@ int32_t KeyCursor::Next(int32_t* keys, int32_t count) {
 
 void KeyRows(const KvView& kv, int64_t head, const int32_t* keys, int32_t count, Part part,
              const void** rows) {
-  for (int32_t j = 0; j < count; ++j) rows[j] = kv.Row(head, keys[j], part);
+  const int64_t bytes = kv.RowBytes();
+  for (int32_t j = 0; j < count;) {
+    const char* const first = kv.Row(head, keys[j], part);
+    const int32_t in_page = std::min(count - j, LL_PAGE_TOKENS - keys[j] % LL_PAGE_TOKENS);
+    int32_t run = 0;  // consecutive keys of this page
+    do {
+      rows[j + run] = first + run * bytes;
+      ++run;
+    } while (run < in_page && keys[j + run] == keys[j] + run);
+    j += run;
+  }
 }
 
 }  // namespace longlens

@@ -41,7 +41,7 @@ class MapBlock {
         last_(first + rows - 1),
         panels_(kernels_, c_.queries, &c_.head, 1, first - c_.q_start, rows, first, Begin(rows)) {
     Scratch& scratch = ThreadScratch();
-    key_room_ = scratch.Take(kMaxTileKeys * c_.kv.dim);
+    keys_ = scratch.Take(kMaxTileKeys * c_.kv.dim);
     scores_ = scratch.Take(kMaxTileKeys * kernels_.panel);
     inverse_ = scratch.Take(kernels_.panel);
   }
@@ -72,8 +72,7 @@ class MapBlock {
     for (int64_t start = 0; start <= last_; start += kMaxTileKeys) {
       c_.call.Poll();
       const int64_t count = std::min<int64_t>(kMaxTileKeys, last_ + 1 - start);
-      const float* const keys =
-          TileRows(kernels_, c_.kv, c_.kv_head, start, count, Part::kKeys, key_room_);
+      TileRows(kernels_, c_.kv, c_.kv_head, start, count, Part::kKeys, keys_);
       for (int32_t p = 0; p < panels_.count(); ++p) {
         const int64_t seen = std::min(count, panels_.LastPosition(p) - start + 1);
         if (seen <= 0) continue;
@@ -81,7 +80,7 @@ class MapBlock {
         panels_.CausalLimits(p, start, last);
         const bool all = start + seen - 1 <= panels_.FirstPosition(p);
         const PanelMask mask{all ? nullptr : last, nullptr};
-        kernels_.panel_scores(panels_.q(p), keys, seen, c_.kv.dim, scores_);
+        kernels_.panel_scores(panels_.q(p), keys_, seen, c_.kv.dim, scores_);
         use(p, start, static_cast<int32_t>(seen), mask);
       }
     }
@@ -113,7 +112,7 @@ class MapBlock {
   const Kernels& kernels_;
   int64_t first_, last_;
   QueryPanels panels_;
-  float *key_room_, *scores_, *inverse_;
+  float *keys_, *scores_, *inverse_;
 };
 
 // Rows where items begin, last ones first because they are the longest, as pairs start, end.

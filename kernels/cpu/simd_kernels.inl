@@ -68,7 +68,7 @@ LL_INLINE F Widen(H x) {
 #if LL_WIDTH == 8 && defined(__AVX2__)
   return (F)((U)_mm256_cvtepu16_epi32((__m128i)x) << 16);
 #elif LL_WIDTH == 16 && defined(__AVX512F__)
-  return (F)((U)_mm512_cvtepu16_epi32((__m256i)x) << 16);
+  return (F)((U)_mm512_maskz_cvtepu16_epi32(0xFFFF, (__m256i)x) << 16);
 #else
   return (F)(__builtin_convertvector(x, U) << 16);
 #endif
@@ -263,6 +263,13 @@ double LogSumExp(const float* x, int64_t count) {
 
 // ---- few rows ----
 
+// Rows ahead that are fetched early: they may lie anywhere, where no hardware prefetcher looks.
+constexpr int64_t kAhead = 8;
+
+LL_INLINE void Prefetch(const void* row, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch((const char*)row + i);
+}
+
 // The dot products of O rows with T tokens.
 template <int O, int T, class E>
 LL_INLINE void Dot(const void* const* rows, int64_t depth, const float* x, int64_t ldx, float* y,
@@ -313,7 +320,11 @@ template <class E>
 void DotRowsOf(const void* const* rows, int64_t count, int64_t depth, const float* x, int64_t ldx,
                int64_t tokens, float* y, int64_t ldy, bool add) {
   int64_t o = 0;
-  for (; o + 4 <= count; o += 4) DotTokens<4, E>(rows + o, depth, x, ldx, tokens, y + o, ldy, add);
+  for (; o + 4 <= count; o += 4) {
+    const int64_t bytes = depth * (int64_t)sizeof(E) < 1024 ? depth * (int64_t)sizeof(E) : 0;
+    for (int64_t j = o + kAhead; j < o + kAhead + 4 && j < count; ++j) Prefetch(rows[j], bytes);
+    DotTokens<4, E>(rows + o, depth, x, ldx, tokens, y + o, ldy, add);
+  }
   for (; o < count; ++o) DotTokens<1, E>(rows + o, depth, x, ldx, tokens, y + o, ldy, add);
 }
 
@@ -336,6 +347,7 @@ LL_INLINE void Weigh(const void* const* rows, int64_t count, int64_t i, const fl
   }
   for (int64_t j = 0; j < count; ++j) {
     const E* const row = (const E*)rows[j] + i;
+    if (j + kAhead < count) Prefetch((const E*)rows[j + kAhead] + i, C * kWidth * sizeof(E));
     F v[C];
     LL_UNROLL for (int c = 0; c < C; ++c) v[c] = Load(row + c * kWidth);
     LL_UNROLL for (int t = 0; t < T; ++t) {
@@ -458,17 +470,22 @@ struct GemmRows {
   LL_INLINE void Do(int64_t t) const {
     F acc[M][2];
     Multiply<M>(x + t * ldx, ldx, 1, w, depth, acc);
-    for (int m = 0; m < M; ++m) {
-      float* const target = y + (t + m) * ldy;
-      if (columns == kPanel) {
+    if (columns == kPanel) {
+      LL_UNROLL for (int m = 0; m < M; ++m) {
+        float* const target = y + (t + m) * ldy;
         Store(target, add ? Load(target) + acc[m][0] : acc[m][0]);
         Store(target + kWidth, add ? Load(target + kWidth) + acc[m][1] : acc[m][1]);
-      } else {
-        float line[kPanel];
-        Store(line, acc[m][0]);
-        Store(line + kWidth, acc[m][1]);
-        for (int c = 0; c < columns; ++c) target[c] = add ? target[c] + line[c] : line[c];
       }
+      return;
+    }
+    float lines[M][kPanel];
+    LL_UNROLL for (int m = 0; m < M; ++m) {
+      Store(lines[m], acc[m][0]);
+      Store(lines[m] + kWidth, acc[m][1]);
+    }
+    for (int m = 0; m < M; ++m) {
+      float* const target = y + (t + m) * ldy;
+      for (int c = 0; c < columns; ++c) target[c] = add ? target[c] + lines[m][c] : lines[m][c];
     }
   }
 };

@@ -48,7 +48,6 @@ class Best {
   void Reset(int64_t k) {
     k_ = k;
     kept_.clear();
-    floor_ = 0;
     lowest_ = -INFINITY;
     full_ = false;
   }
@@ -67,14 +66,12 @@ class Best {
   void Cut() {
     std::nth_element(kept_.begin(), kept_.begin() + (k_ - 1), kept_.end(), std::greater<>());
     kept_.resize(k_);
-    floor_ = kept_[k_ - 1];
-    lowest_ = Score(floor_);
+    lowest_ = Score(kept_[k_ - 1]);
     full_ = lowest_ == lowest_;
   }
 
   int64_t k_ = 1;
   std::vector<Candidate> kept_;
-  Candidate floor_ = 0;
   float lowest_ = -INFINITY;
   bool full_ = false;
 };

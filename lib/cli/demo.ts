@@ -106,16 +106,18 @@ function summary(answers: readonly MethodAnswer[]): string {
 async function demo(): Promise<void> {
   const { tokens, facts, seed, file, question, model: ref, threads, help } = options();
   if (help) return console.log(USAGE);
+  const line = new ProgressLine();
   const model = await Model.load(ref, {
     onNotice: (text) => console.error(text),
+    onBuild: ({ done, total, step }) => line.update(done / total, `building the native library: ${step}`),
     ...(threads === undefined ? {} : { threads: number("threads", threads) }),
   });
+  line.clear();
   const job = file === undefined
     ? haystackJob(model, number("tokens", tokens), number("facts", facts), number("seed", seed))
     : await fileJob(file, question ?? []);
   const length = model.tokenizer.encode(job.context, { bos: true }).length;
   console.log(`${length} tokens of context, ${job.questions.length} questions, ${model.backend} backend\n`);
-  const line = new ProgressLine();
   const answers: MethodAnswer[] = [];
   const compared = [methods.dense(), methods.streaming(), methods.retrieval()];
   const onProgress = ({ share, method, what }: { share: number; method: string; what: string }) =>

@@ -1,5 +1,6 @@
 import type { Backend, BackendName } from "../../ffi/backend.ts";
 import { BackendError } from "../../ffi/errors.ts";
+import type { BuildProgress } from "../../ffi/build.ts";
 import { openBackend } from "../../ffi/open.ts";
 import { dense } from "../attention/dense.ts";
 import { locateModel } from "../model/location.ts";
@@ -8,6 +9,8 @@ import { freeMemoryBytes } from "./free_memory.ts";
 import { remember } from "./open_models.ts";
 import { holdWeights, type SharedModel } from "./registry.ts";
 import { Session, type SessionOptions } from "./session.ts";
+
+export type { BuildProgress } from "../../ffi/build.ts";
 
 /** Element types a model computes with. */
 export interface Precision {
@@ -36,6 +39,8 @@ export interface LoadOptions {
   readonly precision?: Precision;
   /** Called while weights are read, with tensors done and in all. */
   readonly onProgress?: (done: number, total: number) => void;
+  /** Called while the native library is built, which happens once on a machine and takes some seconds. */
+  readonly onBuild?: (progress: BuildProgress) => void;
   /** Called with what a person should know, such as a change of backend. */
   readonly onNotice?: (text: string) => void;
   /** Stops loading. */
@@ -88,13 +93,9 @@ export class Model {
    * @throws {LibraryError} when `backend: "cpu"` was asked for and cannot be had
    */
   static async load(ref?: string | URL, options: LoadOptions = {}): Promise<Model> {
-    const { backend: name = "auto", threads, onNotice, precision = {} } = options;
+    const { backend: name = "auto", threads, onNotice, onBuild, precision = {} } = options;
     const location = await locateModel(ref);
-    const backend = await openBackend({
-      backend: name,
-      ...(threads === undefined ? {} : { threads }),
-      ...(onNotice ? { onNotice } : {}),
-    });
+    const backend = await openBackend({ backend: name, threads, onNotice, onProgress: onBuild });
     const shared = await holdWeights(location.folder, backend, precision.weights, options);
     return new Model(backend, shared, precision);
   }

@@ -82,8 +82,8 @@ export async function* compareMethods(
   let shared: Session | null = null;
   try {
     for (const method of methods) {
-      const reused = !method.governsPrefill && shared !== null;
-      const base = reused
+      const reused: boolean = !method.governsPrefill && shared !== null;
+      const base: Session = reused
         ? shared!.fork({ attention: method })
         : await prefilled(model, context, method, tell, options);
       if (!method.governsPrefill) shared ??= base.fork();

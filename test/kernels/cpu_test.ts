@@ -1,0 +1,19 @@
+/** The cpu backend against the reference, with every instruction set that this machine has. */
+import { LibraryError } from "../../ffi/errors.ts";
+import { openBackend } from "../../ffi/open.ts";
+import { backendSuite } from "./backend_suite.ts";
+
+for (const isa of await instructionSets()) {
+  backendSuite(`cpu ${isa}`, () => openBackend({ backend: "cpu", isa }));
+}
+
+async function instructionSets(): Promise<readonly string[]> {
+  try {
+    return (await openBackend({ backend: "cpu" })).info().available;
+  } catch (error) {
+    if (!(error instanceof LibraryError)) throw error;
+    console.log(`The tests of the cpu backend are skipped as it cannot be had: ${error.message}`);
+    Deno.test({ name: "openBackend() gives the cpu backend", ignore: true, fn: () => {} });
+    return [];
+  }
+}

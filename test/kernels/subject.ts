@@ -1,0 +1,58 @@
+/** The backend under test, and how a property compares it with the reference. */
+import fc from "fast-check";
+import type { Backend } from "../../ffi/backend.ts";
+import { openReferenceBackend } from "../../ffi/reference_backend.ts";
+import { Random } from "../random.ts";
+import { Scope } from "./scope.ts";
+import { assertClose, type Outcome } from "./tolerance.ts";
+
+/** Opens the backend under test; called by every test, because an instruction set is a global choice. */
+export type OpenBackend = () => Promise<Backend>;
+
+/** The backend under test. */
+export interface Subject {
+  /** First words of its tests' names. */
+  readonly name: string;
+  /** Opens it. */
+  readonly open: OpenBackend;
+}
+
+/** A property: the same work on both backends gives the same outcomes. */
+export interface Parity<P> {
+  /** Random cases. */
+  readonly runs: number;
+  /** Parameters of a case. */
+  readonly shapes: fc.Arbitrary<P>;
+  /** Largest relative error of a row. */
+  readonly tolerance: number | ((shape: P) => number);
+  /** Does the work; `random` gives both backends the same data. */
+  readonly work: (scope: Scope, random: Random, shape: P) => Promise<Outcome[]>;
+  /** The work of the reference where it differs. */
+  readonly expected?: (scope: Scope, random: Random, shape: P) => Promise<Outcome[]>;
+}
+
+/** Registers a test of the backend. */
+export function test(
+  subject: Subject,
+  criterion: string,
+  body: (backend: Backend) => Promise<void>,
+): void {
+  Deno.test(`${subject.name}: ${criterion}`, async () => await body(await subject.open()));
+}
+
+/** Registers a property test against the reference. */
+export function parity<P>(subject: Subject, criterion: string, property: Parity<P>): void {
+  const { runs, shapes, tolerance, work, expected = work } = property;
+  test(subject, criterion, async (backend) => {
+    const compare = fc.asyncProperty(fc.nat(), shapes, async (seed, shape) => {
+      using tested = new Scope(backend);
+      using reference = new Scope(openReferenceBackend());
+      const wanted = await expected(reference, new Random(seed), shape);
+      const limit = typeof tolerance === "number" ? tolerance : tolerance(shape);
+      for (const [i, actual] of (await work(tested, new Random(seed), shape)).entries()) {
+        assertClose(actual, wanted[i]!, limit);
+      }
+    });
+    await fc.assert(compare, { seed: 20250611, numRuns: runs, interruptAfterTimeLimit: 60_000 });
+  });
+}
