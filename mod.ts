@@ -6,22 +6,17 @@
 
 // Models and sessions
 export { type BuildProgress, type LoadOptions, Model, type Precision } from "./lib/engine/model.ts";
-export {
-  type Prefill,
-  type PrefillOptions,
-  type Progress,
-  Session,
-  type SessionModel,
-  type SessionOptions,
-  type StepOptions,
-} from "./lib/engine/session.ts";
-export type { Phase } from "./lib/engine/forward.ts";
+export { Session } from "./lib/engine/session.ts";
 export type {
-  AskOptions,
-  GenerateOptions,
-  Generation,
-  StopReason,
-} from "./lib/engine/generate.ts";
+  Prefill,
+  PrefillOptions,
+  Progress,
+  SessionModel,
+  SessionOptions,
+  StepOptions,
+} from "./lib/engine/session_types.ts";
+export type { Phase } from "./lib/engine/forward.ts";
+export type { AskOptions, GenerateOptions, Generation, StopReason } from "./lib/engine/generate.ts";
 export { Run } from "./lib/engine/run.ts";
 export type { SamplingOptions } from "./lib/engine/sampler.ts";
 export type { Score, ScoreOptions } from "./lib/engine/score.ts";

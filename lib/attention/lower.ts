@@ -1,7 +1,7 @@
 /** From plans to prefill executables: exact masks cut into tiles, with what is simple kept simple. */
 import { TILE_CAUSAL, TILE_FULL, TILE_MASKED, type TilePlan } from "../../ffi/backend.ts";
 import { checkCount } from "./check.ts";
-import { bits, type MaskSource, maskOf, type TileHint } from "./mask_source.ts";
+import { bits, maskOf, type MaskSource, type TileHint } from "./mask_source.ts";
 import { checkPlan, type HeadPlan } from "./plan.ts";
 
 /** Rows of a row tile. */

@@ -62,8 +62,7 @@ export class PagedCache {
   /** Bytes of the pages this cache holds; pages shared with forks count in each of them. */
   get sizeBytes(): number {
     return this.#layers.reduce(
-      (sum, { pages }) =>
-        sum + pages.flat().reduce((bytes, { page }) => bytes + page.sizeBytes, 0),
+      (sum, { pages }) => sum + pages.flat().reduce((bytes, { page }) => bytes + page.sizeBytes, 0),
       0,
     );
   }

@@ -53,7 +53,11 @@ function haystackJob(model: Model, tokens: number, facts: number, seed: number):
     facts: makeFacts(facts, { seed }),
     seed,
   });
-  const questions = placed.map(({ question, value }) => ({ text: question, template: null, value }));
+  const questions = placed.map(({ question, value }) => ({
+    text: question,
+    template: null,
+    value,
+  }));
   return { context: text, questions };
 }
 
@@ -109,7 +113,8 @@ async function demo(): Promise<void> {
   const line = new ProgressLine();
   const model = await Model.load(ref, {
     onNotice: (text) => console.error(text),
-    onBuild: ({ done, total, step }) => line.update(done / total, `building the native library: ${step}`),
+    onBuild: ({ done, total, step }) =>
+      line.update(done / total, `building the native library: ${step}`),
     ...(threads === undefined ? {} : { threads: number("threads", threads) }),
   });
   line.clear();
@@ -117,17 +122,23 @@ async function demo(): Promise<void> {
     ? haystackJob(model, number("tokens", tokens), number("facts", facts), number("seed", seed))
     : await fileJob(file, question ?? []);
   const length = model.tokenizer.encode(job.context, { bos: true }).length;
-  console.log(`${length} tokens of context, ${job.questions.length} questions, ${model.backend} backend\n`);
+  console.log(
+    `${length} tokens of context, ${job.questions.length} questions, ${model.backend} backend\n`,
+  );
   const answers: MethodAnswer[] = [];
   const compared = [methods.dense(), methods.streaming(), methods.retrieval()];
   const onProgress = ({ share, method, what }: { share: number; method: string; what: string }) =>
     line.update(share, `${method}: ${what}`);
-  for await (const answer of compareMethods(model, job.context, job.questions, compared, { onProgress })) {
+  for await (
+    const answer of compareMethods(model, job.context, job.questions, compared, { onProgress })
+  ) {
     answers.push(answer);
   }
   line.clear();
   console.log(table(answers, COLUMNS));
-  console.log("\nKeys are per head and token. Scanned: scored to select. Attended: in the softmax.");
+  console.log(
+    "\nKeys are per head and token. Scanned: scored to select. Attended: in the softmax.",
+  );
   if (file === undefined) console.log(summary(answers));
   model.close();
 }

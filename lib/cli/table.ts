@@ -13,7 +13,10 @@ export interface Column<Row> {
 
 /** Rows as aligned text, headings first, two blanks between columns. */
 export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
-  const cells = [columns.map(({ title }) => title), ...rows.map((row) => columns.map(({ cell }) => cell(row)))];
+  const cells = [
+    columns.map(({ title }) => title),
+    ...rows.map((row) => columns.map(({ cell }) => cell(row))),
+  ];
   const widths = columns.map((_, c) => Math.max(...cells.map((line) => line[c]!.length)));
   const lines = cells.map((line) =>
     line.map((text, c) => pad(text, widths[c]!, columns[c]!.align ?? "left")).join("  ").trimEnd()

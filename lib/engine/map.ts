@@ -51,7 +51,9 @@ export function newMap(
   checkBelow("head", head, heads);
   if (tokens === 0) throw new RangeError("Cannot map as the session holds no keys: prefill first");
   if (!Number.isSafeInteger(asked) || asked < 1) {
-    throw new RangeError(`Cannot map as bins must be a whole number >= 1: current value is ${asked}`);
+    throw new RangeError(
+      `Cannot map as bins must be a whole number >= 1: current value is ${asked}`,
+    );
   }
   const bins = Math.min(asked, tokens);
   const sum = new Float32Array(bins * bins);
@@ -68,6 +70,8 @@ function meanOf(sum: Float32Array, bins: number, tokens: number): Float32Array {
 
 function checkBelow(name: string, value: number, end: number): void {
   if (!Number.isSafeInteger(value) || value < 0 || value >= end) {
-    throw new RangeError(`Cannot map as ${name} must be 0 .. ${end - 1}: current value is ${value}`);
+    throw new RangeError(
+      `Cannot map as ${name} must be 0 .. ${end - 1}: current value is ${value}`,
+    );
   }
 }

@@ -8,7 +8,8 @@ import type { ModelConfig, Tokenizer } from "../model/types.ts";
 import { freeMemoryBytes } from "./free_memory.ts";
 import { remember } from "./open_models.ts";
 import { holdWeights, type SharedModel } from "./registry.ts";
-import { Session, type SessionOptions } from "./session.ts";
+import { Session } from "./session.ts";
+import type { SessionOptions } from "./session_types.ts";
 
 export type { BuildProgress } from "../../ffi/build.ts";
 

@@ -1,5 +1,5 @@
 /** Everything Longlens holds in memory, and how to let go of all of it. */
-import { type HeldModel, heldBackends, heldModels } from "./registry.ts";
+import { heldBackends, type HeldModel, heldModels } from "./registry.ts";
 
 /** What is held. */
 export interface HeldMemory {

@@ -1,8 +1,8 @@
-import type { Backend, RunControl } from "../../ffi/backend.ts";
+import type { RunControl } from "../../ffi/backend.ts";
 import { BackendError, SessionBusyError } from "../../ffi/errors.ts";
 import type { Method } from "../attention/method.ts";
 import { PagedCache } from "../cache/paged_cache.ts";
-import type { ModelConfig, ModelWeights, Tokenizer } from "../model/types.ts";
+import type { Tokenizer } from "../model/types.ts";
 import { Forward, type ForwardEvent, type ForwardRequest, type Phase } from "./forward.ts";
 import {
   Answering,
@@ -15,93 +15,21 @@ import { type Hook, type HookOptions, Hooks } from "./hooks.ts";
 import { type AttentionMap, type MapOptions, newMap } from "./map.ts";
 import { type SessionMemory, sessionMemory } from "./memory.ts";
 import { seededRandom } from "./random.ts";
+import { recordLayer } from "./record.ts";
 import { Run, throwIfAborted } from "./run.ts";
-import { sample, type SamplingOptions } from "./sampler.ts";
-import { type Score, type ScoreOptions, scoreOf } from "./score.ts";
+import { sample } from "./sampler.ts";
+import { type Score, scoreOf, type ScoreOptions } from "./score.ts";
+import type {
+  Prefill,
+  PrefillOptions,
+  Progress,
+  SessionModel,
+  SessionOptions,
+  StepOptions,
+} from "./session_types.ts";
 import type { LayerState } from "./state.ts";
 import { type CaptureOptions, type LayerRecord, Step } from "./step.ts";
-import { recordLayer } from "./record.ts";
-
-/** Options of a session. */
-export interface SessionOptions {
-  /**
-   * Attention method of all heads.
-   * @default methods.dense()
-   */
-  readonly attention: Method;
-  /**
-   * Element type of keys and values.
-   * @default "bf16"
-   */
-  readonly kv: "f32" | "bf16";
-  /**
-   * Tokens that pass through the model together in a prefill.
-   * @default 512
-   */
-  readonly chunkTokens: number;
-  /**
-   * Seed of the sampler.
-   * @default 0
-   */
-  readonly seed: number;
-  /**
-   * Bytes that keys and values may take; a text that needs more is refused with the numbers.
-   * @default the memory the machine has free, where `--allow-sys=systemMemoryInfo` lets it be read
-   */
-  readonly memoryBytes: number;
-}
-
-/** What a session needs of its model. */
-export interface SessionModel {
-  /** Executes. */
-  readonly backend: Backend;
-  /** Shapes and constants. */
-  readonly config: ModelConfig;
-  /** Weights. */
-  readonly weights: ModelWeights;
-  /** Text to ids and back. */
-  readonly tokenizer: Tokenizer;
-  /** Called once when the session, or a fork of it, is made. */
-  readonly onOpen: (session: Session) => void;
-  /** Called once when the session is closed. */
-  readonly onClose: (session: Session) => void;
-}
-
-/** Progress of a run through known tokens. */
-export interface Progress {
-  /** Tells it from steps. */
-  readonly kind: "progress";
-  /** Which plans the tokens get. */
-  readonly phase: Phase;
-  /** Tokens done in this run. */
-  readonly done: number;
-  /** Tokens of this run. */
-  readonly total: number;
-  /** Milliseconds since the run began. */
-  readonly ms: number;
-}
-
-/** Result of a prefill. */
-export interface Prefill {
-  /** Tokens added. */
-  readonly tokens: number;
-  /** Milliseconds it took. */
-  readonly ms: number;
-}
-
-/** Options of a prefill. */
-export interface PrefillOptions {
-  /** Stops the run. */
-  readonly signal?: AbortSignal;
-}
-
-/** Options of a step. */
-export interface StepOptions extends SamplingOptions {
-  /** Attention rows to keep. Nothing is kept where absent. */
-  readonly capture?: CaptureOptions;
-  /** Stops the step. */
-  readonly signal?: AbortSignal;
-}
+import { type Segment, TokenLog } from "./token_log.ts";
 
 /** Rows that decode together when a question is read. */
 const DECODE_ROWS = 64;
@@ -121,8 +49,7 @@ export class Session {
   readonly #cache: PagedCache;
   readonly #forward: Forward;
   #seed: number;
-  #ids: number[] = [];
-  #phases: Phase[] = [];
+  readonly #log: TokenLog;
   #logits: Float32Array | null = null;
   #contextTokens = 0;
   #stream: ReturnType<Tokenizer["stream"]>;
@@ -144,29 +71,31 @@ export class Session {
     this.#forward = new Forward(parts, 1);
     this.#seed = parent ? parent.#seed : options.seed;
     this.#stream = model.tokenizer.stream();
+    this.#log = new TokenLog(parent && parent.#log);
+    this.#logits = parent ? parent.#logits : null;
+    this.#contextTokens = parent ? parent.#contextTokens : 0;
     this.hooks = this.#hooks;
-    if (parent) this.#adopt(parent);
     model.onOpen(this);
   }
 
   /** Number of tokens. */
   get length(): number {
-    return this.#ids.length;
+    return this.#log.length;
   }
 
   /** Ids of all tokens. */
   get ids(): Int32Array {
-    return Int32Array.from(this.#ids);
+    return Int32Array.from(this.#log.ids);
   }
 
   /** Vocabulary entries of all tokens, as stored. */
   get tokens(): string[] {
-    return this.#ids.map((id) => this.#model.tokenizer.token(id));
+    return this.#log.ids.map((id) => this.#model.tokenizer.token(id));
   }
 
   /** Text of all tokens, special tokens left out. */
   get text(): string {
-    return this.#model.tokenizer.decode(this.#ids);
+    return this.#model.tokenizer.decode(this.#log.ids);
   }
 
   /** The attention method. */
@@ -247,7 +176,7 @@ export class Session {
     this.#busy = { name: "layers", stop: () => control.cancel() };
     try {
       this.#holdBack();
-      const request = this.#request(this.#ids.length - 1, 1, true, control);
+      const request = this.#request(this.#log.length - 1, 1, true, control);
       for await (const { state } of this.#forward.pass(request)) {
         await this.#hooks.call(state);
         yield state;
@@ -324,13 +253,6 @@ export class Session {
     this.close();
   }
 
-  #adopt(parent: Session): void {
-    this.#ids = [...parent.#ids];
-    this.#phases = [...parent.#phases];
-    this.#logits = parent.#logits;
-    this.#contextTokens = parent.#contextTokens;
-  }
-
   #forked(options: { attention?: Method }): Session {
     const { attention = this.#options.attention } = options;
     const changed = attention !== this.#options.attention;
@@ -382,14 +304,14 @@ export class Session {
 
   /** Takes the last token out of the cache, so that a pass can follow from it. */
   #holdBack(): void {
-    if (this.#ids.length === 0) {
+    if (this.#log.length === 0) {
       throw new RangeError("Cannot step as the session holds no tokens: prefill a text first");
     }
-    if (this.#cache.length === this.#ids.length) this.#cache.truncate(this.#ids.length - 1);
+    if (this.#cache.length === this.#log.length) this.#cache.truncate(this.#log.length - 1);
   }
 
   #encode(text: string | Int32Array): Int32Array {
-    const bos = this.#ids.length === 0;
+    const bos = this.#log.length === 0;
     const ids = typeof text === "string" ? this.#model.tokenizer.encode(text, { bos }) : text;
     const { vocab } = this.#model.config;
     const wrong = ids.find((id) => id < 0 || id >= vocab);
@@ -405,26 +327,25 @@ export class Session {
     control: RunControl,
   ): Promise<number> {
     const ids = this.#encode(text);
-    const before = this.#ids.length;
+    const before = this.#log.length;
     this.#cache.checkFits(before + ids.length, this.#options.memoryBytes);
     this.#push(ids, phase);
     try {
-      await this.#advance(this.#ids.length - 1, emit, signal, control);
+      await this.#advance(this.#log.length - 1, emit, signal, control);
     } catch (error) {
       const kept = Math.max(before, this.#cache.length);
-      this.#ids.length = this.#phases.length = kept;
+      this.#log.truncate(kept);
       throw error;
     }
     return ids.length;
   }
 
-  #push(ids: ArrayLike<number>, phase: Phase): void {
+  #push(ids: Int32Array, phase: Phase): void {
     if (ids.length === 0) return;
-    for (let x = 0; x < ids.length; x++) this.#ids.push(ids[x]!);
-    for (let x = 0; x < ids.length; x++) this.#phases.push(phase);
+    this.#log.push(ids, phase);
     this.#logits = null;
     this.#stream = this.#model.tokenizer.stream();
-    this.#contextTokens ||= this.#ids.length;
+    this.#contextTokens ||= this.#log.length;
   }
 
   /** Passes tokens through the model until `target` of them are in the cache. */
@@ -450,27 +371,16 @@ export class Session {
     }
   }
 
-  /** Cuts tokens into chunks of one phase. */
-  *#segments(first: number, end: number): Generator<{ start: number; count: number; phase: Phase }> {
-    for (let start = first; start < end;) {
-      const phase = this.#phases[start]!;
-      const limit = Math.min(end, start + this.#rowsOf(phase));
-      let stop = start + 1;
-      while (stop < limit && this.#phases[stop] === phase) stop++;
-      yield { start, count: stop - start, phase };
-      start = stop;
-    }
-  }
-
-  #rowsOf(phase: Phase): number {
-    return phase === "prefill" ? this.#options.chunkTokens : DECODE_ROWS;
+  #segments(first: number, end: number): Iterable<Segment> {
+    const limits = { prefill: this.#options.chunkTokens, decode: DECODE_ROWS };
+    return this.#log.segments(first, end, limits);
   }
 
   #request(start: number, count: number, logits: boolean, control: RunControl): ForwardRequest {
     return {
-      ids: Int32Array.from(this.#ids.slice(start, start + count)),
+      ids: this.#log.slice(start, count),
       start,
-      phase: logits ? "decode" : this.#phases[start]!,
+      phase: logits ? "decode" : this.#log.phaseAt(start),
       logits,
       contextTokens: this.#contextTokens,
       control,
@@ -491,10 +401,9 @@ export class Session {
     const began = performance.now();
     throwIfAborted(signal);
     const { logits, records } = await this.#nextLogits(options.capture, signal, control);
-    const index = this.#ids.length;
-    const token = sample(logits, options, this.#randomAt(index), this.#ids);
-    this.#ids.push(token);
-    this.#phases.push("decode");
+    const index = this.#log.length;
+    const token = sample(logits, options, this.#randomAt(index), this.#log.ids);
+    this.#log.push([token], "decode");
     this.#logits = null;
     const text = this.#stream.push(token);
     return new Step({ token, text, index, logits, ms: performance.now() - began }, records);
@@ -512,11 +421,11 @@ export class Session {
   ): Promise<{ logits: Float32Array; records: LayerRecord[] }> {
     if (this.#logits && !capture) return { logits: this.#logits, records: [] };
     this.#holdBack();
-    await this.#advance(this.#ids.length - 1, () => {}, signal, control);
+    await this.#advance(this.#log.length - 1, () => {}, signal, control);
     const records: LayerRecord[] = [];
     const { backend, config } = this.#model;
-    const place = { backend, config, cache: this.#cache, position: this.#ids.length - 1 };
-    await this.#pass(this.#request(this.#ids.length - 1, 1, true, control), async (event) => {
+    const place = { backend, config, cache: this.#cache, position: this.#log.length - 1 };
+    await this.#pass(this.#request(this.#log.length - 1, 1, true, control), async (event) => {
       if (event.decoded) records.push(await recordLayer(place, event, capture));
     });
     return { logits: this.#logits = this.#forward.readLogits(), records };
@@ -545,17 +454,17 @@ export class Session {
     signal: AbortSignal,
     control: RunControl,
   ): Promise<Score> {
-    const before = this.#ids.length;
+    const before = this.#log.length;
     const { phase = before === 0 ? "prefill" : "decode" } = options;
     const ids = this.#encode(text);
     this.#cache.checkFits(before + ids.length, this.#options.memoryBytes);
     this.#push(ids, phase);
     const logProbs = new Float32Array(ids.length).fill(NaN);
     if (before > 0) this.#holdBack();
-    for (const { start, count } of this.#segments(this.#cache.length, this.#ids.length - 1)) {
+    for (const { start, count } of this.#segments(this.#cache.length, this.#log.length - 1)) {
       throwIfAborted(signal);
       await this.#pass(this.#request(start, count, false, control));
-      const targets = Int32Array.from(this.#ids.slice(start + 1, start + count + 1));
+      const targets = this.#log.slice(start + 1, count);
       const skipped = Math.max(0, before - start - 1);
       if (skipped >= count) continue;
       const probs = await this.#forward.logProbs(skipped, targets.slice(skipped));

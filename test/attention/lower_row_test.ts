@@ -11,7 +11,9 @@ const retrieved: fc.Arbitrary<HeadPlan> = fc.record({
   window: fc.nat(40),
   index: fc.constant("exact"),
   topK: fc.constant(30),
-  retrieved: fc.uniqueArray(fc.nat(300), { maxLength: 30 }).map((keys) => keys.sort((a, b) => a - b)),
+  retrieved: fc.uniqueArray(fc.nat(300), { maxLength: 30 }).map((keys) =>
+    keys.sort((a, b) => a - b)
+  ),
 });
 
 function keys(plan: ReturnType<typeof lowerRow>): number[] {

@@ -8,7 +8,11 @@ const rising = (most: number) =>
 const leaf: fc.Arbitrary<HeadPlan> = fc.oneof(
   fc.constant<HeadPlan>({ kind: "dense" }),
   fc.record({ kind: fc.constant("streaming" as const), sink: fc.nat(80), window: fc.nat(150) }),
-  fc.record({ kind: fc.constant("verticalSlash" as const), vertical: rising(400), slash: rising(400) }),
+  fc.record({
+    kind: fc.constant("verticalSlash" as const),
+    vertical: rising(400),
+    slash: rising(400),
+  }),
   fc.record({
     kind: fc.constant("blockSparse" as const),
     block: fc.constantFrom(1, 7, 16, 64, 100),

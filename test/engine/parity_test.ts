@@ -7,13 +7,7 @@ import {
   readExpected,
   sharedData,
 } from "../model/fixtures.ts";
-import {
-  fromFolder,
-  maxDifference,
-  nextLogits,
-  onBackends,
-  type TinyModel,
-} from "./tiny_model.ts";
+import { fromFolder, maxDifference, nextLogits, onBackends, type TinyModel } from "./tiny_model.ts";
 
 /** Design: logits within 2e-3 of transformers in f32. */
 const TOLERANCE = 2e-3;

@@ -2,7 +2,8 @@
 import type { Backend } from "../../ffi/backend.ts";
 import { openBackend } from "../../ffi/open.ts";
 import { dense } from "../../lib/attention/dense.ts";
-import { Session, type SessionModel, type SessionOptions } from "../../lib/engine/session.ts";
+import { Session } from "../../lib/engine/session.ts";
+import type { SessionModel, SessionOptions } from "../../lib/engine/session_types.ts";
 import { loadConfig } from "../../lib/model/config.ts";
 import type { Tokenizer } from "../../lib/model/types.ts";
 import { loadWeights } from "../../lib/model/weights.ts";

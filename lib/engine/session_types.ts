@@ -1,0 +1,89 @@
+/** What sessions take and give. */
+import type { Backend } from "../../ffi/backend.ts";
+import type { Method } from "../attention/method.ts";
+import type { ModelConfig, ModelWeights, Tokenizer } from "../model/types.ts";
+import type { Phase } from "./forward.ts";
+import type { SamplingOptions } from "./sampler.ts";
+import type { Session } from "./session.ts";
+import type { CaptureOptions } from "./step.ts";
+
+/** Options of a session. */
+export interface SessionOptions {
+  /**
+   * Attention method of all heads.
+   * @default methods.dense()
+   */
+  readonly attention: Method;
+  /**
+   * Element type of keys and values.
+   * @default "bf16"
+   */
+  readonly kv: "f32" | "bf16";
+  /**
+   * Tokens that pass through the model together in a prefill.
+   * @default 512
+   */
+  readonly chunkTokens: number;
+  /**
+   * Seed of the sampler.
+   * @default 0
+   */
+  readonly seed: number;
+  /**
+   * Bytes that keys and values may take; a text that needs more is refused with the numbers.
+   * @default the memory the machine has free, where `--allow-sys=systemMemoryInfo` lets it be read
+   */
+  readonly memoryBytes: number;
+}
+
+/** What a session needs of its model. */
+export interface SessionModel {
+  /** Executes. */
+  readonly backend: Backend;
+  /** Shapes and constants. */
+  readonly config: ModelConfig;
+  /** Weights. */
+  readonly weights: ModelWeights;
+  /** Text to ids and back. */
+  readonly tokenizer: Tokenizer;
+  /** Called once when the session, or a fork of it, is made. */
+  readonly onOpen: (session: Session) => void;
+  /** Called once when the session is closed. */
+  readonly onClose: (session: Session) => void;
+}
+
+/** Progress of a run through known tokens. */
+export interface Progress {
+  /** Tells it from steps. */
+  readonly kind: "progress";
+  /** Which plans the tokens get. */
+  readonly phase: Phase;
+  /** Tokens done in this run. */
+  readonly done: number;
+  /** Tokens of this run. */
+  readonly total: number;
+  /** Milliseconds since the run began. */
+  readonly ms: number;
+}
+
+/** Result of a prefill. */
+export interface Prefill {
+  /** Tokens added. */
+  readonly tokens: number;
+  /** Milliseconds it took. */
+  readonly ms: number;
+}
+
+/** Options of a prefill. */
+export interface PrefillOptions {
+  /** Stops the run. */
+  readonly signal?: AbortSignal;
+}
+
+/** Options of a step. */
+export interface StepOptions extends SamplingOptions {
+  /** Attention rows to keep. Nothing is kept where absent. */
+  readonly capture?: CaptureOptions;
+  /** Stops the step. */
+  readonly signal?: AbortSignal;
+}

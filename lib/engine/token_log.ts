@@ -1,0 +1,71 @@
+import type { Phase } from "./forward.ts";
+
+/** Consecutive tokens that pass through the model together. */
+export interface Segment {
+  /** Place of the first. */
+  readonly start: number;
+  /** How many. */
+  readonly count: number;
+  /** Which plans they get. */
+  readonly phase: Phase;
+}
+
+/** Most tokens of a segment, by phase. */
+export type SegmentLimits = Readonly<Record<Phase, number>>;
+
+/** The tokens of a session, each with the phase its row belongs to. */
+export class TokenLog {
+  readonly #ids: number[];
+  readonly #phases: Phase[];
+
+  /** Starts with the tokens of another log, or with none. */
+  constructor(other?: TokenLog) {
+    this.#ids = other ? [...other.#ids] : [];
+    this.#phases = other ? [...other.#phases] : [];
+  }
+
+  /** Number of tokens. */
+  get length(): number {
+    return this.#ids.length;
+  }
+
+  /** All ids; not to be changed. */
+  get ids(): readonly number[] {
+    return this.#ids;
+  }
+
+  /** Phase of the token at `index`. */
+  phaseAt(index: number): Phase {
+    return this.#phases[index]!;
+  }
+
+  /** Appends tokens of one phase. */
+  push(ids: Iterable<number>, phase: Phase): void {
+    for (const id of ids) {
+      this.#ids.push(id);
+      this.#phases.push(phase);
+    }
+  }
+
+  /** Forgets the tokens from `length` on. */
+  truncate(length: number): void {
+    this.#ids.length = this.#phases.length = Math.min(length, this.#ids.length);
+  }
+
+  /** Ids of tokens `start .. start+count-1`. */
+  slice(start: number, count: number): Int32Array {
+    return Int32Array.from(this.#ids.slice(start, start + count));
+  }
+
+  /** Cuts tokens `first .. end-1` into segments of one phase, each at most as long as `limits` say. */
+  *segments(first: number, end: number, limits: SegmentLimits): Generator<Segment> {
+    for (let start = first; start < end;) {
+      const phase = this.phaseAt(start);
+      const limit = Math.min(end, start + limits[phase]);
+      let stop = start + 1;
+      while (stop < limit && this.#phases[stop] === phase) stop++;
+      yield { start, count: stop - start, phase };
+      start = stop;
+    }
+  }
+}
