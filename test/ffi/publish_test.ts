@@ -95,6 +95,34 @@ Deno.test({
     }),
 });
 
+Deno.test({
+  name: "the embedded model is fetched once over http, checked, and answers",
+  ignore: !built,
+  fn: () =>
+    withServer(async (server, folder) => {
+      const script = `
+        import { methods, Model } from "${server.url}mod.ts";
+        const model = await Model.load(undefined, { backend: "cpu" });
+        const session = model.session({ attention: methods.retrieval() });
+        await session.prefill("The pass key is 73914. Remember it. 73914 is the pass key.");
+        const step = await session.step();
+        console.log(model.backend, step.index === session.length - 1, model.path);
+        model.close();
+      `;
+      const cache = `${folder}/cache/longlens`;
+      const { stdout, stderr } = await runRemote(script, server, folder, [
+        `--allow-ffi=${cache}`,
+        `--allow-read=${cache}`,
+        `--allow-write=${cache}`,
+        "--allow-run=c++,g++,clang++",
+        "--allow-env=LONGLENS_*,HOME,XDG_CACHE_HOME",
+        `--allow-net=${new URL(server.url).host}`,
+      ]);
+      assert(stdout.startsWith(`cpu true ${cache}/`), stdout + stderr);
+      assertEquals(server.missing, []);
+    }),
+});
+
 Deno.test("over http without --allow-run the error names it", () =>
   withServer(async (server, folder) => {
     const script = `
