@@ -5,13 +5,25 @@
  */
 
 // Models and sessions
-export { type BuildProgress, type LoadOptions, Model, type Precision } from "./lib/engine/model.ts";
+export {
+  type BackendName,
+  type BuildProgress,
+  type LoadOptions,
+  Model,
+  type Precision,
+} from "./lib/engine/model.ts";
+export type {
+  Activation,
+  ModelConfig,
+  RopeConfig,
+  RopeScaling,
+  Tokenizer,
+} from "./lib/model/types.ts";
 export { Session } from "./lib/engine/session.ts";
 export type {
   Prefill,
   PrefillOptions,
   Progress,
-  SessionModel,
   SessionOptions,
   StepOptions,
 } from "./lib/engine/session_types.ts";
@@ -37,4 +49,57 @@ export type { Hook, HookOptions } from "./lib/engine/hooks.ts";
 export type { AttentionMap, MapOptions } from "./lib/engine/map.ts";
 
 // Attention methods and plans
-export { methods } from "./lib/attention/methods.ts";
+export { type Methods, methods } from "./lib/attention/methods.ts";
+export type { RetrievalOptions } from "./lib/attention/retrieval.ts";
+export type { StreamingOptions } from "./lib/attention/streaming.ts";
+export type {
+  Awaitable,
+  DecodeContext,
+  KeyPlan,
+  Method,
+  PrefillContext,
+  SearchRequest,
+  TopKeys,
+} from "./lib/attention/method.ts";
+export type {
+  BlockSparsePlan,
+  DensePlan,
+  HeadPlan,
+  IntersectPlan,
+  LayerPlan,
+  StaticPlusRetrievedPlan,
+  StreamingPlan,
+  UnionPlan,
+  VerticalSlashPlan,
+} from "./lib/attention/plan.ts";
+export type { SearchCost } from "./lib/engine/planner.ts";
+
+// Haystacks and comparisons
+export {
+  type Fact,
+  type FactKind,
+  type FactOptions,
+  isRight,
+  makeFacts,
+} from "./lib/eval/facts.ts";
+export {
+  type Haystack,
+  haystack,
+  haystackFromText,
+  type HaystackOptions,
+  type PlacedFact,
+  type TokenCounter,
+} from "./lib/eval/haystack.ts";
+
+// Errors
+export {
+  BackendError,
+  BudgetError,
+  CancelledError,
+  DownloadError,
+  LibraryError,
+  ModelFormatError,
+  SessionBusyError,
+  ShapeError,
+  TokenizerError,
+} from "./lib/engine/errors.ts";

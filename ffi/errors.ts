@@ -4,6 +4,7 @@
 export class ShapeError extends TypeError {
   /** Stable identifier of the error's kind. */
   readonly code = "LONGLENS_SHAPE";
+  /** Name of the class. */
   override name = "ShapeError";
 }
 
@@ -11,6 +12,7 @@ export class ShapeError extends TypeError {
 export class BackendError extends Error {
   /** Stable identifier of the error's kind. */
   readonly code = "LONGLENS_BACKEND";
+  /** Name of the class. */
   override name = "BackendError";
 }
 
@@ -18,6 +20,7 @@ export class BackendError extends Error {
 export class LibraryError extends Error {
   /** Stable identifier of the error's kind. */
   readonly code = "LONGLENS_LIBRARY";
+  /** Name of the class. */
   override name = "LibraryError";
 }
 
@@ -25,6 +28,7 @@ export class LibraryError extends Error {
 export class BudgetError extends Error {
   /** Stable identifier of the error's kind. */
   readonly code = "LONGLENS_BUDGET";
+  /** Name of the class. */
   override name = "BudgetError";
 }
 
@@ -32,6 +36,7 @@ export class BudgetError extends Error {
 export class CancelledError extends Error {
   /** Stable identifier of the error's kind. */
   readonly code = "LONGLENS_CANCELLED";
+  /** Name of the class. */
   override name = "CancelledError";
 }
 
@@ -39,6 +44,7 @@ export class CancelledError extends Error {
 export class ModelFormatError extends Error {
   /** Stable identifier of the error's kind. */
   readonly code = "LONGLENS_MODEL_FORMAT";
+  /** Name of the class. */
   override name = "ModelFormatError";
 }
 
@@ -46,6 +52,7 @@ export class ModelFormatError extends Error {
 export class TokenizerError extends Error {
   /** Stable identifier of the error's kind. */
   readonly code = "LONGLENS_TOKENIZER";
+  /** Name of the class. */
   override name = "TokenizerError";
 }
 
@@ -53,6 +60,7 @@ export class TokenizerError extends Error {
 export class DownloadError extends Error {
   /** Stable identifier of the error's kind. */
   readonly code = "LONGLENS_DOWNLOAD";
+  /** Name of the class. */
   override name = "DownloadError";
 }
 
@@ -60,5 +68,6 @@ export class DownloadError extends Error {
 export class SessionBusyError extends Error {
   /** Stable identifier of the error's kind. */
   readonly code = "LONGLENS_SESSION_BUSY";
+  /** Name of the class. */
   override name = "SessionBusyError";
 }

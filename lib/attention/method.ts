@@ -2,6 +2,8 @@
 import type { Awaitable, TopKeys } from "../../ffi/backend.ts";
 import type { HeadPlan } from "./plan.ts";
 
+export type { Awaitable, KeyPlan, TopKeys } from "../../ffi/backend.ts";
+
 /** What a method may know when it plans the rows of a prefill chunk. */
 export interface PrefillContext {
   /** Layer number. */

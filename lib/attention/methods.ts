@@ -1,13 +1,33 @@
 /** The attention methods, as one object for notebooks: `methods.streaming({ window: 1024 })`. */
 import { dense } from "./dense.ts";
+import type { Method } from "./method.ts";
 import { perHead } from "./per_head.ts";
-import { retrieval } from "./retrieval.ts";
-import { streaming } from "./streaming.ts";
+import { retrieval, type RetrievalOptions } from "./retrieval.ts";
+import { streaming, type StreamingOptions } from "./streaming.ts";
 
 /** Attention methods by name. */
-export const methods: {
-  readonly dense: typeof dense;
-  readonly streaming: typeof streaming;
-  readonly retrieval: typeof retrieval;
-  readonly perHead: typeof perHead;
-} = { dense, streaming, retrieval, perHead };
+export interface Methods {
+  /** Full causal attention: every query sees every key before it. */
+  readonly dense: () => Method;
+  /**
+   * Attention sinks and a sliding window (StreamingLLM, Xiao et al. 2023). Governs prefill and decode.
+   *
+   * Throws `RangeError` if `sink` is negative or `window` is below 1.
+   */
+  readonly streaming: (options?: StreamingOptions) => Method;
+  /**
+   * RetrievalAttention (Liu et al. 2024, arXiv 2409.10516): first and recent keys, and the keys an index finds for each
+   * query head. The context is prefilled densely; the question and every generated token go through the index.
+   *
+   * Throws `RangeError` if an option is out of range.
+   */
+  readonly retrieval: (options?: RetrievalOptions) => Method;
+  /**
+   * Gives each head its own method: `choose(layer, head)` is asked for every query head of every layer. Heads for
+   * which it returns the same object are planned together.
+   */
+  readonly perHead: (choose: (layer: number, head: number) => Method) => Method;
+}
+
+/** Attention methods by name. */
+export const methods: Methods = { dense, streaming, retrieval, perHead };

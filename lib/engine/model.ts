@@ -8,9 +8,10 @@ import type { ModelConfig, Tokenizer } from "../model/types.ts";
 import { freeMemoryBytes } from "./free_memory.ts";
 import { remember } from "./open_models.ts";
 import { holdWeights, type SharedModel } from "./registry.ts";
-import { Session } from "./session.ts";
+import { openSession, type Session } from "./session.ts";
 import type { SessionOptions } from "./session_types.ts";
 
+export type { BackendName } from "../../ffi/backend.ts";
 export type { BuildProgress } from "../../ffi/build.ts";
 
 /** Element types a model computes with. */
@@ -124,7 +125,7 @@ export class Model {
       onOpen: (opened: Session) => void this.#sessions.add(opened),
       onClose: (closed: Session) => void this.#sessions.delete(closed),
     };
-    return new Session(model, {
+    return openSession(model, {
       attention: options.attention ?? dense(),
       kv: options.kv ?? this.#precision.kv ?? "bf16",
       chunkTokens,

@@ -31,6 +31,13 @@ import type { LayerState } from "./state.ts";
 import { type CaptureOptions, type LayerRecord, Step } from "./step.ts";
 import { type Segment, TokenLog } from "./token_log.ts";
 
+let create: (model: SessionModel, options: SessionOptions) => Session;
+
+/** An empty session of a model. */
+export function openSession(model: SessionModel, options: SessionOptions): Session {
+  return create(model, options);
+}
+
 /** Rows that decode together when a question is read. */
 const DECODE_ROWS = 64;
 
@@ -56,8 +63,11 @@ export class Session {
   #busy: { name: string; stop: () => void } | null = null;
   #closed = false;
 
-  /** Made by `model.session()` and `fork()`. */
-  constructor(model: SessionModel, options: SessionOptions, parent?: Session) {
+  static {
+    create = (model, options) => new Session(model, options);
+  }
+
+  private constructor(model: SessionModel, options: SessionOptions, parent?: Session) {
     const { backend, config, weights } = model;
     this.#model = model;
     this.#options = options;

@@ -1,6 +1,8 @@
 /** What a loaded model is made of, whatever file format or family it came from. */
 import type { Activation, OutputWeights, QkvWeights, Tensor } from "../../ffi/backend.ts";
 
+export type { Activation } from "../../ffi/backend.ts";
+
 /** How rotary frequencies are scaled for contexts longer than those trained on. */
 export type RopeScaling =
   | { readonly type: "default" }

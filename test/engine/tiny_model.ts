@@ -2,7 +2,7 @@
 import type { Backend } from "../../ffi/backend.ts";
 import { openBackend } from "../../ffi/open.ts";
 import { dense } from "../../lib/attention/dense.ts";
-import { Session } from "../../lib/engine/session.ts";
+import { openSession, type Session } from "../../lib/engine/session.ts";
 import type { SessionModel, SessionOptions } from "../../lib/engine/session_types.ts";
 import { loadConfig } from "../../lib/model/config.ts";
 import type { Tokenizer } from "../../lib/model/types.ts";
@@ -51,7 +51,7 @@ export async function fromFolder(folder: string, backend: Backend): Promise<Tiny
     ...model,
     open,
     session: (options = {}) =>
-      new Session(model, {
+      openSession(model, {
         attention: dense(),
         kv: "f32",
         chunkTokens: 512,
