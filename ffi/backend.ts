@@ -3,12 +3,17 @@
  *
  * Operations write into tensors the caller made, return nothing or a promise (long calls run off the event
  * loop), and must be awaited before their arguments are touched again. Each validates its arguments first:
- * a wrong shape is a `ShapeError` that names the argument. A cancelled call throws `CancelledError`.
+ * a wrong shape, or a closed tensor or page, is a `ShapeError` that names the argument. To read, write or view a closed
+ * tensor, or to read a closed file, is a `BackendError`. A cancelled call throws `CancelledError`.
  */
+import type { KvRows } from "../kernels/reference/pages.ts";
 import type { KeyPlan, TilePlan } from "../kernels/reference/plans.ts";
+import type { TopKeys } from "../kernels/reference/scan.ts";
 
+export { type KvRows, PAGE_TOKENS } from "../kernels/reference/pages.ts";
 export type { KeyPlan, TilePlan } from "../kernels/reference/plans.ts";
 export { TILE_CAUSAL, TILE_FULL, TILE_MASKED } from "../kernels/reference/plans.ts";
+export type { TopKeys } from "../kernels/reference/scan.ts";
 
 /** A value, or a promise of it when the call is long enough to leave the event loop. */
 export type Awaitable<T> = T | Promise<T>;
@@ -22,9 +27,6 @@ export type FileDType = DType | "f16";
 /** Names of the backends. */
 export type BackendName = "reference" | "cpu" | "cuda";
 
-/** Tokens of a page of keys and values. */
-export const PAGE_TOKENS = 256;
-
 /** An array in a backend's memory. It is owned by whoever made it; views do not own. */
 export interface Tensor {
   /** Name of the backend that owns the memory. */
@@ -35,13 +37,15 @@ export interface Tensor {
   readonly shape: readonly number[];
   /** Size in bytes. */
   readonly sizeBytes: number;
+  /** Whether `close` was called on it or on what it is a view of. */
+  readonly closed: boolean;
   /** Elements `start .. start+count-1` of the first dimension, without copying. Valid while this tensor is open. */
   rows(start: number, count: number): Tensor;
   /** Copies `data` (as many elements as the tensor has) in, converting to the dtype. */
   write(data: Float32Array): void;
   /** Copies the elements out as f32. */
   read(): Float32Array;
-  /** Frees the memory if this tensor owns it. Further use throws. Calling it twice is fine. */
+  /** Frees the memory if this tensor owns it. Further use is a `BackendError`. Calling it twice is fine. */
   close(): void;
 }
 
@@ -51,10 +55,11 @@ export interface WeightFile {
   readonly sizeBytes: number;
   /**
    * The tensor whose elements start at byte `offset`. Where the stored dtype is `as`, aligned, and the backend maps files,
-   * it is a view; otherwise a converted copy. Throws `RangeError` when it does not lie inside the file.
+   * it is a view; otherwise a converted copy. Throws `RangeError` when it does not lie inside the file, `BackendError`
+   * when the file is closed.
    */
   tensor(offset: number, stored: FileDType, shape: readonly number[], as: DType): Promise<Tensor>;
-  /** Ends the mapping; tensors of it become unusable. */
+  /** Ends the mapping and closes all tensors of it, converted copies included. Calling it twice is fine. */
   close(): void;
 }
 
@@ -62,6 +67,8 @@ export interface WeightFile {
 export interface Page {
   /** Size in bytes, positions included. */
   readonly sizeBytes: number;
+  /** Whether `close` was called. */
+  readonly closed: boolean;
   /** Frees the page. The caller counts references. */
   close(): void;
 }
@@ -76,12 +83,16 @@ export interface PageSpec {
 
 /** Page table of one layer: which page holds tokens `256 p ..` of KV head `g`. It does not own pages. */
 export interface PageTable {
+  /** Name of the backend that made it. */
+  readonly backend: BackendName;
   /** Number of KV heads. */
   readonly kvHeads: number;
   /** Shape and dtype of every page in it. */
   readonly spec: PageSpec;
   /** Enters `page` as number `index` of KV head `kvHead`. */
   set(kvHead: number, index: number, page: Page): void;
+  /** Whether an open page is entered as number `index` of KV head `kvHead`. */
+  holds(kvHead: number, index: number): boolean;
 }
 
 /** Keys and values an attention call may read: `length` tokens through a page table. */
@@ -98,7 +109,7 @@ export interface RunControl {
   cancel(): void;
   /** Whether `cancel` was called. */
   readonly cancelled: boolean;
-  /** Units of work finished by the calls so far. */
+  /** Units of work finished by the calls so far. What a unit is differs by backend. */
   readonly progress: number;
 }
 
@@ -124,6 +135,16 @@ export interface QkvWeights {
   readonly qNorm: Tensor | null;
   /** `[dim]` f32 */
   readonly kNorm: Tensor | null;
+}
+
+/** Queries, keys and values of the tokens of a call. */
+export interface QkvTensors {
+  /** `[T, heads, dim]` */
+  readonly q: Tensor;
+  /** `[T, kvHeads, dim]` */
+  readonly k: Tensor;
+  /** `[T, kvHeads, dim]` */
+  readonly v: Tensor;
 }
 
 /** Rotary tables of the tokens of a call. */
@@ -157,12 +178,12 @@ export interface OutputWeights {
   readonly activation: Activation;
 }
 
-/** What a top-k scan of keys found for one query head. */
-export interface TopKeys {
-  /** Key numbers in falling score order, equal scores by lower number; fewer than `k` where the range is shorter. */
-  readonly indices: Int32Array;
-  /** `q . k` of each, without `1/sqrt(dim)`. */
-  readonly scores: Float32Array;
+/** Attention over some of the keys, or over all: values and their log-sum-exp. */
+export interface PartialAttention {
+  /** `[..., dim]` */
+  readonly out: Tensor;
+  /** `[...]` */
+  readonly lse: Tensor;
 }
 
 /** Attention row of one query. */
@@ -213,7 +234,7 @@ export interface Backend {
     x: Tensor,
     weights: QkvWeights,
     rope: RopeTables,
-    out: { q: Tensor; k: Tensor; v: Tensor },
+    out: QkvTensors,
     control?: RunControl,
   ): Awaitable<void>;
   /** Output projection, residual, RMSNorm, gated feed-forward, residual; in place. x `[T, hidden]`, attention `[T, heads, dim]`. */
@@ -249,7 +270,7 @@ export interface Backend {
     kvHead: number,
     start: number,
     count: number,
-  ): { k: Float32Array; v: Float32Array; positions: Float32Array };
+  ): KvRows;
 
   /** Prefill: row `t` is token `qStart + t`. One plan per query head (the same object may repeat). q, out `[T, heads, dim]`, lse `[T, heads]`. */
   attendTiles(
@@ -258,7 +279,7 @@ export interface Backend {
     scale: number,
     kv: KvView,
     plans: readonly TilePlan[],
-    out: { out: Tensor; lse: Tensor },
+    out: PartialAttention,
     control?: RunControl,
   ): Awaitable<void>;
   /** Decode: `plans[row * heads + head]`. q, out `[rows, heads, dim]`, lse `[rows, heads]`. */
@@ -267,14 +288,14 @@ export interface Backend {
     scale: number,
     kv: KvView,
     plans: readonly KeyPlan[],
-    out: { out: Tensor; lse: Tensor },
+    out: PartialAttention,
     control?: RunControl,
   ): Awaitable<void>;
   /** Merges partial attentions over disjoint keys. out `[..., dim]`, lse the same without `dim`; `into` may be `a` or `b`. */
   merge(
-    a: { out: Tensor; lse: Tensor },
-    b: { out: Tensor; lse: Tensor },
-    into: { out: Tensor; lse: Tensor },
+    a: PartialAttention,
+    b: PartialAttention,
+    into: PartialAttention,
   ): Awaitable<void>;
   /** Probabilities of row `row`, head `head` of q `[rows, heads, dim]` over the plan's keys. */
   attentionRow(

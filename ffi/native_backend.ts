@@ -1,4 +1,5 @@
 /** The operations of {@link Backend} over a loaded native library. */
+import { kvHeadNumber } from "../kernels/reference/attention.ts";
 import type {
   AttentionRow,
   Awaitable,
@@ -7,11 +8,14 @@ import type {
   BackendName,
   DType,
   KeyPlan,
+  KvRows,
   KvView,
   OutputWeights,
   Page,
   PageSpec,
   PageTable,
+  PartialAttention,
+  QkvTensors,
   QkvWeights,
   RopeTables,
   RunControl,
@@ -21,30 +25,22 @@ import type {
   WeightFile,
 } from "./backend.ts";
 import {
-  checkAppend,
   checkAttendKeys,
   checkAttendTiles,
   checkAttentionRow,
-  checkEmbed,
-  checkLogits,
-  checkLogProbs,
   checkMerge,
-  checkOutput,
-  checkPageCopy,
-  checkPageSpec,
-  checkPageTable,
   checkPoolMap,
-  checkQkv,
-  checkReadKv,
-  checkTensorShape,
   checkTopKeys,
-  type PartialAttention,
-} from "./checks.ts";
+} from "./check_attention.ts";
+import { checkPageCopy, checkPageSpec, checkPageTable, checkTensorShape } from "./check_memory.ts";
+import { checkEmbed, checkLogits, checkLogProbs, checkOutput, checkQkv } from "./check_model.ts";
+import { checkAppend, checkReadKv } from "./check_pages.ts";
+import { DTYPE_BYTES } from "./elements.ts";
 import { BackendError } from "./errors.ts";
 import type { NativeLibrary } from "./native_library.ts";
 import { NativePage, nativePage, NativePageTable, pageBytes } from "./native_pages.ts";
 import { NativeControl } from "./native_run.ts";
-import { DTYPE_BYTES, NativeTensor } from "./native_tensor.ts";
+import { NativeTensor } from "./native_tensor.ts";
 import { openNativeWeights } from "./native_weights.ts";
 import { keyPlanPairs, packKeyPlans, packTilePlans, tilePlanPairs } from "./pack_plans.ts";
 
@@ -132,10 +128,10 @@ export class NativeBackend implements Backend {
     x: Tensor,
     weights: QkvWeights,
     rope: RopeTables,
-    out: { q: Tensor; k: Tensor; v: Tensor },
+    out: QkvTensors,
     control?: RunControl,
   ): Awaitable<void> {
-    checkQkv(this.name, x, weights, rope, out, control);
+    checkQkv(this.name, x, weights, rope, out);
     const [tokens, hidden] = dims(x);
     const [, heads, dim] = dims(out.q);
     const [, kvHeads] = dims(out.k);
@@ -159,7 +155,7 @@ export class NativeBackend implements Backend {
     weights: OutputWeights,
     control?: RunControl,
   ): Awaitable<void> {
-    checkOutput(this.name, x, attention, weights, control);
+    checkOutput(this.name, x, attention, weights);
     const [tokens, hidden] = dims(x);
     const [ffn] = dims(weights.wGate);
     const [, width] = dims(weights.wo);
@@ -181,7 +177,7 @@ export class NativeBackend implements Backend {
     out: Tensor,
     control?: RunControl,
   ): Awaitable<void> {
-    checkLogits(this.name, x, norm, eps, head, out, control);
+    checkLogits(this.name, x, norm, eps, head, out);
     const [rows, hidden] = dims(x);
     const [vocab] = dims(head);
     return this.library.run("ll_logits", [
@@ -223,7 +219,7 @@ export class NativeBackend implements Backend {
     kvHead: number,
     start: number,
     count: number,
-  ): { k: Float32Array; v: Float32Array; positions: Float32Array } {
+  ): KvRows {
     checkReadKv(this.name, table, kvHead, start, count);
     const { addresses, stride, dtypeCode, spec: { dim } } = table as NativePageTable;
     const [k, v] = [new Float32Array(count * dim), new Float32Array(count * dim)];
@@ -245,7 +241,7 @@ export class NativeBackend implements Backend {
     out: PartialAttention,
     control?: RunControl,
   ): Awaitable<void> {
-    checkAttendTiles(this.name, q, qStart, scale, kv, plans, out, control);
+    checkAttendTiles(this.name, q, qStart, scale, kv, plans, out);
     const [tokens, heads, dim] = dims(q);
     const packed = packTilePlans(plans);
     return this.library.run("ll_attend_tiles", [
@@ -264,7 +260,7 @@ export class NativeBackend implements Backend {
     out: PartialAttention,
     control?: RunControl,
   ): Awaitable<void> {
-    checkAttendKeys(this.name, q, scale, kv, plans, out, control);
+    checkAttendKeys(this.name, q, scale, kv, plans, out);
     const [rows, heads, dim] = dims(q);
     const packed = packKeyPlans(plans);
     return this.library.run("ll_attend_keys", [
@@ -300,7 +296,7 @@ export class NativeBackend implements Backend {
     const { ranges, indices } = plan;
     const probs = new Float32Array(kv.length);
     const lse = new Float32Array(1);
-    const kvHead = Math.floor(head / (heads / kv.table.kvHeads));
+    const kvHead = kvHeadNumber(head, heads, kv.table.kvHeads);
     const running = this.library.run("ll_attention_row", [
       ...[elementOf(q, (row * heads + head) * dim), kvHead, dim, scale] as const,
       ...pagesOf(kv),
@@ -321,7 +317,7 @@ export class NativeBackend implements Backend {
     max: Float32Array,
     control?: RunControl,
   ): Awaitable<void> {
-    checkPoolMap(this.name, q, qStart, head, scale, kv, bins, sum, max, control);
+    checkPoolMap(this.name, q, qStart, head, scale, kv, bins, sum, max);
     const [tokens, heads, dim] = dims(q);
     return this.library.run("ll_pool_map", [
       ...[address(q), qStart, tokens, heads, head, kv.table.kvHeads, dim, scale] as const,
@@ -341,7 +337,7 @@ export class NativeBackend implements Backend {
     k: number,
     control?: RunControl,
   ): Awaitable<TopKeys[]> {
-    checkTopKeys(this.name, q, row, heads, kv, start, end, k, control);
+    checkTopKeys(this.name, q, row, heads, kv, start, end, k);
     const [, queryHeads, dim] = dims(q);
     const found = Math.min(k, end - start);
     if (found === 0) return heads.map(() => noKeys());

@@ -1,6 +1,6 @@
 /** Pages of keys and values in native memory, and page tables of their addresses. */
 import type { BackendName, Page, PageSpec, PageTable } from "./backend.ts";
-import { type CheckedTable, checkTableSet } from "./checks.ts";
+import { checkTableSet } from "./check_memory.ts";
 import { ShapeError } from "./errors.ts";
 import type { NativeLibrary } from "./native_library.ts";
 import type { Memory } from "./native_memory.ts";
@@ -56,7 +56,7 @@ export function pageBytes(library: NativeLibrary, { dim, dtype }: PageSpec): num
 }
 
 /** Page table whose addresses the library reads: `[kvHeads][stride]`. */
-export class NativePageTable implements PageTable, CheckedTable {
+export class NativePageTable implements PageTable {
   /** Name of the backend. */
   readonly backend: BackendName = "cpu";
   /** Number of KV heads. */

@@ -1,15 +1,14 @@
 /** Tensors in the native library's memory. */
 import { bf16ToF32, f32ToBf16 } from "../kernels/reference/bf16.ts";
 import type { DType, FileDType, Tensor } from "./backend.ts";
-import { checkRows, checkWrite } from "./checks.ts";
+import { checkRows, checkWrite } from "./check_memory.ts";
+import { countOf, DTYPE_BYTES } from "./elements.ts";
 import { BackendError } from "./errors.ts";
 import type { NativeLibrary } from "./native_library.ts";
 import type { Memory } from "./native_memory.ts";
 
 /** Number of each element type in the C ABI. */
 export const DTYPE_CODES: Readonly<Record<FileDType, number>> = { f32: 0, bf16: 1, f16: 2 };
-/** Bytes of an element. */
-export const DTYPE_BYTES: Readonly<Record<FileDType, number>> = { f32: 4, bf16: 2, f16: 2 };
 
 /** Where a tensor's elements lie. */
 export interface Placement {
@@ -41,7 +40,7 @@ export class NativeTensor implements Tensor {
     this.#at = at;
     this.shape = shape;
     this.dtype = dtype;
-    this.count = shape.reduce((product, size) => product * size, 1);
+    this.count = countOf(shape);
   }
 
   /** Size in bytes. */

@@ -1,10 +1,11 @@
 /** Weight files mapped by the native library. */
 import type { DType, FileDType, Tensor, WeightFile } from "./backend.ts";
-import { checkFileTensor, checkTensorShape } from "./checks.ts";
+import { checkFileTensor, checkTensorShape } from "./check_memory.ts";
+import { DTYPE_BYTES } from "./elements.ts";
 import { BackendError } from "./errors.ts";
 import type { NativeLibrary } from "./native_library.ts";
 import type { Memory } from "./native_memory.ts";
-import { DTYPE_BYTES, DTYPE_CODES, NativeTensor } from "./native_tensor.ts";
+import { DTYPE_CODES, NativeTensor } from "./native_tensor.ts";
 
 /** Opens the file at `path`. Deno's read permission applies, although the library does the reading. */
 export async function openNativeWeights(

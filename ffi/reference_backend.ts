@@ -4,7 +4,12 @@
  * bf16 tensors and pages are kept as rounded f32; `sizeBytes` states what they stand for.
  */
 import { attendKeys, attendTiles, attentionRow, merge } from "../kernels/reference/attention.ts";
-import { type Kv, kvHeadOf, type Queries } from "../kernels/reference/attention.ts";
+import {
+  type Kv,
+  kvHeadOf,
+  type PartialArrays,
+  type Queries,
+} from "../kernels/reference/attention.ts";
 import { bf16ToF32, f16ToF32, roundToBf16 } from "../kernels/reference/bf16.ts";
 import { embed } from "../kernels/reference/linear.ts";
 import { geluTanh, logits, logProbs, output, silu } from "../kernels/reference/output.ts";
@@ -19,11 +24,14 @@ import type {
   DType,
   FileDType,
   KeyPlan,
+  KvRows,
   KvView,
   OutputWeights,
   Page,
   PageSpec,
   PageTable,
+  PartialAttention,
+  QkvTensors,
   QkvWeights,
   RopeTables,
   RunControl,
@@ -33,7 +41,27 @@ import type {
   WeightFile,
 } from "./backend.ts";
 import { PAGE_TOKENS } from "./backend.ts";
-import * as checks from "./checks.ts";
+import {
+  checkAttendKeys,
+  checkAttendTiles,
+  checkAttentionRow,
+  checkMerge,
+  checkPoolMap,
+  checkTopKeys,
+} from "./check_attention.ts";
+import {
+  checkFileTensor,
+  checkPageCopy,
+  checkPageSpec,
+  checkPageTable,
+  checkRows,
+  checkTableSet,
+  checkTensorShape,
+  checkWrite,
+} from "./check_memory.ts";
+import { checkEmbed, checkLogits, checkLogProbs, checkOutput, checkQkv } from "./check_model.ts";
+import { checkAppend, checkReadKv } from "./check_pages.ts";
+import { DTYPE_BYTES } from "./elements.ts";
 import { BackendError, CancelledError, ShapeError } from "./errors.ts";
 
 const PAUSE_AFTER_MS = 20;
@@ -60,10 +88,10 @@ class ReferenceTensor implements Tensor {
     readonly shape: readonly number[],
     data: Float32Array,
     readonly account: Account | null,
-    readonly parent: checks.Closable | null,
+    readonly parent: ReferenceTensor | ReferenceFile | null,
   ) {
     this.#data = data;
-    this.sizeBytes = data.length * bytesOf(dtype);
+    this.sizeBytes = data.length * DTYPE_BYTES[dtype];
     if (account) account.bytes += this.sizeBytes;
   }
 
@@ -77,14 +105,14 @@ class ReferenceTensor implements Tensor {
   }
 
   rows(start: number, count: number): Tensor {
-    checks.checkRows(this.shape, start, count);
+    checkRows(this.shape, start, count);
     const size = this.data.length / this.shape[0]!;
     const data = this.data.subarray(start * size, (start + count) * size);
     return new ReferenceTensor(this.dtype, [count, ...this.shape.slice(1)], data, null, this);
   }
 
   write(data: Float32Array): void {
-    checks.checkWrite(this.data.length, data);
+    checkWrite(this.data.length, data);
     this.data.set(data);
     if (this.dtype === "bf16") roundToBf16(this.data);
   }
@@ -108,7 +136,7 @@ class ReferencePage implements Page {
 
   constructor(readonly spec: PageSpec, readonly account: Account) {
     const size = PAGE_TOKENS * spec.dim;
-    this.sizeBytes = 2 * size * bytesOf(spec.dtype) + 4 * PAGE_TOKENS;
+    this.sizeBytes = 2 * size * DTYPE_BYTES[spec.dtype] + 4 * PAGE_TOKENS;
     this.data = {
       k: new Float32Array(size),
       v: new Float32Array(size),
@@ -124,7 +152,7 @@ class ReferencePage implements Page {
   }
 }
 
-class ReferenceTable implements checks.CheckedTable {
+class ReferenceTable implements PageTable {
   readonly backend = NAME;
   readonly #pages: ReferencePage[][];
 
@@ -134,7 +162,7 @@ class ReferenceTable implements checks.CheckedTable {
 
   set(kvHead: number, index: number, page: Page): void {
     const { spec } = ownPage(page);
-    checks.checkTableSet(this.kvHeads, this.spec, kvHead, index, page, spec);
+    checkTableSet(this.kvHeads, this.spec, kvHead, index, page, spec);
     this.#pages[kvHead]![index] = ownPage(page);
   }
 
@@ -170,7 +198,7 @@ class ReferenceFile implements WeightFile {
     as: DType,
   ): Promise<Tensor> {
     if (this.closed) throw new BackendError("Cannot read a tensor of a file as the file is closed");
-    const bytes = checks.checkFileTensor(this.sizeBytes, offset, stored, shape);
+    const bytes = checkFileTensor(this.sizeBytes, offset, stored, shape);
     const data = toFloats(await readBytes(this.path, offset, bytes), stored);
     if (as === "bf16") roundToBf16(data);
     const tensor = new ReferenceTensor(as, [...shape], data, this.account, this);
@@ -197,7 +225,7 @@ class ReferenceBackend implements Backend {
   }
 
   tensor(shape: readonly number[], dtype: DType = "f32", data?: Float32Array): Tensor {
-    const elements = new Float32Array(checks.checkTensorShape(shape, data));
+    const elements = new Float32Array(checkTensorShape(shape, data));
     const tensor = new ReferenceTensor(dtype, [...shape], elements, this.#account, null);
     if (data) tensor.write(data);
     return tensor;
@@ -209,13 +237,13 @@ class ReferenceBackend implements Backend {
   }
 
   page(spec: PageSpec): Page {
-    checks.checkPageSpec(spec);
+    checkPageSpec(spec);
     return new ReferencePage({ ...spec }, this.#account);
   }
 
   copyPage(page: Page, spec: PageSpec): Page {
     const source = ownPage(page);
-    checks.checkPageCopy(spec, page, source.spec);
+    checkPageCopy(spec, page, source.spec);
     const copy = new ReferencePage(source.spec, this.#account);
     copy.data.k.set(source.data.k);
     copy.data.v.set(source.data.v);
@@ -224,7 +252,7 @@ class ReferenceBackend implements Backend {
   }
 
   pageTable(kvHeads: number, spec: PageSpec): PageTable {
-    checks.checkPageTable(kvHeads, spec);
+    checkPageTable(kvHeads, spec);
     return new ReferenceTable(kvHeads, { ...spec });
   }
 
@@ -233,7 +261,7 @@ class ReferenceBackend implements Backend {
   }
 
   embed(ids: Int32Array, table: Tensor, scale: number, out: Tensor): void {
-    checks.checkEmbed(NAME, ids, table, scale, out);
+    checkEmbed(NAME, ids, table, scale, out);
     embed(ids, dataOf(table), scale, dataOf(out));
   }
 
@@ -241,10 +269,10 @@ class ReferenceBackend implements Backend {
     x: Tensor,
     weights: QkvWeights,
     rope: RopeTables,
-    out: { q: Tensor; k: Tensor; v: Tensor },
+    out: QkvTensors,
     control?: RunControl,
   ): Promise<void> {
-    checks.checkQkv(NAME, x, weights, rope, out, control);
+    checkQkv(NAME, x, weights, rope, out);
     await run(qkvSteps(x, weights, rope, out), control);
   }
 
@@ -254,7 +282,7 @@ class ReferenceBackend implements Backend {
     weights: OutputWeights,
     control?: RunControl,
   ): Promise<void> {
-    checks.checkOutput(NAME, x, attention, weights, control);
+    checkOutput(NAME, x, attention, weights);
     const feedForward = {
       wo: dataOf(weights.wo),
       norm: dataOf(weights.norm),
@@ -275,25 +303,25 @@ class ReferenceBackend implements Backend {
     out: Tensor,
     control?: RunControl,
   ): Promise<void> {
-    checks.checkLogits(NAME, x, norm, eps, head, out, control);
+    checkLogits(NAME, x, norm, eps, head, out);
     await run(logits(dataOf(x), dataOf(norm), eps, dataOf(head), dataOf(out)), control);
   }
 
   logProbs(logits: Tensor, targets: Int32Array): Float32Array {
-    checks.checkLogProbs(NAME, logits, targets);
+    checkLogProbs(NAME, logits, targets);
     return logProbs(dataOf(logits), targets);
   }
 
   append(table: PageTable, start: number, k: Tensor, v: Tensor, positions: Float32Array): void {
-    checks.checkAppend(NAME, table, start, k, v, positions);
+    checkAppend(NAME, table, start, k, v, positions);
     const convert = table.spec.dtype === "bf16" ? roundToBf16 : (row: Float32Array) => row;
     for (const [head, kv] of (table as ReferenceTable).heads().entries()) {
       append(kv, head, start, dataOf(k), dataOf(v), positions, convert);
     }
   }
 
-  readKv(table: PageTable, kvHead: number, start: number, count: number): KvPage {
-    checks.checkReadKv(NAME, table, kvHead, start, count);
+  readKv(table: PageTable, kvHead: number, start: number, count: number): KvRows {
+    checkReadKv(NAME, table, kvHead, start, count);
     return readKv((table as ReferenceTable).heads()[kvHead]!, start, count);
   }
 
@@ -303,10 +331,10 @@ class ReferenceBackend implements Backend {
     scale: number,
     kv: KvView,
     plans: readonly TilePlan[],
-    out: { out: Tensor; lse: Tensor },
+    out: PartialAttention,
     control?: RunControl,
   ): Promise<void> {
-    checks.checkAttendTiles(NAME, q, qStart, scale, kv, plans, out, control);
+    checkAttendTiles(NAME, q, qStart, scale, kv, plans, out);
     const queries = queriesOf(q, scale);
     const steps = attendTiles(queries, qStart, kvOf(kv), plans, dataOf(out.out), dataOf(out.lse));
     await run(steps, control);
@@ -317,21 +345,21 @@ class ReferenceBackend implements Backend {
     scale: number,
     kv: KvView,
     plans: readonly KeyPlan[],
-    out: { out: Tensor; lse: Tensor },
+    out: PartialAttention,
     control?: RunControl,
   ): Promise<void> {
-    checks.checkAttendKeys(NAME, q, scale, kv, plans, out, control);
+    checkAttendKeys(NAME, q, scale, kv, plans, out);
     const queries = queriesOf(q, scale);
     const steps = attendKeys(queries, kvOf(kv), plans, dataOf(out.out), dataOf(out.lse));
     await run(steps, control);
   }
 
   merge(
-    a: { out: Tensor; lse: Tensor },
-    b: { out: Tensor; lse: Tensor },
-    into: { out: Tensor; lse: Tensor },
+    a: PartialAttention,
+    b: PartialAttention,
+    into: PartialAttention,
   ): void {
-    checks.checkMerge(NAME, a, b, into);
+    checkMerge(NAME, a, b, into);
     merge(partialOf(a), partialOf(b), partialOf(into));
   }
 
@@ -343,7 +371,7 @@ class ReferenceBackend implements Backend {
     kv: KvView,
     plan: KeyPlan,
   ): AttentionRow {
-    checks.checkAttentionRow(NAME, q, row, head, scale, kv, plan);
+    checkAttentionRow(NAME, q, row, head, scale, kv, plan);
     const query = queriesOf(q, scale);
     const probs = new Float32Array(kv.length);
     const first = (row * query.heads + head) * query.dim;
@@ -362,7 +390,7 @@ class ReferenceBackend implements Backend {
     max: Float32Array,
     control?: RunControl,
   ): Promise<void> {
-    checks.checkPoolMap(NAME, q, qStart, head, scale, kv, bins, sum, max, control);
+    checkPoolMap(NAME, q, qStart, head, scale, kv, bins, sum, max);
     await run(poolMap(queriesOf(q, scale), qStart, head, kvOf(kv), bins, sum, max), control);
   }
 
@@ -376,7 +404,7 @@ class ReferenceBackend implements Backend {
     k: number,
     control?: RunControl,
   ): Promise<TopKeys[]> {
-    checks.checkTopKeys(NAME, q, row, heads, kv, start, end, k, control);
+    checkTopKeys(NAME, q, row, heads, kv, start, end, k);
     const found: TopKeys[] = [];
     await run(searchSteps(queriesOf(q, 1), row, heads, kvOf(kv), start, end, k, found), control);
     return found;
@@ -387,7 +415,7 @@ function* qkvSteps(
   x: Tensor,
   weights: QkvWeights,
   { cos, sin, tableOfHead }: RopeTables,
-  { q, k, v }: { q: Tensor; k: Tensor; v: Tensor },
+  { q, k, v }: QkvTensors,
 ): Steps {
   const heads = q.shape[1]!;
   const dim = q.shape[2]!;
@@ -465,10 +493,6 @@ function toFloats(bytes: Uint8Array, stored: FileDType): Float32Array {
   return Float32Array.from(new Uint16Array(bytes.buffer), toF32);
 }
 
-function bytesOf(dtype: DType): number {
-  return dtype === "f32" ? 4 : 2;
-}
-
 function dataOf(tensor: Tensor): Float32Array {
   return (tensor as ReferenceTensor).data;
 }
@@ -477,10 +501,7 @@ function maybe(tensor: Tensor | null): Float32Array | null {
   return tensor && dataOf(tensor);
 }
 
-function partialOf({ out, lse }: { out: Tensor; lse: Tensor }): {
-  out: Float32Array;
-  lse: Float32Array;
-} {
+function partialOf({ out, lse }: PartialAttention): PartialArrays {
   return { out: dataOf(out), lse: dataOf(lse) };
 }
 

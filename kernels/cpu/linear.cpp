@@ -13,7 +13,7 @@
 namespace longlens {
 namespace {
 
-constexpr int64_t kFewRows = 16;
+constexpr int64_t kFewRows = 40;
 constexpr int64_t kBlockRows = 240;
 constexpr int64_t kBlockDepth = 256;
 // Rows of the packed x are this much longer, so that they do not share cache sets.

@@ -154,7 +154,7 @@ LL_API int32_t ll_read_kv(void* const* pages, int32_t stride, int32_t kv_head, i
 
 // ---- attention ----
 
-// Prefill over tile plans. Row t of q is token q_start + t; it may see keys j <= q_start + t that its head's plan holds.
+// Prefill over tile plans. Row t of q is token q_start + t; it sees the keys that its head's plan holds.
 // q, out [tokens][heads][dim]; lse [tokens][heads]. kv_len: tokens in the pages, >= q_start + tokens.
 // plans: packed int32, host:
 //   [0] number of distinct plans P; [1 .. heads] plan number of each query head;
@@ -167,6 +167,8 @@ LL_API int32_t ll_read_kv(void* const* pages, int32_t stride, int32_t kv_head, i
 //   kind 2 + m: masked: row i sees key c of the tile where bit (c % 32) of
 //     masks[(m * tile_q + i) * (tile_k / 32) + c / 32] is set; the mask includes causality.
 // Columns of row tile r are single keys that all its rows see. No key is held twice by a row.
+// Kernels clip tiles by kv_len, but by causality only those of kind 1: full tiles, masked tiles and columns (which must
+// be < kv_len) are taken as they are, so the caller's plan must be causal.
 // tile_q in 1..64; tile_k a multiple of 32, at most 64.
 LL_API int32_t ll_attend_tiles(ll_run* run, const float* q, int32_t q_start, int32_t tokens,
                                int32_t heads, int32_t kv_heads, int32_t dim, float scale,

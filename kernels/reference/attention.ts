@@ -26,9 +26,22 @@ export interface Queries {
   readonly scale: number;
 }
 
+/** Attention over some of the keys of a call. */
+export interface PartialArrays {
+  /** `[rows, dim]` */
+  readonly out: Float32Array;
+  /** Log-sum-exp of the scaled scores, `[rows]`. */
+  readonly lse: Float32Array;
+}
+
 /** The KV head that query head `head` of `heads` reads. */
 export function kvHeadOf(kv: Kv, heads: number, head: number): KvHead {
-  return kv.heads[Math.floor(head / (heads / kv.heads.length))]!;
+  return kv.heads[kvHeadNumber(head, heads, kv.heads.length)]!;
+}
+
+/** Number of the KV head, of `kvHeads`, that query head `head` of `heads` reads: `head / group`. */
+export function kvHeadNumber(head: number, heads: number, kvHeads: number): number {
+  return Math.floor(head / (heads / kvHeads));
 }
 
 /** `scores[i] = scale q . k[keys[i]]`; the query starts at `q[first]`. */
@@ -129,11 +142,7 @@ export function attentionRow(
  * `lse = log(exp(lseA) + exp(lseB)); out = exp(lseA - lse) outA + exp(lseB - lse) outB`.
  * out `[rows, dim]`, lse `[rows]`; the result may be written over a or b.
  */
-export function merge(
-  a: { out: Float32Array; lse: Float32Array },
-  b: { out: Float32Array; lse: Float32Array },
-  into: { out: Float32Array; lse: Float32Array },
-): void {
+export function merge(a: PartialArrays, b: PartialArrays, into: PartialArrays): void {
   const dim = into.out.length / into.lse.length;
   for (let row = 0; row < into.lse.length; row++) {
     const lse = logSumExp([a.lse[row]!, b.lse[row]!]);

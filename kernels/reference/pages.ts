@@ -3,15 +3,18 @@
 /** Tokens of a page. */
 export const PAGE_TOKENS = 256;
 
-/** Keys, values and positions of {@link PAGE_TOKENS} tokens. */
-export interface KvPage {
-  /** Keys after rotation, `[256, dim]`. */
+/** Keys, values and positions of some tokens of one KV head. */
+export interface KvRows {
+  /** Keys after rotation, `[T, dim]`. */
   readonly k: Float32Array;
-  /** Values, `[256, dim]`. */
+  /** Values, `[T, dim]`. */
   readonly v: Float32Array;
-  /** Positions, `[256]`. */
+  /** Positions, `[T]`. */
   readonly positions: Float32Array;
 }
+
+/** Those of the {@link PAGE_TOKENS} tokens of a page. */
+export type KvPage = KvRows;
 
 /** Pages of one KV head by number; token t lies in page `t / 256`, slot `t % 256`. */
 export interface KvHead {
@@ -59,7 +62,7 @@ export function append(
 }
 
 /** Tokens `start .. start+count-1`: k and v `[count, dim]`, positions `[count]`. */
-export function readKv(kv: KvHead, start: number, count: number): KvPage {
+export function readKv(kv: KvHead, start: number, count: number): KvRows {
   const k = new Float32Array(count * kv.dim);
   const v = new Float32Array(count * kv.dim);
   const positions = new Float32Array(count);

@@ -39,11 +39,11 @@ export function* poolMap(
   max.set(maxima);
 }
 
-/** Best keys of one query: falling scores, equal scores (in f32) by lower key. */
-export interface BestKeys {
-  /** Key numbers. */
+/** What a top-k scan of keys found for one query head. */
+export interface TopKeys {
+  /** Key numbers in falling score order, equal scores by lower number; fewer than `k` where the range is shorter. */
   readonly indices: Int32Array;
-  /** `q . k` of each. */
+  /** `q . k` of each, without `1/sqrt(dim)`. */
   readonly scores: Float32Array;
 }
 
@@ -55,7 +55,7 @@ export function topKeys(
   start: number,
   end: number,
   k: number,
-): BestKeys {
+): TopKeys {
   const scores = new Float32Array(end - start);
   for (let j = start; j < end; j++) {
     scores[j - start] = dot(q, first, pageOf(kv, j).k, slotOf(kv, j), kv.dim);

@@ -4,11 +4,11 @@ import fc from "fast-check";
 import {
   type DType,
   type KvView,
+  type PartialAttention,
   type Tensor,
   TILE_FULL,
   type TilePlan,
 } from "../../ffi/backend.ts";
-import type { PartialAttention } from "../../ffi/checks.ts";
 import { Random } from "../random.ts";
 import {
   densePlan,

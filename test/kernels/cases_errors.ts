@@ -5,12 +5,12 @@ import type {
   KeyPlan,
   KvView,
   OutputWeights,
+  PartialAttention,
   QkvWeights,
   RopeTables,
   Tensor,
   TilePlan,
 } from "../../ffi/backend.ts";
-import type { PartialAttention } from "../../ffi/checks.ts";
 import { ShapeError } from "../../ffi/errors.ts";
 import { openReferenceBackend } from "../../ffi/reference_backend.ts";
 import { densePlan, fullKeyPlan } from "./make_plans.ts";

@@ -1,6 +1,13 @@
 /** The reference backend against torch and transformers in float64 (`fixtures/make_reference.py`). */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { Activation, Backend, KeyPlan, KvView, Tensor } from "../../ffi/backend.ts";
+import type {
+  Activation,
+  Backend,
+  KeyPlan,
+  KvView,
+  PartialAttention,
+  Tensor,
+} from "../../ffi/backend.ts";
 import { BackendError } from "../../ffi/errors.ts";
 import { openReferenceBackend } from "../../ffi/reference_backend.ts";
 import { bf16ToF32, f16ToF32, f32ToBf16 } from "../../kernels/reference/bf16.ts";
@@ -188,7 +195,7 @@ interface AttentionCase {
   readonly scope: Scope;
   readonly q: Tensor;
   readonly kv: KvView;
-  readonly out: { out: Tensor; lse: Tensor };
+  readonly out: PartialAttention;
   readonly scale: number;
   readonly qStart: number;
   /** Whether the fixture's mask lets a head's row see a key. */
@@ -273,7 +280,7 @@ function equalsFixture(values: Float32Array, fixture: Fixture, key: string): voi
   assertClose({ name: key, values, width }, { name: key, values: f32, width }, TOLERANCE);
 }
 
-function equalsAttention(out: { out: Tensor; lse: Tensor }, fixture: Fixture): void {
+function equalsAttention(out: PartialAttention, fixture: Fixture): void {
   equalsFixture(out.out.read(), fixture, "out");
   equalsFixture(out.lse.read(), fixture, "lse");
 }

@@ -1,6 +1,6 @@
 /** Random shapes and data of attention calls. */
 import fc from "fast-check";
-import type { PartialAttention } from "../../ffi/checks.ts";
+import type { PartialAttention } from "../../ffi/backend.ts";
 import type { Random } from "../random.ts";
 import type { KvData, Scope } from "./scope.ts";
 import type { Outcome } from "./tolerance.ts";

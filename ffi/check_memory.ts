@@ -1,0 +1,117 @@
+/** Checks of the arguments of what makes and fills tensors, file tensors, pages and page tables. */
+import { type FileDType, type Page, PAGE_TOKENS, type PageSpec } from "./backend.ts";
+import {
+  type Action,
+  rangeError,
+  requireInside,
+  requireLength,
+  shapeError,
+  shapeText,
+} from "./check_core.ts";
+import { countOf, DTYPE_BYTES } from "./elements.ts";
+
+/**
+ * Checks the shape of a new tensor and returns its number of elements.
+ *
+ * @throws {ShapeError} when a dimension is no positive integer, or `data` has another length
+ */
+export function checkTensorShape(shape: readonly number[], data?: Float32Array): number {
+  const call = { action: "make a tensor" };
+  const count = countOf(shape);
+  const whole = shape.every((size) => Number.isSafeInteger(size) && size > 0);
+  if (!whole || !Number.isSafeInteger(count * 4)) {
+    throw shapeError(call, "shape must hold positive integers", shapeText(shape));
+  }
+  if (data) requireLength(call, "data", data, count);
+  return count;
+}
+
+/** Checks the arguments of `Tensor.rows`: at least one row, all inside the tensor (`RangeError`). */
+export function checkRows(shape: readonly number[], start: number, count: number): void {
+  const call = { action: "take rows" };
+  if (shape.length === 0) throw shapeError(call, "the tensor must have a dimension", "[]");
+  const rows = shape[0] ?? 0;
+  requireInside(call, "start", start, 0, rows - 1);
+  requireInside(call, "count", count, 1, rows - start);
+}
+
+/** Checks the arguments of `Tensor.write`: as many numbers as the tensor has (`ShapeError`). */
+export function checkWrite(count: number, data: Float32Array): void {
+  requireLength({ action: "write a tensor" }, "data", data, count);
+}
+
+/**
+ * Checks the arguments of `WeightFile.tensor` and returns the number of bytes to read.
+ *
+ * @throws {ShapeError} when the shape is no list of positive integers
+ * @throws {RangeError} when the tensor does not lie inside the file
+ */
+export function checkFileTensor(
+  fileBytes: number,
+  offset: number,
+  stored: FileDType,
+  shape: readonly number[],
+): number {
+  const call = { action: "read a tensor of a file" };
+  const bytes = checkTensorShape(shape) * DTYPE_BYTES[stored];
+  if (bytes > fileBytes) {
+    throw rangeError(
+      call,
+      `shape ${shapeText(shape)} must fit the file of ${fileBytes} bytes`,
+      bytes,
+    );
+  }
+  requireInside(call, "offset", offset, 0, fileBytes - bytes);
+  return bytes;
+}
+
+/** Checks the spec of a new page or page table: `dim` is a positive integer (`ShapeError`). */
+export function checkPageSpec(spec: PageSpec): void {
+  const call = { action: "make a page" };
+  if (!Number.isSafeInteger(spec.dim) || spec.dim < 1) {
+    throw shapeError(call, "spec.dim must be a positive integer", spec.dim);
+  }
+  if (spec.dtype !== "f32" && spec.dtype !== "bf16") {
+    throw shapeError(call, "spec.dtype must be f32 or bf16", spec.dtype);
+  }
+}
+
+/** Checks the arguments of `Backend.pageTable`: at least one KV head (`ShapeError`) and a possible spec. */
+export function checkPageTable(kvHeads: number, spec: PageSpec): void {
+  if (!Number.isSafeInteger(kvHeads) || kvHeads < 1) {
+    throw shapeError(
+      { action: "make a page table" },
+      "kvHeads must be a positive integer",
+      kvHeads,
+    );
+  }
+  checkPageSpec(spec);
+}
+
+/** Checks the arguments of `Backend.copyPage`: the page is open and of the spec. */
+export function checkPageCopy(spec: PageSpec, page: Page, pageSpec: PageSpec): void {
+  requirePageFits({ action: "copy a page" }, spec, page, pageSpec);
+}
+
+/** Checks the arguments of `PageTable.set`: the head exists, the index is a number of a page, the page fits the spec. */
+export function checkTableSet(
+  kvHeads: number,
+  spec: PageSpec,
+  kvHead: number,
+  index: number,
+  page: Page,
+  pageSpec: PageSpec,
+): void {
+  const call = { action: "enter a page" };
+  requireInside(call, "kvHead", kvHead, 0, kvHeads - 1);
+  requireInside(call, "index", index, 0, 2 ** 31 / PAGE_TOKENS - 1);
+  requirePageFits(call, spec, page, pageSpec);
+}
+
+function requirePageFits(call: Action, spec: PageSpec, page: Page, pageSpec: PageSpec): void {
+  if (page.closed) throw shapeError(call, "page must be open", "a closed page");
+  if (pageSpec.dim !== spec.dim || pageSpec.dtype !== spec.dtype) {
+    const expected = `page must be of ${spec.dtype} and dimension ${spec.dim}`;
+    throw shapeError(call, expected, `${pageSpec.dtype} and ${pageSpec.dim}`);
+  }
+}

@@ -1,0 +1,10 @@
+/** How many elements a tensor has, and how many bytes each takes. */
+import type { FileDType } from "./backend.ts";
+
+/** Bytes of an element. */
+export const DTYPE_BYTES: Readonly<Record<FileDType, number>> = { f32: 4, bf16: 2, f16: 2 };
+
+/** Number of elements of a tensor of this shape. */
+export function countOf(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
