@@ -89,7 +89,16 @@ export async function isFile(path: string): Promise<boolean> {
 
 async function removeFiles(folder: string, chosen: (name: string) => boolean): Promise<void> {
   for await (const { name } of Deno.readDir(folder)) {
-    if (chosen(name)) await Deno.remove(`${folder}/${name}`, { recursive: true });
+    if (chosen(name)) await removeIfThere(`${folder}/${name}`);
+  }
+}
+
+/** Another process may clean the same folder. */
+async function removeIfThere(path: string): Promise<void> {
+  try {
+    await Deno.remove(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

@@ -8,6 +8,7 @@ import {
   type PageTable,
   type Tensor,
 } from "../../ffi/backend.ts";
+import { DTYPE_BYTES } from "../../ffi/elements.ts";
 import { BudgetError } from "../../ffi/errors.ts";
 
 /** Shape of a cache: one entry per layer, KV head and token. */
@@ -70,7 +71,7 @@ export class PagedCache {
   /** Bytes that keys and values of `tokens` tokens take in all layers and KV heads, without page rounding. */
   bytesOf(tokens: number): number {
     const { layers, kvHeads, dim, dtype } = this.#shape;
-    return tokens * layers * kvHeads * dim * 2 * (dtype === "f32" ? 4 : 2);
+    return tokens * layers * kvHeads * dim * 2 * DTYPE_BYTES[dtype];
   }
 
   /** Throws `BudgetError` unless a context of `tokens` tokens takes at most `budgetBytes`. Allocates nothing. */
