@@ -10,10 +10,10 @@ import {
   type PartialArrays,
   type Queries,
 } from "../kernels/reference/attention.ts";
-import { bf16ToF32, f16ToF32, roundToBf16 } from "../kernels/reference/bf16.ts";
+import { roundToBf16 } from "../kernels/reference/bf16.ts";
 import { embed } from "../kernels/reference/linear.ts";
 import { geluTanh, logits, logProbs, output, silu } from "../kernels/reference/output.ts";
-import { append, type KvHead, type KvPage, readKv } from "../kernels/reference/pages.ts";
+import { append, readKv } from "../kernels/reference/pages.ts";
 import { project } from "../kernels/reference/qkv.ts";
 import { poolMap, topKeys } from "../kernels/reference/scan.ts";
 import type { Steps } from "../kernels/reference/steps.ts";
@@ -22,7 +22,6 @@ import type {
   Backend,
   BackendInfo,
   DType,
-  FileDType,
   KeyPlan,
   KvRows,
   KvView,
@@ -40,7 +39,6 @@ import type {
   TopKeys,
   WeightFile,
 } from "./backend.ts";
-import { PAGE_TOKENS } from "./backend.ts";
 import {
   checkAttendKeys,
   checkAttendTiles,
@@ -49,20 +47,12 @@ import {
   checkPoolMap,
   checkTopKeys,
 } from "./check_attention.ts";
-import {
-  checkFileTensor,
-  checkPageCopy,
-  checkPageSpec,
-  checkPageTable,
-  checkRows,
-  checkTableSet,
-  checkTensorShape,
-  checkWrite,
-} from "./check_memory.ts";
+import { checkPageCopy, checkPageSpec, checkPageTable, checkTensorShape } from "./check_memory.ts";
 import { checkEmbed, checkLogits, checkLogProbs, checkOutput, checkQkv } from "./check_model.ts";
 import { checkAppend, checkReadKv } from "./check_pages.ts";
-import { DTYPE_BYTES } from "./elements.ts";
-import { BackendError, CancelledError, ShapeError } from "./errors.ts";
+import { CancelledError } from "./errors.ts";
+import { ownPage, ReferencePage, ReferenceTable } from "./reference_pages.ts";
+import { type Account, openReferenceFile, ReferenceTensor } from "./reference_tensor.ts";
 
 const PAUSE_AFTER_MS = 20;
 const NAME = "reference";
@@ -72,143 +62,12 @@ export function openReferenceBackend(): Backend {
   return new ReferenceBackend();
 }
 
-/** Bytes that are open. */
-interface Account {
-  bytes: number;
-}
-
-class ReferenceTensor implements Tensor {
-  readonly backend = NAME;
-  readonly sizeBytes: number;
-  #data: Float32Array;
-  #closed = false;
-
-  constructor(
-    readonly dtype: DType,
-    readonly shape: readonly number[],
-    data: Float32Array,
-    readonly account: Account | null,
-    readonly parent: ReferenceTensor | ReferenceFile | null,
-  ) {
-    this.#data = data;
-    this.sizeBytes = data.length * DTYPE_BYTES[dtype];
-    if (account) account.bytes += this.sizeBytes;
-  }
-
-  get closed(): boolean {
-    return this.#closed || (this.parent?.closed ?? false);
-  }
-
-  get data(): Float32Array {
-    if (this.closed) throw new BackendError("Cannot use tensor as it is closed");
-    return this.#data;
-  }
-
-  rows(start: number, count: number): Tensor {
-    checkRows(this.shape, start, count);
-    const size = this.data.length / this.shape[0]!;
-    const data = this.data.subarray(start * size, (start + count) * size);
-    return new ReferenceTensor(this.dtype, [count, ...this.shape.slice(1)], data, null, this);
-  }
-
-  write(data: Float32Array): void {
-    checkWrite(this.data.length, data);
-    this.data.set(data);
-    if (this.dtype === "bf16") roundToBf16(this.data);
-  }
-
-  read(): Float32Array {
-    return this.data.slice();
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#data = new Float32Array();
-    if (this.account) this.account.bytes -= this.sizeBytes;
-  }
-}
-
-class ReferencePage implements Page {
-  readonly sizeBytes: number;
-  readonly data: KvPage;
-  closed = false;
-
-  constructor(readonly spec: PageSpec, readonly account: Account) {
-    const size = PAGE_TOKENS * spec.dim;
-    this.sizeBytes = 2 * size * DTYPE_BYTES[spec.dtype] + 4 * PAGE_TOKENS;
-    this.data = {
-      k: new Float32Array(size),
-      v: new Float32Array(size),
-      positions: new Float32Array(PAGE_TOKENS),
-    };
-    account.bytes += this.sizeBytes;
-  }
-
-  close(): void {
-    if (this.closed) return;
-    this.closed = true;
-    this.account.bytes -= this.sizeBytes;
-  }
-}
-
-class ReferenceTable implements PageTable {
-  readonly backend = NAME;
-  readonly #pages: ReferencePage[][];
-
-  constructor(readonly kvHeads: number, readonly spec: PageSpec) {
-    this.#pages = Array.from({ length: kvHeads }, () => []);
-  }
-
-  set(kvHead: number, index: number, page: Page): void {
-    const { spec } = ownPage(page);
-    checkTableSet(this.kvHeads, this.spec, kvHead, index, page, spec);
-    this.#pages[kvHead]![index] = ownPage(page);
-  }
-
-  holds(kvHead: number, index: number): boolean {
-    return this.#pages[kvHead]?.[index]?.closed === false;
-  }
-
-  heads(): KvHead[] {
-    const { dim } = this.spec;
-    return this.#pages.map((pages) => ({ dim, pages: pages.map((page) => page.data) }));
-  }
-}
-
 class ReferenceControl implements RunControl {
   cancelled = false;
   progress = 0;
 
   cancel(): void {
     this.cancelled = true;
-  }
-}
-
-class ReferenceFile implements WeightFile {
-  closed = false;
-  readonly #tensors: Tensor[] = [];
-
-  constructor(readonly path: string, readonly sizeBytes: number, readonly account: Account) {}
-
-  async tensor(
-    offset: number,
-    stored: FileDType,
-    shape: readonly number[],
-    as: DType,
-  ): Promise<Tensor> {
-    if (this.closed) throw new BackendError("Cannot read a tensor of a file as the file is closed");
-    const bytes = checkFileTensor(this.sizeBytes, offset, stored, shape);
-    const data = toFloats(await readBytes(this.path, offset, bytes), stored);
-    if (as === "bf16") roundToBf16(data);
-    const tensor = new ReferenceTensor(as, [...shape], data, this.account, this);
-    this.#tensors.push(tensor);
-    return tensor;
-  }
-
-  close(): void {
-    this.closed = true;
-    for (const tensor of this.#tensors.splice(0)) tensor.close();
   }
 }
 
@@ -232,8 +91,7 @@ class ReferenceBackend implements Backend {
   }
 
   async openWeights(path: string): Promise<WeightFile> {
-    const { size } = await orBackendError(`open weight file ${path}`, () => Deno.stat(path));
-    return new ReferenceFile(path, size, this.#account);
+    return await openReferenceFile(path, this.#account);
   }
 
   page(spec: PageSpec): Page {
@@ -465,34 +323,6 @@ async function run(steps: Steps, control: RunControl | undefined): Promise<void>
   } while (true);
 }
 
-async function readBytes(path: string, offset: number, count: number): Promise<Uint8Array> {
-  return await orBackendError(`read weight file ${path}`, async () => {
-    using file = await Deno.open(path);
-    await file.seek(offset, Deno.SeekMode.Start);
-    const bytes = new Uint8Array(count);
-    for (let done = 0; done < count;) {
-      const got = await file.read(bytes.subarray(done));
-      if (got === null) throw new Error(`The file ends after ${offset + done} bytes`);
-      done += got;
-    }
-    return bytes;
-  });
-}
-
-async function orBackendError<T>(action: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    throw new BackendError(`Cannot ${action}: ${(cause as Error).message}`, { cause });
-  }
-}
-
-function toFloats(bytes: Uint8Array, stored: FileDType): Float32Array {
-  if (stored === "f32") return new Float32Array(bytes.buffer);
-  const toF32 = stored === "bf16" ? bf16ToF32 : f16ToF32;
-  return Float32Array.from(new Uint16Array(bytes.buffer), toF32);
-}
-
 function dataOf(tensor: Tensor): Float32Array {
   return (tensor as ReferenceTensor).data;
 }
@@ -511,9 +341,4 @@ function queriesOf(q: Tensor, scale: number): Queries {
 
 function kvOf({ table, length }: KvView): Kv {
   return { heads: (table as ReferenceTable).heads(), length };
-}
-
-function ownPage(page: Page): ReferencePage {
-  if (page instanceof ReferencePage) return page;
-  throw new ShapeError("Cannot use page as it must be a page of backend reference");
 }

@@ -1,0 +1,127 @@
+/** Tensors of the reference backend, and the weight files they come from. */
+import { bf16ToF32, f16ToF32, roundToBf16 } from "../kernels/reference/bf16.ts";
+import type { DType, FileDType, Tensor, WeightFile } from "./backend.ts";
+import { checkFileTensor, checkRows, checkWrite } from "./check_memory.ts";
+import { DTYPE_BYTES } from "./elements.ts";
+import { BackendError } from "./errors.ts";
+
+/** Bytes that are open. */
+export interface Account {
+  /** How many. */
+  bytes: number;
+}
+
+/** An array of f32; bf16 is kept rounded. */
+export class ReferenceTensor implements Tensor {
+  readonly backend = "reference";
+  readonly sizeBytes: number;
+  #data: Float32Array;
+  #closed = false;
+
+  constructor(
+    readonly dtype: DType,
+    readonly shape: readonly number[],
+    data: Float32Array,
+    readonly account: Account | null,
+    readonly parent: ReferenceTensor | ReferenceFile | null,
+  ) {
+    this.#data = data;
+    this.sizeBytes = data.length * DTYPE_BYTES[dtype];
+    if (account) account.bytes += this.sizeBytes;
+  }
+
+  get closed(): boolean {
+    return this.#closed || (this.parent?.closed ?? false);
+  }
+
+  get data(): Float32Array {
+    if (this.closed) throw new BackendError("Cannot use tensor as it is closed");
+    return this.#data;
+  }
+
+  rows(start: number, count: number): Tensor {
+    checkRows(this.shape, start, count);
+    const size = this.data.length / this.shape[0]!;
+    const data = this.data.subarray(start * size, (start + count) * size);
+    return new ReferenceTensor(this.dtype, [count, ...this.shape.slice(1)], data, null, this);
+  }
+
+  write(data: Float32Array): void {
+    checkWrite(this.data.length, data);
+    this.data.set(data);
+    if (this.dtype === "bf16") roundToBf16(this.data);
+  }
+
+  read(): Float32Array {
+    return this.data.slice();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#data = new Float32Array();
+    if (this.account) this.account.bytes -= this.sizeBytes;
+  }
+}
+
+/** A weight file; every tensor is a converted copy. */
+export class ReferenceFile implements WeightFile {
+  closed = false;
+  readonly #tensors: Tensor[] = [];
+
+  constructor(readonly path: string, readonly sizeBytes: number, readonly account: Account) {}
+
+  async tensor(
+    offset: number,
+    stored: FileDType,
+    shape: readonly number[],
+    as: DType,
+  ): Promise<Tensor> {
+    if (this.closed) throw new BackendError("Cannot read a tensor of a file as the file is closed");
+    const bytes = checkFileTensor(this.sizeBytes, offset, stored, shape);
+    const data = toFloats(await readBytes(this.path, offset, bytes), stored);
+    if (as === "bf16") roundToBf16(data);
+    const tensor = new ReferenceTensor(as, [...shape], data, this.account, this);
+    this.#tensors.push(tensor);
+    return tensor;
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const tensor of this.#tensors.splice(0)) tensor.close();
+  }
+}
+
+async function readBytes(path: string, offset: number, count: number): Promise<Uint8Array> {
+  return await orBackendError(`read weight file ${path}`, async () => {
+    using file = await Deno.open(path);
+    await file.seek(offset, Deno.SeekMode.Start);
+    const bytes = new Uint8Array(count);
+    for (let done = 0; done < count;) {
+      const got = await file.read(bytes.subarray(done));
+      if (got === null) throw new Error(`The file ends after ${offset + done} bytes`);
+      done += got;
+    }
+    return bytes;
+  });
+}
+
+/** Opens a weight file; its tensors are read when they are asked for. */
+export async function openReferenceFile(path: string, account: Account): Promise<ReferenceFile> {
+  const { size } = await orBackendError(`open weight file ${path}`, () => Deno.stat(path));
+  return new ReferenceFile(path, size, account);
+}
+
+async function orBackendError<T>(action: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    throw new BackendError(`Cannot ${action}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function toFloats(bytes: Uint8Array, stored: FileDType): Float32Array {
+  if (stored === "f32") return new Float32Array(bytes.buffer);
+  const toF32 = stored === "bf16" ? bf16ToF32 : f16ToF32;
+  return Float32Array.from(new Uint16Array(bytes.buffer), toF32);
+}
