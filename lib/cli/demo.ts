@@ -8,9 +8,12 @@
 import { parseArgs } from "node:util";
 import { methods } from "../attention/methods.ts";
 import { Model } from "../engine/model.ts";
-import { compareMethods, type MethodAnswer, type Question } from "../eval/compare_methods.ts";
+import { compareMethods, type MethodAnswer } from "../eval/compare_methods.ts";
 import { makeFacts } from "../eval/facts.ts";
 import { haystack } from "../eval/haystack.ts";
+import type { Question } from "../eval/question.ts";
+import { sessionAnswerer } from "../eval/session_answerer.ts";
+import { bytes, percent, wholeNumber } from "./format.ts";
 import { ProgressLine } from "./progress_line.ts";
 import { type Column, table } from "./table.ts";
 
@@ -56,32 +59,21 @@ function haystackJob(model: Model, tokens: number, facts: number, seed: number):
   const questions = placed.map(({ question, value }) => ({
     text: question,
     template: null,
-    value,
+    values: [value],
   }));
   return { context: text, questions };
 }
 
 async function fileJob(path: string, questions: readonly string[]): Promise<Job> {
   if (questions.length === 0) throw new Error("Cannot ask about a file without --question");
-  const asked = questions.map((text) => ({ text, value: null }));
+  const asked = questions.map((text) => ({ text, values: null }));
   return { context: await Deno.readTextFile(path), questions: asked };
 }
 
-function number(name: string, text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  throw new Error(`Cannot run as --${name} must be a whole number >= 0: current value is ${text}`);
-}
-
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 const oneLine = (text: string) => text.trim().replace(/\s+/g, " ");
 const short = (text: string, most: number) =>
   text.length > most ? text.slice(0, most - 3) + "..." : text;
 const verdict = (right: boolean | null) => right === null ? "-" : right ? "right" : "wrong";
-
-function bytes(count: number): string {
-  return count >= 1e6 ? `${(count / 1e6).toFixed(2)} MB` : `${(count / 1e3).toFixed(0)} kB`;
-}
 
 const COLUMNS: readonly Column<MethodAnswer>[] = [
   { title: "method", cell: (row) => row.method.name },
@@ -93,9 +85,9 @@ const COLUMNS: readonly Column<MethodAnswer>[] = [
   { title: "", cell: (row) => verdict(row.right) },
   { title: "ms/token", align: "right", cell: (row) => row.msPerToken.toFixed(1) },
   { title: "scanned keys", align: "right", cell: (row) => row.scanned.toFixed(0) },
-  { title: "%", align: "right", cell: (row) => percent(row.scannedShare) },
+  { title: "%", align: "right", cell: (row) => percent(row.scanned / row.keys) },
   { title: "attended keys", align: "right", cell: (row) => row.attended.toFixed(0) },
-  { title: "%", align: "right", cell: (row) => percent(row.attendedShare) },
+  { title: "%", align: "right", cell: (row) => percent(row.attended / row.keys) },
   { title: "KV on fast tier", align: "right", cell: (row) => bytes(row.residentBytes) },
 ];
 
@@ -115,11 +107,16 @@ async function demo(): Promise<void> {
     onNotice: (text) => console.error(text),
     onBuild: ({ done, total, step }) =>
       line.update(done / total, `building the native library: ${step}`),
-    ...(threads === undefined ? {} : { threads: number("threads", threads) }),
+    ...(threads === undefined ? {} : { threads: wholeNumber("threads", threads) }),
   });
   line.clear();
   const job = file === undefined
-    ? haystackJob(model, number("tokens", tokens), number("facts", facts), number("seed", seed))
+    ? haystackJob(
+      model,
+      wholeNumber("tokens", tokens),
+      wholeNumber("facts", facts),
+      wholeNumber("seed", seed),
+    )
     : await fileJob(file, question ?? []);
   const length = model.tokenizer.encode(job.context, { bos: true }).length;
   console.log(
@@ -130,7 +127,9 @@ async function demo(): Promise<void> {
   const onProgress = ({ share, method, what }: { share: number; method: string; what: string }) =>
     line.update(share, `${method}: ${what}`);
   for await (
-    const answer of compareMethods(model, job.context, job.questions, compared, { onProgress })
+    const answer of compareMethods(sessionAnswerer(model), job.context, job.questions, compared, {
+      onProgress,
+    })
   ) {
     answers.push(answer);
   }

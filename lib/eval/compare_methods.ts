@@ -1,44 +1,23 @@
 /** The same questions over the same context, answered by several attention methods. */
 import type { Method } from "../attention/method.ts";
-import type { Model } from "../engine/model.ts";
-import type { Session } from "../engine/session.ts";
-import type { Step } from "../engine/step.ts";
-import { isRight } from "./facts.ts";
-
-/** A question, and the value a right answer holds. */
-export interface Question {
-  /** What is asked. */
-  readonly text: string;
-  /** How it is put; see `AskOptions.template`. `null` for the text as it is. */
-  readonly template?: string | null;
-  /** What a right answer holds; `null` where nobody knows. */
-  readonly value: string | null;
-}
+import type { Answer, Answerer, Reading } from "./answerer.ts";
+import type { Question } from "./question.ts";
+import { scoreAnswer } from "./scoring.ts";
 
 /** One method's answer to one question. */
-export interface MethodAnswer {
+export interface MethodAnswer extends Answer {
   /** The method. */
   readonly method: Method;
   /** The question. */
   readonly question: Question;
-  /** What it answered. */
-  readonly text: string;
-  /** Whether that is right; `null` where nobody knows. */
+  /** Its place among the questions. */
+  readonly number: number;
+  /** How right the answer is, 0 to 1; `null` where nobody knows. */
+  readonly score: number | null;
+  /** Whether it is right altogether; `null` where nobody knows. */
   readonly right: boolean | null;
-  /** Tokens generated. */
-  readonly tokens: number;
-  /** Milliseconds a generated token, on average. */
-  readonly msPerToken: number;
-  /** Query-key scores computed to select, as a share of all keys of all heads. */
-  readonly scannedShare: number;
-  /** Keys in the softmaxes, as a share of all keys of all heads. */
-  readonly attendedShare: number;
-  /** Query-key scores computed to select, a head and token on average. */
-  readonly scanned: number;
-  /** Keys in the softmax, a head and token on average. */
-  readonly attended: number;
-  /** Bytes of keys and values a fast tier must hold. */
-  readonly residentBytes: number;
+  /** Tokens of the context. */
+  readonly contextTokens: number;
 }
 
 /** What is being done. */
@@ -53,15 +32,15 @@ export interface CompareProgress {
 
 /** Options of {@link compareMethods}. */
 export interface CompareOptions {
-  /**
-   * Tokens of an answer at most.
-   * @default 32
-   */
-  readonly maxTokens?: number;
   /** Called as the work goes on. */
   readonly onProgress?: (progress: CompareProgress) => void;
+  /**
+   * Questions, by their place, that a method need not answer.
+   * @default none
+   */
+  readonly skip?: (method: Method, number: number) => boolean;
   /** Stops the comparison. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Prefilling costs about as much as this many answers, for progress only. */
@@ -72,112 +51,98 @@ const PREFILL_WEIGHT = 4;
  * prefill share one dense prefill. The question and the answer always go through the method's decode plans.
  */
 export async function* compareMethods(
-  model: Model,
+  answerer: Answerer,
   context: string,
   questions: readonly Question[],
   methods: readonly Method[],
   options: CompareOptions = {},
 ): AsyncGenerator<MethodAnswer, void> {
-  const tell = progressOf(questions, methods, options);
-  let shared: Session | null = null;
+  const { skip = () => false, signal } = options;
+  const asked = methods
+    .map((method) => ({
+      method,
+      numbers: [...questions.keys()].filter((number) => !skip(method, number)),
+    }))
+    .filter(({ numbers }) => numbers.length > 0);
+  const meter = new Meter(asked.map(({ numbers }) => numbers.length), options);
+  const readings = new Readings(answerer, context);
   try {
-    for (const method of methods) {
-      const reused: boolean = !method.governsPrefill && shared !== null;
-      const base: Session = reused
-        ? shared!.fork({ attention: method })
-        : await prefilled(model, context, method, tell, options);
-      if (!method.governsPrefill) shared ??= base.fork();
-      tell(method, "prefill", 1);
+    for (const [place, { method, numbers }] of asked.entries()) {
+      const reading = await readings.open(method, {
+        signal,
+        onProgress: (done, total) =>
+          meter.tell(place, method, `prefill ${done} of ${total} tokens`, done / total),
+      });
       try {
-        for (const [number, question] of questions.entries()) {
-          yield await answer(base, method, question, options);
-          tell(method, `question ${number + 1} of ${questions.length}`, 1 + number + 1);
+        for (const [done, number] of numbers.entries()) {
+          const question = questions[number]!;
+          const answer = await reading.ask(question, { signal });
+          yield judged(answer, method, question, number, reading.tokens);
+          meter.tell(place, method, `question ${done + 1} of ${numbers.length}`, 1 + done + 1);
         }
       } finally {
-        base.close();
+        reading.close();
       }
     }
   } finally {
-    shared?.close();
+    readings.close();
   }
 }
 
-type Tell = (method: Method, what: string, done: number) => void;
+/** Reads a context once for all methods that do not govern prefill, and once for each that does. */
+class Readings {
+  readonly #answerer: Answerer;
+  readonly #context: string;
+  #shared: Reading | null = null;
 
-function progressOf(
-  questions: readonly Question[],
-  methods: readonly Method[],
-  { onProgress = () => {} }: CompareOptions,
-): Tell {
-  const each = PREFILL_WEIGHT + questions.length;
-  return (method, what, done) => {
-    const weighted = done <= 1 ? done * PREFILL_WEIGHT : PREFILL_WEIGHT + done - 1;
-    const share = (methods.indexOf(method) * each + weighted) / (methods.length * each);
-    onProgress({ method: method.name, what, share });
-  };
-}
+  constructor(answerer: Answerer, context: string) {
+    this.#answerer = answerer;
+    this.#context = context;
+  }
 
-async function prefilled(
-  model: Model,
-  context: string,
-  method: Method,
-  tell: Tell,
-  { signal }: CompareOptions,
-): Promise<Session> {
-  const session = model.session({ attention: method });
-  try {
-    const run = session.prefill(context, signal ? { signal } : {});
-    for await (const { done, total } of run) {
-      tell(method, `prefill ${done} of ${total} tokens`, done / total);
-    }
-    return session;
-  } catch (error) {
-    session.close();
-    throw error;
+  async open(
+    method: Method,
+    options: Parameters<Answerer["read"]>[2],
+  ): Promise<Reading> {
+    if (method.governsPrefill) return await this.#answerer.read(this.#context, method, options);
+    this.#shared ??= await this.#answerer.read(this.#context, method, options);
+    return this.#shared.fork(method);
+  }
+
+  close(): void {
+    this.#shared?.close();
   }
 }
 
-async function answer(
-  base: Session,
+function judged(
+  answer: Answer,
   method: Method,
   question: Question,
-  { maxTokens = 32, signal }: CompareOptions,
-): Promise<MethodAnswer> {
-  const session = base.fork();
-  try {
-    const steps: Step[] = [];
-    const { template } = question;
-    const run = session.ask(question.text, {
-      maxTokens,
-      ...(template === undefined ? {} : { template }),
-      ...(signal ? { signal } : {}),
-    });
-    for await (const event of run) {
-      if (event.kind === "step") steps.push(event);
-    }
-    const { text, ids, msPerToken } = await run;
-    const right = question.value === null ? null : isRight(text, { value: question.value });
-    const { residentBytes } = session.memory();
-    const costs = costsOf(steps);
-    const tokens = ids.length;
-    return { method, question, text, right, tokens, msPerToken, residentBytes, ...costs };
-  } finally {
-    session.close();
-  }
+  number: number,
+  contextTokens: number,
+): MethodAnswer {
+  const { values, match = "sentence" } = question;
+  const score = values === null ? null : scoreAnswer(answer.text, values, match);
+  const right = score === null ? null : score === 1;
+  return { ...answer, method, question, number, score, right, contextTokens };
 }
 
-function costsOf(steps: readonly Step[]) {
-  let scanned = 0, attended = 0, keys = 0, rows = 0;
-  for (const { counts, index } of steps) {
-    scanned += counts.scanned;
-    attended += counts.attended;
-    keys += counts.keys;
-    rows += counts.keys / index;
+/** Share of the work that is done. */
+class Meter {
+  readonly #counts: readonly number[];
+  readonly #onProgress: (progress: CompareProgress) => void;
+
+  constructor(counts: readonly number[], { onProgress = () => {} }: CompareOptions) {
+    this.#counts = counts;
+    this.#onProgress = onProgress;
   }
-  return {
-    scannedShare: scanned / keys,
-    attendedShare: attended / keys,
-    scanned: scanned / rows,
-    attended: attended / rows,
-  };
+
+  /** `done` is the share of the prefill, then 1 and the questions answered. */
+  tell(place: number, method: Method, what: string, done: number): void {
+    const weigh = (counts: readonly number[]) =>
+      counts.reduce((sum, count) => sum + count, counts.length * PREFILL_WEIGHT);
+    const here = done <= 1 ? done * PREFILL_WEIGHT : PREFILL_WEIGHT + done - 1;
+    const share = (weigh(this.#counts.slice(0, place)) + here) / weigh(this.#counts);
+    this.#onProgress({ method: method.name, what, share });
+  }
 }

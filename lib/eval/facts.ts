@@ -10,8 +10,8 @@ export type FactKind = "magicNumber" | "passKey" | "keeper" | "keyValue";
 
 /** A fact, and how it is asked for. */
 export interface Fact {
-  /** Its kind. */
-  readonly kind: FactKind;
+  /** Its kind: a {@link FactKind}, or another word for facts that were not made by {@link makeFacts}. */
+  readonly kind: string;
   /** What is written into the text, the blank or line break in front of it included. */
   readonly statement: string;
   /** What is appended to the text to ask for it, up to and including "Answer:". */
@@ -82,9 +82,14 @@ export function makeFacts(count: number, options: FactOptions = {}): Fact[] {
   const { mix = MIX, seed = 0 } = options;
   checkMix(mix);
   const random = seededRandom(seed);
+  return drawFacts(count, () => makeFact(pickKind(mix, random), random));
+}
+
+/** Draws until there are `count` facts with different questions; the value of one occurs in no other. */
+export function drawFacts(count: number, draw: () => Fact): Fact[] {
   const facts: Fact[] = [];
   for (let misses = 0; facts.length < count;) {
-    const fact = makeFact(pickKind(mix, random), random);
+    const fact = draw();
     if (isNew(fact, facts)) facts.push(fact);
     else if (++misses > PATIENCE) throw outOfFacts(count, facts.length);
   }
@@ -101,6 +106,11 @@ export function isRight(answerText: string, fact: Pick<Fact, "value">): boolean 
   ).test(first);
 }
 
+/** A question as it is put. */
+export function asked(question: string): string {
+  return `\nQuestion: ${question}\nAnswer:`;
+}
+
 function makeFact(kind: FactKind, random: Random): Fact {
   const [key, value] = contents(kind, random);
   const { statement, question, answer } = WORDINGS[kind];
@@ -108,7 +118,7 @@ function makeFact(kind: FactKind, random: Random): Fact {
   return {
     kind,
     statement: filled(statement),
-    question: `\nQuestion: ${filled(question)}\nAnswer:`,
+    question: asked(filled(question)),
     answer: filled(answer),
     value,
   };
@@ -136,7 +146,8 @@ function hexadecimal(random: Random): string {
   return characters(random, "0123456789abcdef", 6);
 }
 
-function characters(random: Random, alphabet: string, count: number): string {
+/** Characters of `alphabet`, as many as `count`. */
+export function characters(random: Random, alphabet: string, count: number): string {
   return Array.from({ length: count }, () => alphabet[randomInt(random, alphabet.length)]).join("");
 }
 

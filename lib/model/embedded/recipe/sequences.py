@@ -7,9 +7,9 @@ import numpy as np
 from facts import some_facts
 
 BOS = 0
-PLAIN, REPEAT = 0.25, 0.10
-FACT_COUNTS, MOST_QUESTIONS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32), 8
-TEXT_WEIGHT, ANSWER_WEIGHT = 0.5, 3.0
+PLAIN, REPEAT = 0.15, 0.10
+FACT_COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+TEXT_WEIGHT, ANSWER_WEIGHT, VALUE_WEIGHT = 0.5, 1.5, 6.0
 
 
 class Sequences:
@@ -18,6 +18,14 @@ class Sequences:
 
     def encode(self, texts):
         return [e.ids for e in self.tokenizer.encode_batch(texts, add_special_tokens=False)]
+
+    def answers(self, facts):
+        """Ids and weights of each answer; the tokens that hold a part of the value weigh more."""
+        encoded = self.tokenizer.encode_batch([fact[2] for fact in facts], add_special_tokens=False)
+        for (_, _, answer, value), coded in zip(facts, encoded):
+            start = answer.rindex(value)
+            yield coded.ids, [VALUE_WEIGHT if a < start + len(value) and b > start else ANSWER_WEIGHT
+                              for a, b in coded.offsets]
 
     def filler(self, count):
         start = random.randrange(len(self.corpus) - count)
@@ -46,10 +54,10 @@ class Sequences:
     def retrieval(self, length):
         most = max(1, length // 48)
         facts = some_facts(self.words, random.choice([n for n in FACT_COUNTS if n <= most]))
-        asked = random.sample(facts, random.randint(1, min(len(facts), MOST_QUESTIONS)))
+        asked = random.sample(facts, random.randint(1, min(len(facts), max(8, length // 64))))
         said = self.encode([fact[0] for fact in facts])
-        asks = list(zip(self.encode([fact[1] for fact in asked]), self.encode([fact[2] for fact in asked])))
-        budget = length - sum(map(len, said)) - sum(len(q) + len(a) for q, a in asks)
+        asks = list(zip(self.encode([fact[1] for fact in asked]), self.answers(asked)))
+        budget = length - sum(map(len, said)) - sum(len(q) + len(a) for q, (a, _) in asks)
         if budget < len(facts):
             return self.retrieval(length)
         filler, ids, weights, at = self.filler(budget), [BOS], [0.0], 0
@@ -63,9 +71,10 @@ class Sequences:
             add(fact, TEXT_WEIGHT)
             at = cut
         add(filler[at:], TEXT_WEIGHT)
-        for ask, answer in asks:
+        for ask, (answer, answer_weights) in asks:
             add(ask, TEXT_WEIGHT)
-            add(answer, ANSWER_WEIGHT)
+            ids.extend(answer)
+            weights.extend(answer_weights)
         return np.array(ids), np.array(weights, np.float32)
 
 

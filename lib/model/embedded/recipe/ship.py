@@ -21,8 +21,10 @@ def digest(path):
 
 def main(trained):
     for name in FILES:
-        shutil.copyfile(os.path.join(trained, name), os.path.join(MODEL, name))
-        os.chmod(os.path.join(MODEL, name), 0o644)
+        # Renamed into place: a process may have the old file mapped.
+        target = os.path.join(MODEL, name)
+        shutil.copyfile(os.path.join(trained, name), target + ".tmp")
+        os.replace(target + ".tmp", target)
     with open(os.path.join(MODEL, "files.json"), "w") as file:
         json.dump({name: digest(os.path.join(MODEL, name)) for name in FILES}, file, indent=2)
         file.write("\n")

@@ -19,7 +19,7 @@ from corpus import common_words, documents
 from evaluate import bits_per_byte, recall
 from model import Llama, VOCABULARY, export
 from muon import Muon
-from sequences import BOS, Sequences, positions
+from sequences import ANSWER_WEIGHT, BOS, Sequences, positions
 
 # (share of all tokens from which it holds, sequence length, tokens a step, largest position)
 STAGES = ((0.0, 128, 4096, 1024), (0.12, 256, 4096, 4096), (0.33, 512, 8192, 16384),
@@ -55,7 +55,7 @@ def step_loss(model, make, length, batch, most):
     logits = model(ids[:, :-1], torch.from_numpy(positions(batch, length, most)))
     losses = F.cross_entropy(logits.reshape(-1, VOCABULARY), ids[:, 1:].reshape(-1), reduction="none")
     losses = losses.view(batch, length)
-    answer = losses[weights > 1].mean().item()
+    answer = losses[weights > ANSWER_WEIGHT].mean().item()
     return (losses * weights).sum() / weights.sum(), answer
 
 

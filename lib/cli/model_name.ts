@@ -1,0 +1,35 @@
+import { createHash } from "node:crypto";
+
+/** Bytes at both ends of a file that are hashed: training changes all of a file of weights. */
+const END_BYTES = 1 << 20;
+
+/**
+ * A name that tells a model from others and from its own earlier checkpoints: its folder's name and a hash of its
+ * configuration, its tokenizer and the ends of its weights.
+ */
+export async function modelName(folder: string): Promise<string> {
+  const names: string[] = [];
+  for await (const { name } of Deno.readDir(folder)) {
+    if (/\.(?:json|safetensors)$/.test(name)) names.push(name);
+  }
+  const hash = createHash("sha256");
+  for (const name of names.sort()) {
+    using file = await Deno.open(`${folder}/${name}`);
+    const { size } = await file.stat();
+    hash.update(`${name} ${size}\n`);
+    hash.update(await bytesAt(file, 0, Math.min(size, END_BYTES)));
+    hash.update(await bytesAt(file, Math.max(0, size - END_BYTES), Math.min(size, END_BYTES)));
+  }
+  return `${folder.replace(/\/+$/, "").split("/").at(-1)} ${hash.digest("hex").slice(0, 12)}`;
+}
+
+async function bytesAt(file: Deno.FsFile, start: number, count: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(count);
+  await file.seek(start, Deno.SeekMode.Start);
+  for (let done = 0; done < count;) {
+    const read = await file.read(bytes.subarray(done));
+    if (read === null) break;
+    done += read;
+  }
+  return bytes;
+}
