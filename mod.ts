@@ -90,6 +90,32 @@ export {
   type PlacedFact,
   type TokenCounter,
 } from "./lib/eval/haystack.ts";
+export {
+  compareMethods,
+  type CompareOptions,
+  type CompareProgress,
+  type MethodAnswer,
+} from "./lib/eval/compare_methods.ts";
+export type { Answer, Answerer, Reading, ReadOptions } from "./lib/eval/answerer.ts";
+export { sessionAnswerer, type SessionAnswererOptions } from "./lib/eval/session_answerer.ts";
+export type { Question } from "./lib/eval/question.ts";
+export type { Match } from "./lib/eval/scoring.ts";
+
+// Evaluation
+export { type EvalProgress, evaluate, type EvaluateOptions } from "./lib/eval/evaluate.ts";
+export { type EvalKey, type EvalRow } from "./lib/eval/eval_row.ts";
+export { EvalLog } from "./lib/eval/eval_log.ts";
+export { summarize, type SummaryOptions, type SummaryRow } from "./lib/eval/summary.ts";
+export {
+  type CaseOptions,
+  type Filler,
+  type Task,
+  type TaskCase,
+  type TaskQuestion,
+} from "./lib/eval/task.ts";
+export type { Difference, Interval } from "./lib/eval/statistics.ts";
+export { TASKS } from "./lib/eval/tasks/all.ts";
+export { grammarFiller, textFiller } from "./lib/eval/fillers.ts";
 
 // Errors
 export {

@@ -88,16 +88,27 @@ CONFIG = {
 }
 
 
+def shipped_name(name):
+    """Name of a parameter of ours in a transformers checkpoint."""
+    for part in ("q_proj", "k_proj", "v_proj", "o_proj"):
+        name = name.replace(f".{part}.", f".self_attn.{part}.")
+    for part in ("gate_proj", "up_proj", "down_proj"):
+        name = name.replace(f".{part}.", f".mlp.{part}.")
+    return f"model.{name}"
+
+
+def load_shipped(model, folder):
+    """Reads the weights that export() wrote, to train on from there."""
+    from safetensors.torch import load_file
+    stored = load_file(os.path.join(folder, "model.safetensors"))
+    model.load_state_dict({name: stored[shipped_name(name)].float() for name in model.state_dict()})
+
+
 def export(model, folder):
     """Writes config.json and model.safetensors (bf16) as transformers names them."""
     from safetensors.torch import save_file
-    tensors = {}
-    for name, value in model.state_dict().items():
-        for part in ("q_proj", "k_proj", "v_proj", "o_proj"):
-            name = name.replace(f".{part}.", f".self_attn.{part}.")
-        for part in ("gate_proj", "up_proj", "down_proj"):
-            name = name.replace(f".{part}.", f".mlp.{part}.")
-        tensors[f"model.{name}"] = value.to(torch.bfloat16).contiguous()
+    tensors = {shipped_name(name): value.to(torch.bfloat16).contiguous()
+               for name, value in model.state_dict().items()}
     save_file(tensors, os.path.join(folder, "model.safetensors"), metadata={"format": "pt"})
     with open(os.path.join(folder, "config.json"), "w") as file:
         json.dump(CONFIG, file, indent=2)

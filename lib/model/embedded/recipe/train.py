@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 
 from corpus import common_words, documents
 from evaluate import bits_per_byte, recall
-from model import Llama, VOCABULARY, export
+from model import Llama, VOCABULARY, export, load_shipped
 from muon import Muon
 from sequences import ANSWER_WEIGHT, BOS, Sequences, positions
 
@@ -72,6 +72,7 @@ def main():
     parser.add_argument("--tokens", type=int, default=22_000_000)
     parser.add_argument("--decay-from", type=float, default=0.6)
     parser.add_argument("--evaluate-every", type=int, default=500_000)
+    parser.add_argument("--start-from", help="folder of a shipped model whose weights to begin with")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     docs = documents(os.environ["TEXT"])
@@ -79,6 +80,8 @@ def main():
     sequences = Sequences(tokenizer, load_corpus(tokenizer, docs), common_words(docs))
     torch.manual_seed(args.seed)
     model = Llama()
+    if args.start_from:
+        load_shipped(model, args.start_from)
     opts, tokens = optimisers(model), 0
     checkpoint = os.path.join(args.out, "checkpoint.pt")
     if os.path.exists(checkpoint):
