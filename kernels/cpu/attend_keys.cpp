@@ -1,9 +1,10 @@
 // Decode attention over key sets, the merge of partial attentions, and one attention row.
 //
-// A unit is one row, some heads of a KV head and a key set that they share: the whole group where its heads hold the
-// same ranges (or the same single keys), so that each key is fetched once; else one head. Units are cut into parts where
-// there are fewer of them than threads need; the parts of a head are merged in their order, so that results
-// depend on the number of threads but not on timing. Per part: online softmax over blocks of kKeyBlock keys, as in attend_tiles.cpp.
+// A unit is one row, some heads of a KV head and a key set that they share: the whole group where
+// its heads hold the same ranges (or the same single keys), so that each key is fetched once; else
+// one head. Units are cut into parts where there are fewer of them than threads need; the parts of
+// a head are merged in their order, so that results depend on the number of threads but not on
+// timing. Per part: online softmax over blocks of kKeyBlock keys, as in attend_tiles.cpp.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -37,8 +38,8 @@ struct KeysCall {
   int32_t rows, heads, group;
 
   KeySet Set(int64_t x) const {
-    return {ranges + 2 * int64_t{range_ptr[x]}, range_ptr[x + 1] - range_ptr[x], indices + index_ptr[x],
-            index_ptr[x + 1] - index_ptr[x]};
+    return {ranges + 2 * int64_t{range_ptr[x]}, range_ptr[x + 1] - range_ptr[x],
+            indices + index_ptr[x], index_ptr[x + 1] - index_ptr[x]};
   }
 };
 
@@ -96,7 +97,8 @@ std::vector<Piece> MakeParts(const std::vector<Unit>& units, int threads, int64_
   *slots = 0;
   for (size_t u = 0; u < units.size(); ++u) {
     for (int64_t first = 0; first < units[u].keys; first += size) {
-      parts.push_back({static_cast<int32_t>(u), first, std::min(size, units[u].keys - first), *slots});
+      parts.push_back(
+          {static_cast<int32_t>(u), first, std::min(size, units[u].keys - first), *slots});
       *slots += units[u].head_count;
     }
   }
@@ -140,8 +142,8 @@ void AttendPart(const Call& call, const Queries& queries, const KvView& kv, cons
 }
 
 // out = sum_x 2^(m_x - m) o_x / sum_x 2^(m_x - m) l_x over the slots of one row and head.
-void CombineSlots(const Partials& partials, const std::vector<int64_t>& slots, int64_t dim, float* out,
-                  float* lse) {
+void CombineSlots(const Partials& partials, const std::vector<int64_t>& slots, int64_t dim,
+                  float* out, float* lse) {
   float maximum = -INFINITY;
   for (int64_t slot : slots) maximum = std::max(maximum, partials.maximum[slot]);
   double sum = 0;
@@ -160,13 +162,14 @@ void CombineSlots(const Partials& partials, const std::vector<int64_t>& slots, i
 void CheckPointers(const char* action, const int32_t* pointers, int64_t count) {
   Require(pointers[0] >= 0, action, "range_ptr and index_ptr must be >= 0", pointers[0]);
   for (int64_t i = 0; i < count; ++i) {
-    Require(pointers[i] <= pointers[i + 1], action, "range_ptr and index_ptr must not fall", pointers[i + 1]);
+    Require(pointers[i] <= pointers[i + 1], action, "range_ptr and index_ptr must not fall",
+            pointers[i + 1]);
   }
 }
 
 // One row of ll_merge; the outputs may be the inputs.
-void MergeRow(int64_t dim, const float* out_a, float lse_a, const float* out_b, float lse_b, float* out,
-              float* lse) {
+void MergeRow(int64_t dim, const float* out_a, float lse_a, const float* out_b, float lse_b,
+              float* out, float* lse) {
   const double largest = std::max(lse_a, lse_b);
   if (largest == -INFINITY) {
     std::fill_n(out, dim, 0.0f);
@@ -174,7 +177,8 @@ void MergeRow(int64_t dim, const float* out_a, float lse_a, const float* out_b, 
     return;
   }
   const double a = std::exp(lse_a - largest), b = std::exp(lse_b - largest);
-  const float weight_a = static_cast<float>(a / (a + b)), weight_b = static_cast<float>(b / (a + b));
+  const float weight_a = static_cast<float>(a / (a + b)),
+              weight_b = static_cast<float>(b / (a + b));
   for (int64_t i = 0; i < dim; ++i) out[i] = weight_a * out_a[i] + weight_b * out_b[i];
   *lse = static_cast<float>(largest + std::log(a + b));
 }
@@ -196,7 +200,8 @@ extern "C" int32_t ll_attend_keys(ll_run* run, const float* q, int32_t rows, int
     Require(rows >= 0, action, "rows must be >= 0", rows);
     Require(kv_len >= 0, action, "kv_len must be >= 0", kv_len);
     Require(kv_heads > 0, action, "kv_heads must be > 0", kv_heads);
-    Require(heads > 0 && heads % kv_heads == 0, action, "heads must be a multiple of kv_heads", heads);
+    Require(heads > 0 && heads % kv_heads == 0, action, "heads must be a multiple of kv_heads",
+            heads);
     CheckKv(action, kv, kv_len);
     if (rows == 0) return;
     RequirePointer(q, action, "q");
@@ -219,7 +224,8 @@ extern "C" int32_t ll_attend_keys(ll_run* run, const float* q, int32_t rows, int
     const Call call(run);
     int64_t slots = 0;
     const std::vector<Piece> parts = MakeParts(units, call.threads(), &slots);
-    const Buffer<float> partial_out(slots * dim + 1), partial_maximum(slots + 1), partial_sum(slots + 1);
+    const Buffer<float> partial_out(slots * dim + 1), partial_maximum(slots + 1),
+        partial_sum(slots + 1);
     const Partials partials{partial_out.data(), partial_maximum.data(), partial_sum.data()};
     const Queries queries{q, heads, dim, scale};
     int64_t work = 0;
@@ -234,7 +240,8 @@ extern "C" int32_t ll_attend_keys(ll_run* run, const float* q, int32_t rows, int
         slots_of[int64_t{unit.row} * heads + unit.head + h].push_back(part.slot + h);
       }
     }
-    for (int64_t x = 0; x < sets; ++x) CombineSlots(partials, slots_of[x], dim, out + x * dim, lse + x);
+    for (int64_t x = 0; x < sets; ++x)
+      CombineSlots(partials, slots_of[x], dim, out + x * dim, lse + x);
     call.Progress(rows);
   });
 }
@@ -266,8 +273,8 @@ extern "C" int32_t ll_merge(ll_run* run, int32_t rows, int32_t dim, const float*
 extern "C" int32_t ll_attention_row(ll_run* run, const float* q, int32_t kv_head, int32_t dim,
                                     float scale, void* const* pages, int32_t stride,
                                     int32_t kv_dtype, int32_t kv_len, const int32_t* ranges,
-                                    int32_t range_count, const int32_t* indices, int32_t index_count,
-                                    float* probs, float* lse) {
+                                    int32_t range_count, const int32_t* indices,
+                                    int32_t index_count, float* probs, float* lse) {
   return Guard(run, [&] {
     const char* const action = "compute an attention row";
     Require(kv_head >= 0, action, "kv_head must be >= 0", kv_head);
@@ -297,7 +304,8 @@ extern "C" int32_t ll_attention_row(ll_run* run, const float* q, int32_t kv_head
         const void* rows[kKeyBlock];
         const int32_t count = cursor.Next(keys, std::min<int64_t>(kKeyBlock, end - done));
         KeyRows(kv, kv_head, keys, count, Part::kKeys, rows);
-        kernels.dot_rows(rows, kv_dtype, count, dim, scaled.data(), dim, 1, s.data() + done, 0, false);
+        kernels.dot_rows(rows, kv_dtype, count, dim, scaled.data(), dim, 1, s.data() + done, 0,
+                         false);
         done += count;
       }
     });

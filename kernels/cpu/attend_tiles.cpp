@@ -1,15 +1,16 @@
 // Prefill attention over tile plans, by online softmax.
 //
-//   s[j][r] = scale q[r] . k[j];  m' = max(m, max_j s[j][r]);  keep = e^(m - m');  p[j][r] = e^(s[j][r] - m')
-//   l = l keep + sum_j p[j][r];  o[i][r] = o[i][r] keep + sum_j p[j][r] v[j][i];  out = o / l, lse = m + log l
+//   s[j][r] = scale q[r] . k[j];  m' = max(m, max_j s[j][r])
+//   keep = e^(m - m');  p[j][r] = e^(s[j][r] - m');  l' = l keep + sum_j p[j][r]
+//   o'[i][r] = o[i][r] keep + sum_j p[j][r] v[j][i];  at the end out = o / l, lse = m + log l
 //
-// A work item is one row tile of the heads of a KV head that share a plan. Their rows stand side by side in panels, so
-// that a tile of keys and values is fetched (and widened) once for all of them. The columns of a row tile come last, in
-// batches of kMaxTileKeys. A tile's sums are made apart and added as one term, which keeps long rows exact.
-// Each item is computed by one thread in a fixed order: results do not depend on timing.
+// A work item is one row tile of the heads of a KV head that share a plan. Their rows stand side by
+// side in panels, so that a tile of keys and values is fetched (and widened) once for all of them.
+// The columns of a row tile come last, in batches of kMaxTileKeys. A tile's sums are made apart and
+// added as one term, which keeps long rows exact. Each item is computed by one thread in a fixed
+// order: results do not depend on timing.
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <vector>
 
 #include "dispatch.h"
@@ -153,8 +154,9 @@ class RowTile {
       const float inverse = sum == 0 ? 0 : 1 / sum;
       float* const target = c_.out + index * dim;
       for (int64_t i = 0; i < dim; ++i) target[i] = o[i * kernels_.panel + r] * inverse;
-      c_.lse[index] = sum == 0 ? -INFINITY
-                               : static_cast<float>((panels_.maximum(p)[r] + std::log2(double{sum})) * kLn2);
+      c_.lse[index] =
+          sum == 0 ? -INFINITY
+                   : static_cast<float>((panels_.maximum(p)[r] + std::log2(double{sum})) * kLn2);
     }
   }
 
@@ -169,8 +171,8 @@ class RowTile {
 };
 
 // Heads that share a KV head and a plan, at most as many as an item may hold.
-std::vector<Bundle> MakeBundles(const TilePlans& plans, int32_t heads, int32_t kv_heads, int64_t dim,
-                                int32_t threads) {
+std::vector<Bundle> MakeBundles(const TilePlans& plans, int32_t heads, int32_t kv_heads,
+                                int64_t dim, int32_t threads) {
   const int32_t group = heads / kv_heads;
   std::vector<Bundle> bundles;
   for (int32_t g = 0; g < kv_heads; ++g) {
@@ -183,7 +185,9 @@ std::vector<Bundle> MakeBundles(const TilePlans& plans, int32_t heads, int32_t k
                                : std::min(kItemRows, kItemFloats / dim);
       const int64_t most = std::max<int64_t>(1, rows / plan->tile_q);
       size_t b = first;
-      while (b < bundles.size() && (bundles[b].plan != plan || int64_t(bundles[b].heads.size()) >= most)) ++b;
+      while (b < bundles.size() &&
+             (bundles[b].plan != plan || int64_t(bundles[b].heads.size()) >= most))
+        ++b;
       if (b == bundles.size()) bundles.push_back({plan, g, {}});
       bundles[b].heads.push_back(h);
     }
@@ -216,16 +220,18 @@ using namespace longlens;
 extern "C" int32_t ll_attend_tiles(ll_run* run, const float* q, int32_t q_start, int32_t tokens,
                                    int32_t heads, int32_t kv_heads, int32_t dim, float scale,
                                    void* const* pages, int32_t stride, int32_t kv_dtype,
-                                   int32_t kv_len, const int32_t* plans, int64_t plan_words, float* out,
-                                   float* lse) {
+                                   int32_t kv_len, const int32_t* plans, int64_t plan_words,
+                                   float* out, float* lse) {
   return Guard(run, [&] {
     const char* const action = "attend tiles";
     const KvView kv{pages, stride, kv_heads, dim, kv_dtype};
     Require(tokens >= 0, action, "tokens must be >= 0", tokens);
     Require(q_start >= 0, action, "q_start must be >= 0", q_start);
     Require(kv_heads > 0, action, "kv_heads must be > 0", kv_heads);
-    Require(heads > 0 && heads % kv_heads == 0, action, "heads must be a multiple of kv_heads", heads);
-    Require(int64_t{q_start} + tokens <= kv_len, action, "kv_len must be >= q_start + tokens", kv_len);
+    Require(heads > 0 && heads % kv_heads == 0, action, "heads must be a multiple of kv_heads",
+            heads);
+    Require(int64_t{q_start} + tokens <= kv_len, action, "kv_len must be >= q_start + tokens",
+            kv_len);
     CheckKv(action, kv, kv_len);
     if (tokens == 0) return;
     RequirePointer(q, action, "q");

@@ -56,8 +56,8 @@ const Kernels* FindUnit(const char* isa) {
     const Kernels* unit = Unit(i);
     if (unit != nullptr && (isa[0] == 0 || strcmp(isa, unit->isa) == 0)) return unit;
   }
-  throw Error(LL_INVALID_ARGUMENT, "Cannot start the library as this machine or build lacks isa \"%.32s\"",
-              isa);
+  throw Error(LL_INVALID_ARGUMENT,
+              "Cannot start the library as this machine or build lacks isa \"%.32s\"", isa);
 }
 
 // The pool's threads sleep in this library's code, so it must stay when its last user closes it.
@@ -71,7 +71,8 @@ void StayLoaded() {
 }
 
 void Start(Library& library, int32_t threads, const char* isa) {
-  Require(threads >= 0 && threads <= 1024, "start the library", "threads must be in 0..1024", threads);
+  Require(threads >= 0 && threads <= 1024, "start the library", "threads must be in 0..1024",
+          threads);
   const Kernels* kernels = FindUnit(isa);
   const int wanted = threads == 0 ? UsableCores() : threads;
   if (library.pool == nullptr || library.pool->threads() != wanted) {
@@ -113,7 +114,8 @@ extern "C" int32_t ll_init(int32_t threads, const char* isa) {
     Library& library = TheLibrary();
     {
       std::shared_lock<std::shared_mutex> lock(library.mutex);
-      if (library.pool != nullptr && library.asked_threads == threads && library.asked_isa == isa) return;
+      if (library.pool != nullptr && library.asked_threads == threads && library.asked_isa == isa)
+        return;
     }
     std::unique_lock<std::shared_mutex> alone(library.mutex);
     Start(library, threads, isa);

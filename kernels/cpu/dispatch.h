@@ -1,5 +1,5 @@
-// What a call works with: the run, the chosen kernels and the pool. Making a Call starts the library when ll_init was
-// not called, and keeps ll_init from changing it while the call runs.
+// What a call works with: the run, the chosen kernels and the pool. Making a Call starts the
+// library when ll_init was not called, and keeps ll_init from changing it while the call runs.
 #ifndef LONGLENS_CPU_DISPATCH_H_
 #define LONGLENS_CPU_DISPATCH_H_
 

@@ -1,8 +1,9 @@
-// The single-threaded primitives that every instruction-set unit provides. They trust their arguments, throw nothing and
-// allocate nothing. Rows of weights, keys and values are f32 or bf16 (`dtype`); all other arrays are f32.
+// The single-threaded primitives that every instruction-set unit provides. They trust their
+// arguments, throw nothing and allocate nothing. Rows of weights, keys and values are f32 or bf16
+// (`dtype`); all other arrays are f32.
 //
-// A "panel" is an array [depth][panel] whose last index is a row of a matrix that was transposed by pack_panel, so
-// that `panel` rows (two vectors) are computed side by side.
+// A "panel" is an array [depth][panel] whose last index is a row of a matrix that was transposed by
+// pack_panel, so that `panel` rows (two vectors) are computed side by side.
 #ifndef LONGLENS_CPU_KERNELS_H_
 #define LONGLENS_CPU_KERNELS_H_
 
@@ -17,14 +18,15 @@ constexpr int kMaxTileKeys = 64;
 
 // Which keys of a tile each row of a panel sees. Both null: all.
 struct PanelMask {
-  const int32_t* last;    // [panel] row sees key j where j <= last[row]
-  const uint32_t* words;  // [keys / 32][panel] row sees key j where bit j % 32 of words[j / 32][row] is set
+  const int32_t* last;  // [panel] row sees key j where j <= last[row]
+  const uint32_t*
+      words;  // [keys / 32][panel] row sees key j where bit j % 32 of words[j / 32][row] is set
 };
 
 struct Kernels {
   const char* isa;
-  int32_t panel;       // rows of a panel
-  int32_t row_block;   // rows that gemm_slab computes at once
+  int32_t panel;      // rows of a panel
+  int32_t row_block;  // rows that gemm_slab computes at once
 
   // ---- elements ----
   void (*widen_bf16)(const uint16_t* source, float* target, int64_t count);
@@ -55,7 +57,8 @@ struct Kernels {
                     int32_t columns, float* y, int64_t ldy, bool add);
 
   // ---- softmax, base 2 ----
-  // One row: s -> 2^(s - max), updates the running maximum and sum; returns what earlier terms are multiplied by.
+  // One row: s -> 2^(s - max), updates the running maximum and sum; returns what earlier terms are
+  // multiplied by.
   float (*softmax_row)(float* s, int64_t count, float* maximum, float* sum);
   // s[j][r] = sum_i keys[j][i] q[i][r];  q a panel
   void (*panel_scores)(const float* q, const float* keys, int32_t count, int64_t depth, float* s);

@@ -20,8 +20,8 @@ inline void WidenRows(const Kernels& kernels, const KvView& kv, const char* sour
   }
 }
 
-// Fills `room` [count][dim] with rows start .. start+count-1, f32 ones too: read from near the core, columns of values
-// are worth the copy (1.2 times the speed at one head per item).
+// Fills `room` [count][dim] with rows start .. start+count-1, f32 ones too: read from near the
+// core, columns of values are worth the copy (1.2 times the speed at one head per item).
 inline void TileRows(const Kernels& kernels, const KvView& kv, int64_t head, int64_t start,
                      int64_t count, Part part, float* room) {
   const int64_t in_page = std::min(count, LL_PAGE_TOKENS - start % LL_PAGE_TOKENS);
@@ -33,8 +33,8 @@ inline void TileRows(const Kernels& kernels, const KvView& kv, int64_t head, int
 }
 
 // Fills `room` [count][dim] with single rows.
-inline void ColumnRows(const Kernels& kernels, const KvView& kv, int64_t head,
-                       const int32_t* keys, int64_t count, Part part, float* room) {
+inline void ColumnRows(const Kernels& kernels, const KvView& kv, int64_t head, const int32_t* keys,
+                       int64_t count, Part part, float* room) {
   for (int64_t j = 0; j < count; ++j) {
     WidenRows(kernels, kv, kv.Row(head, keys[j], part), 1, room + j * kv.dim);
   }

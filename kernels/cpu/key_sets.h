@@ -23,7 +23,8 @@ struct KeySet {
   int64_t Keys() const { return RangeKeys() + index_count; }
 };
 
-// Throws LL_INVALID_ARGUMENT unless all keys are in 0 .. kv_len-1 and no range ends before its start.
+// Throws LL_INVALID_ARGUMENT unless all keys are in 0 .. kv_len-1 and no range ends before its
+// start.
 void CheckKeySet(const char* action, const KeySet& set, int64_t kv_len);
 
 // Walks the keys of a set in order, from key number `skip` on.

@@ -9,16 +9,19 @@ namespace longlens {
 
 void CheckKv(const char* action, const KvView& kv, int64_t tokens) {
   Require(kv.dim > 0, action, "dim must be > 0", kv.dim);
-  Require(kv.dtype == LL_F32 || kv.dtype == LL_BF16, action, "kv_dtype must be LL_F32 or LL_BF16", kv.dtype);
+  Require(kv.dtype == LL_F32 || kv.dtype == LL_BF16, action, "kv_dtype must be LL_F32 or LL_BF16",
+          kv.dtype);
   Require(kv.kv_heads > 0, action, "kv_heads must be > 0", kv.kv_heads);
   Require(kv.stride >= 0, action, "stride must be >= 0", kv.stride);
-  Require(tokens <= kv.stride * LL_PAGE_TOKENS, action, "the tokens must lie in stride pages", tokens);
+  Require(tokens <= kv.stride * LL_PAGE_TOKENS, action, "the tokens must lie in stride pages",
+          tokens);
   if (tokens > 0) RequirePointer(kv.pages, action, "pages");
 }
 
 namespace {
 
-void WriteRow(const Kernels& kernels, int32_t dtype, const float* source, int64_t count, char* target) {
+void WriteRow(const Kernels& kernels, int32_t dtype, const float* source, int64_t count,
+              char* target) {
   if (dtype == LL_F32) {
     memcpy(target, source, count * 4);
   } else {
@@ -26,7 +29,8 @@ void WriteRow(const Kernels& kernels, int32_t dtype, const float* source, int64_
   }
 }
 
-void ReadRow(const Kernels& kernels, int32_t dtype, const char* source, int64_t count, float* target) {
+void ReadRow(const Kernels& kernels, int32_t dtype, const char* source, int64_t count,
+             float* target) {
   if (dtype == LL_F32) {
     memcpy(target, source, count * 4);
   } else {

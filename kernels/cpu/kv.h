@@ -23,9 +23,10 @@ struct KvView {
   char* Page(int64_t head, int64_t page) const {
     void* const address = pages[head * stride + page];
     if (address == nullptr) {
-      throw Error(LL_INVALID_ARGUMENT,
-                  "Cannot use tokens as page %lld of KV head %lld must be entered: current value is null",
-                  static_cast<long long>(page), static_cast<long long>(head));
+      throw Error(
+          LL_INVALID_ARGUMENT,
+          "Cannot use tokens as page %lld of KV head %lld must be entered: current value is null",
+          static_cast<long long>(page), static_cast<long long>(head));
     }
     return static_cast<char*>(address);
   }

@@ -1,8 +1,11 @@
-// y[t][o] (+)= sum_i x[t][i] W[o][i];  x [rows][in] f32, W [out][in] f32 or bf16, y [rows][out] f32.
+// y[t][o] (+)= sum_i x[t][i] W[o][i];  x [rows][in], y [rows][out] f32, W [out][in] f32 or bf16.
 //
-// Up to kFewRows rows: W is streamed once, four of its rows at a time against all rows of x (dot_rows); bound by memory.
-// More: blocks of at most kBlockRows x kBlockDepth of x and panels of kBlockDepth rows of W^T are packed and multiplied
-// from the second-level cache (gemm_slab). Packing a panel costs about 4 % of its use at kBlockRows rows.
+// Up to kFewRows rows: W is streamed once, four of its rows at a time against all rows of x
+// (dot_rows); bound by memory.
+//
+// More rows: blocks of at most kBlockRows x kBlockDepth of x and panels of kBlockDepth rows of W^T
+// are packed and multiplied from the second-level cache (gemm_slab). Packing a panel costs about
+// 4 % of its use at kBlockRows rows.
 #include "linear.h"
 
 #include <algorithm>
@@ -57,7 +60,8 @@ void MultiplyBlock(const Call& call, const float* x, const Weights& w, const Blo
       memcpy(packed_x + t * ldx, x + (block.row + t) * w.in + i, depth * 4);
     }
     for (int64_t o = 0; o < block.outs; o += kernels.panel) {
-      const int32_t columns = static_cast<int32_t>(std::min<int64_t>(kernels.panel, block.outs - o));
+      const int32_t columns =
+          static_cast<int32_t>(std::min<int64_t>(kernels.panel, block.outs - o));
       const void* row[kMaxPanel];
       for (int32_t c = 0; c < columns; ++c) {
         row[c] = static_cast<const char*>(w.Row(block.out + o + c)) + i * element;
@@ -69,13 +73,15 @@ void MultiplyBlock(const Call& call, const float* x, const Weights& w, const Blo
   }
 }
 
-void ManyRows(const Call& call, const float* x, int64_t rows, const Weights& w, float* y, bool add) {
-  const int64_t grain = 12;  // a multiple of every unit's row_block
+void ManyRows(const Call& call, const float* x, int64_t rows, const Weights& w, float* y,
+              bool add) {
+  const int64_t grain = call.kernels().row_block;
   const int64_t row_blocks = DivideUp(rows, kBlockRows);
   const int64_t block_rows = DivideUp(DivideUp(rows, row_blocks), grain) * grain;
   // Enough items for an even share of each thread, but wide ones: x is packed again for each.
   int64_t block_out = kMaxOut;
-  while (block_out > 64 && row_blocks * DivideUp(w.out, block_out) < 4 * call.threads()) block_out /= 2;
+  while (block_out > 64 && row_blocks * DivideUp(w.out, block_out) < 4 * call.threads())
+    block_out /= 2;
   const int64_t out_blocks = DivideUp(w.out, block_out);
   call.ForIf(rows * w.out * w.in >= kSmall, row_blocks * out_blocks, [&](int64_t item) {
     Block block;

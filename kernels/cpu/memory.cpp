@@ -84,7 +84,8 @@ void ConvertBlock(const Kernels& kernels, const char* source, int32_t source_dty
 
 using namespace longlens;
 
-// The address calloc gave lies in the word before the aligned one; calloc leaves large blocks untouched until used.
+// The address calloc gave lies in the word before the aligned one; calloc leaves large blocks
+// untouched until used.
 extern "C" int32_t ll_alloc(int64_t bytes, void** out) {
   return Guard(nullptr, [&] {
     RequirePointer(out, "allocate memory", "out");
@@ -175,8 +176,9 @@ extern "C" int32_t ll_convert(ll_run* run, const void* source, int32_t source_dt
       const int64_t start = b * kConvertBlock;
       const int64_t now = count - start < kConvertBlock ? count - start : kConvertBlock;
       ConvertBlock(call.kernels(),
-                   static_cast<const char*>(source) + start * ElementBytes(source_dtype), source_dtype,
-                   static_cast<char*>(target) + start * ElementBytes(target_dtype), target_dtype, now);
+                   static_cast<const char*>(source) + start * ElementBytes(source_dtype),
+                   source_dtype, static_cast<char*>(target) + start * ElementBytes(target_dtype),
+                   target_dtype, now);
       call.Progress(now);
     });
   });

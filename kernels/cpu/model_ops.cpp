@@ -1,6 +1,7 @@
 // The operations of a layer outside attention. Formulas and shapes: longlens.h.
 //
-// Rows are processed in chunks, so that activations between two projections stay bounded (kChunkFloats).
+// Rows are processed in chunks, so that activations between two projections stay bounded
+// (kChunkFloats).
 #include <algorithm>
 #include <cstring>
 
@@ -72,8 +73,8 @@ struct HeadPass {
   }
 };
 
-void CheckRotary(const char* action, const float* cos, const float* sin, int32_t tables, int32_t rot,
-                 int32_t dim, const int32_t* table_of_head, int32_t heads) {
+void CheckRotary(const char* action, const float* cos, const float* sin, int32_t tables,
+                 int32_t rot, int32_t dim, const int32_t* table_of_head, int32_t heads) {
   Require(rot >= 0 && rot <= dim && rot % 2 == 0, action, "rot must be even and in 0..dim", rot);
   if (rot == 0) return;
   RequirePointer(cos, action, "cos");
@@ -102,14 +103,16 @@ extern "C" int32_t ll_embed(ll_run* run, const int32_t* ids, int32_t tokens, con
     Require(tokens >= 0, action, "tokens must be >= 0", tokens);
     Require(vocab > 0, action, "vocab must be > 0", vocab);
     Require(hidden > 0, action, "hidden must be > 0", hidden);
-    Require(IsWeightType(table_dtype), action, "table_dtype must be LL_F32 or LL_BF16", table_dtype);
+    Require(IsWeightType(table_dtype), action, "table_dtype must be LL_F32 or LL_BF16",
+            table_dtype);
     if (tokens == 0) return;
     RequirePointer(ids, action, "ids");
     RequirePointer(table, action, "table");
     RequirePointer(out, action, "out");
     for (int32_t t = 0; t < tokens; ++t) {
       if (ids[t] < 0 || ids[t] >= vocab) {
-        throw Error(LL_INVALID_ARGUMENT, "Cannot embed as ids[%d] must be %s%d: current value is %d", t,
+        throw Error(LL_INVALID_ARGUMENT,
+                    "Cannot embed as ids[%d] must be %s%d: current value is %d", t,
                     ids[t] < 0 ? ">= " : "< ", ids[t] < 0 ? 0 : vocab, ids[t]);
       }
     }
@@ -141,8 +144,10 @@ extern "C" int32_t ll_qkv(ll_run* run, const float* x, int32_t tokens, int32_t h
     Require(hidden > 0, action, "hidden must be > 0", hidden);
     Require(dim > 0, action, "dim must be > 0", dim);
     Require(kv_heads > 0, action, "kv_heads must be > 0", kv_heads);
-    Require(heads > 0 && heads % kv_heads == 0, action, "heads must be a multiple of kv_heads", heads);
-    Require(IsWeightType(weight_dtype), action, "weight_dtype must be LL_F32 or LL_BF16", weight_dtype);
+    Require(heads > 0 && heads % kv_heads == 0, action, "heads must be a multiple of kv_heads",
+            heads);
+    Require(IsWeightType(weight_dtype), action, "weight_dtype must be LL_F32 or LL_BF16",
+            weight_dtype);
     CheckRotary(action, cos, sin, tables, rot, dim, table_of_head, heads + kv_heads);
     if (tokens == 0) return;
     const void* const needed[] = {x, norm, wq, wk, wv, q, k, v};
@@ -150,9 +155,8 @@ extern "C" int32_t ll_qkv(ll_run* run, const float* x, int32_t tokens, int32_t h
     for (int i = 0; i < 8; ++i) RequirePointer(needed[i], action, names[i]);
     const Call call(run);
     const int64_t q_width = int64_t{heads} * dim, kv_width = int64_t{kv_heads} * dim;
-    const HeadPass pass{bq,  bk,     bv,      q_norm, k_norm, eps,           heads, kv_heads,
-                        dim, tokens, rot / 2, cos,    sin,    table_of_head, q,     k,
-                        v};
+    const HeadPass pass{bq,     bk,      bv,  q_norm, k_norm,        eps, heads, kv_heads, dim,
+                        tokens, rot / 2, cos, sin,    table_of_head, q,   k,     v};
     const int64_t chunk = ChunkRows(tokens, hidden);
     const Buffer<float> h(chunk * hidden);
     for (int64_t t = 0; t < tokens; t += chunk) {
@@ -178,7 +182,8 @@ extern "C" int32_t ll_output(ll_run* run, float* x, int32_t tokens, int32_t hidd
     Require(hidden > 0, action, "hidden must be > 0", hidden);
     Require(width > 0, action, "width must be > 0", width);
     Require(ffn > 0, action, "ffn must be > 0", ffn);
-    Require(IsWeightType(weight_dtype), action, "weight_dtype must be LL_F32 or LL_BF16", weight_dtype);
+    Require(IsWeightType(weight_dtype), action, "weight_dtype must be LL_F32 or LL_BF16",
+            weight_dtype);
     Require(activation == LL_SILU || activation == LL_GELU_TANH, action,
             "activation must be LL_SILU or LL_GELU_TANH", activation);
     if (tokens == 0) return;
@@ -241,8 +246,9 @@ extern "C" int32_t ll_log_probs(ll_run* run, const float* logits, int32_t rows, 
     RequirePointer(out, action, "out");
     for (int32_t r = 0; r < rows; ++r) {
       if (targets[r] < 0 || targets[r] >= vocab) {
-        throw Error(LL_INVALID_ARGUMENT, "Cannot %s as targets[%d] must be in 0..%d: current value is %d",
-                    action, r, vocab - 1, targets[r]);
+        throw Error(LL_INVALID_ARGUMENT,
+                    "Cannot %s as targets[%d] must be in 0..%d: current value is %d", action, r,
+                    vocab - 1, targets[r]);
       }
     }
     const Call call(run);

@@ -1,4 +1,5 @@
-// One pool of threads. Jobs of several callers run one after the other; a job inside a job runs inline.
+// One pool of threads. Jobs of several callers run one after the other; a job inside a job runs
+// inline.
 #ifndef LONGLENS_CPU_POOL_H_
 #define LONGLENS_CPU_POOL_H_
 
@@ -22,8 +23,8 @@ class Pool {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  // Calls body(i) for 0 <= i < count, in any order, on any thread; rethrows the first failure, after which no
-  // further index is started.
+  // Calls body(i) for 0 <= i < count, in any order, on any thread; rethrows the first failure,
+  // after which no further index is started.
   template <class Body>
   void For(int64_t count, const Body& body) {
     Run(count, [](const void* b, int64_t i) { (*static_cast<const Body*>(b))(i); }, &body);

@@ -3,8 +3,9 @@
 //   m_i, l_i = max and sum of row i (first sweep);  p_ij = e^(s_ij - m_i) / l_i (second sweep)
 //   sum[bin(i)][bin(j)] += p_ij,  max[bin(i)][bin(j)] = max(.., p_ij),  bin(t) = t * bins / n
 //
-// A work item is a run of whole query bins, so that its rows of the map belong to one thread and the order of additions is
-// fixed. With the rows in the lanes of a panel, a key bin is summed vertically and leaves the panel once, at its end.
+// A work item is a run of whole query bins, so that its rows of the map belong to one thread and
+// the order of additions is fixed. With the rows in the lanes of a panel, a key bin is summed
+// vertically and leaves the panel once, at its end.
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -66,7 +67,8 @@ class MapBlock {
     return &scratch;
   }
 
-  // Calls use(panel, start, count, mask) with the scores of each panel and tile on or below the diagonal.
+  // Calls use(panel, start, count, mask) with the scores of each panel and tile on or below the
+  // diagonal.
   template <class Use>
   void Sweep(const Use& use) {
     for (int64_t start = 0; start <= last_; start += kMaxTileKeys) {
@@ -91,7 +93,8 @@ class MapBlock {
     const int32_t width = kernels_.panel;
     for (int32_t j = 0; j < count;) {
       const int64_t bin = c_.Bin(start + j);
-      const int32_t end = static_cast<int32_t>(std::min<int64_t>(count, c_.BinStart(bin + 1) - start));
+      const int32_t end =
+          static_cast<int32_t>(std::min<int64_t>(count, c_.BinStart(bin + 1) - start));
       float sum[kMaxPanel] = {}, max[kMaxPanel] = {};
       for (; j < end; ++j) {
         for (int32_t r = 0; r < width; ++r) {
@@ -144,7 +147,8 @@ extern "C" int32_t ll_pool_map(ll_run* run, const float* q, int32_t q_start, int
     Require(tokens >= 0, action, "tokens must be >= 0", tokens);
     Require(q_start >= 0, action, "q_start must be >= 0", q_start);
     Require(kv_heads > 0, action, "kv_heads must be > 0", kv_heads);
-    Require(heads > 0 && heads % kv_heads == 0, action, "heads must be a multiple of kv_heads", heads);
+    Require(heads > 0 && heads % kv_heads == 0, action, "heads must be a multiple of kv_heads",
+            heads);
     Require(head >= 0 && head < heads, action, "head must be in 0..heads-1", head);
     Require(int64_t{q_start} + tokens <= n, action, "n must be >= q_start + tokens", n);
     Require(bins >= 1 && bins <= n, action, "bins must be in 1..n", bins);
@@ -154,8 +158,16 @@ extern "C" int32_t ll_pool_map(ll_run* run, const float* q, int32_t q_start, int
     RequirePointer(sum, action, "sum");
     RequirePointer(max, action, "max");
     const Call call(run);
-    const MapCall map_call{call,    {q, heads, dim, scale}, head, kv, head / (heads / kv_heads),
-                           q_start, tokens,                 n,    bins, sum,
+    const MapCall map_call{call,
+                           {q, heads, dim, scale},
+                           head,
+                           kv,
+                           head / (heads / kv_heads),
+                           q_start,
+                           tokens,
+                           n,
+                           bins,
+                           sum,
                            max};
     const auto items = MakeItems(map_call);
     call.For(items.size(), [&](int64_t i) {

@@ -8,8 +8,8 @@
 namespace longlens {
 
 QueryPanels::QueryPanels(const Kernels& kernels, const Queries& queries, const int32_t* heads,
-                         int32_t head_count, int64_t first_row, int32_t rows, int64_t first_position,
-                         Scratch* scratch)
+                         int32_t head_count, int64_t first_row, int32_t rows,
+                         int64_t first_position, Scratch* scratch)
     : width_(kernels.panel),
       dim_(queries.dim),
       rows_(rows),

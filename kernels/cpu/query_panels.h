@@ -1,7 +1,8 @@
-// The query rows of one row tile, for several heads of a KV head, side by side in panels with their running softmax.
+// The query rows of one row tile, for several heads of a KV head, side by side in panels with their
+// running softmax.
 //
-//   q[p][i][r], out[p][i][r], maximum[p][r], sum[p][r];  the row with stacked number n = p * panel + r is row n % rows of
-//   head heads[n / rows].
+//   q[p][i][r], out[p][i][r], maximum[p][r], sum[p][r]
+//   lane r of panel p, n = p * panel + r, is row n % rows of head heads[n / rows]
 // Scores are in base 2: q is packed times scale * log2(e).
 #ifndef LONGLENS_CPU_QUERY_PANELS_H_
 #define LONGLENS_CPU_QUERY_PANELS_H_
@@ -26,9 +27,11 @@ struct Queries {
 
 class QueryPanels {
  public:
-  // Rows first_row .. first_row+rows-1 of the listed heads. Their positions start at first_position.
-  QueryPanels(const Kernels& kernels, const Queries& queries, const int32_t* heads, int32_t head_count,
-              int64_t first_row, int32_t rows, int64_t first_position, Scratch* scratch);
+  // Rows first_row .. first_row+rows-1 of the listed heads. Their positions start at
+  // first_position.
+  QueryPanels(const Kernels& kernels, const Queries& queries, const int32_t* heads,
+              int32_t head_count, int64_t first_row, int32_t rows, int64_t first_position,
+              Scratch* scratch);
   // Floats of scratch that the constructor takes.
   static int64_t Floats(const Kernels& kernels, int64_t stacked_rows, int64_t dim);
 

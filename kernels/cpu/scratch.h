@@ -1,4 +1,5 @@
-// Working memory: aligned, not initialised. A Buffer lives for one call; Scratch grows only and belongs to a thread.
+// Working memory: aligned, not initialised. A Buffer lives for one call; Scratch grows only and
+// belongs to a thread.
 #ifndef LONGLENS_CPU_SCRATCH_H_
 #define LONGLENS_CPU_SCRATCH_H_
 

@@ -1,14 +1,17 @@
-// The primitives of kernels.h, written once with the compiler's vector extensions for vectors of LL_WIDTH floats.
+// The primitives of kernels.h, written once with the compiler's vector extensions for vectors of
+// LL_WIDTH floats.
 //
-// Everything here is in an anonymous namespace and free of library templates: were a function of an AVX unit shared,
-// the linker could pick it for every unit.
+// Everything here is in an anonymous namespace and free of library templates: were a function of an
+// AVX unit shared, the linker could pick it for every unit.
 //
-// The two products of a panel and of gemm_slab are one loop (Multiply): M scalars of the row-major operand, broadcast
-// from memory, times two vectors of the packed one, in 2 M accumulators. 6 x 2 fills the 16 registers of SSE and AVX2
-// (12 multiply-adds for 8 loads); AVX-512 has 32 and takes 12 x 2. Keys and values need no packing that way, so a tile
-// may start at any key, and with query rows in the lanes softmax has no horizontal step.
+// The two products of a panel and of gemm_slab are one loop (Multiply): M scalars of the row-major
+// operand, broadcast from memory, times two vectors of the packed one, in 2 M accumulators. 6 x 2
+// fills the 16 registers of SSE and AVX2 (12 multiply-adds for 8 loads); AVX-512 has 32 and takes
+// 12 x 2. Keys and values need no packing that way, so a tile may start at any key, and with query
+// rows in the lanes softmax has no horizontal step.
 //
-// dot_rows and weigh_rows win where there are few rows of queries or tokens: they stream the large operand once.
+// dot_rows and weigh_rows win where there are few rows of queries or tokens: they stream the large
+// operand once.
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -199,7 +202,8 @@ void RmsNorm(const float* x, const float* norm, int64_t count, float eps, float*
   float sum = Sum(s0 + s1);
   for (; i < count; ++i) sum += x[i] * x[i];
   const float factor = 1.0f / sqrtf(sum / (float)count + eps);
-  for (i = 0; i + kWidth <= count; i += kWidth) Store(out + i, Load(x + i) * factor * Load(norm + i));
+  for (i = 0; i + kWidth <= count; i += kWidth)
+    Store(out + i, Load(x + i) * factor * Load(norm + i));
   for (; i < count; ++i) out[i] = x[i] * factor * norm[i];
 }
 
@@ -217,7 +221,8 @@ void Rotate(float* x, const float* cos, const float* sin, int64_t half) {
   }
 }
 
-// silu(x) = x / (1 + e^-x);  gelu_tanh(x) = x (1 + tanh u) / 2 = x / (1 + e^-2u),  u = sqrt(2/pi) (x + 0.044715 x^3)
+// silu(x) = x / (1 + e^-x);  gelu_tanh(x) = x (1 + tanh u) / 2 = x / (1 + e^-2u),  u = sqrt(2/pi)
+// (x + 0.044715 x^3)
 LL_INLINE F Activate(F x, int32_t activation) {
   const F u = activation == LL_SILU ? x : x * (x * x * 0.0713548163f + 1.5957691216f);
   return x / (Exp(-u) + 1.0f);
@@ -311,7 +316,8 @@ template <int O, class E>
 void DotTokens(const void* const* rows, int64_t depth, const float* x, int64_t ldx, int64_t tokens,
                float* y, int64_t ldy, bool add) {
   int64_t t = 0;
-  for (; t + 3 <= tokens; t += 3) Dot<O, 3, E>(rows, depth, x + t * ldx, ldx, y + t * ldy, ldy, add);
+  for (; t + 3 <= tokens; t += 3)
+    Dot<O, 3, E>(rows, depth, x + t * ldx, ldx, y + t * ldy, ldy, add);
   if (tokens - t == 2) Dot<O, 2, E>(rows, depth, x + t * ldx, ldx, y + t * ldy, ldy, add);
   if (tokens - t == 1) Dot<O, 1, E>(rows, depth, x + t * ldx, ldx, y + t * ldy, ldy, add);
 }
@@ -342,9 +348,7 @@ template <int T, int C, class E>
 LL_INLINE void Weigh(const void* const* rows, int64_t count, int64_t i, const float* p, int64_t ldp,
                      const float* keep, float* out, int64_t ldo) {
   F acc[T][C];
-  LL_UNROLL for (int t = 0; t < T; ++t) {
-    LL_UNROLL for (int c = 0; c < C; ++c) acc[t][c] = F{};
-  }
+  LL_UNROLL for (int t = 0; t < T; ++t) { LL_UNROLL for (int c = 0; c < C; ++c) acc[t][c] = F{}; }
   for (int64_t j = 0; j < count; ++j) {
     const E* const row = (const E*)rows[j] + i;
     if (j + kAhead < count) Prefetch((const E*)rows[j + kAhead] + i, C * kWidth * sizeof(E));
@@ -658,10 +662,10 @@ void PanelValues(const float* p, const float* values, int32_t count, int64_t dep
   ForRows(ValueRows{p, values, count, depth, keep, out}, depth);
 }
 
-const Kernels kKernels = {
-    LL_ISA,  kPanel,  kRowBlock, WidenBf16, WidenF16,  NarrowBf16, RmsNorm,    Rotate,
-    Gate,    LogSumExp, DotRows, WeighRows, PackPanel, GemmSlab,   SoftmaxRow, PanelScores,
-    PanelSoftmax, PanelProbs, PanelValues};
+const Kernels kKernels = {LL_ISA,      kPanel,       kRowBlock,  WidenBf16,  WidenF16,
+                          NarrowBf16,  RmsNorm,      Rotate,     Gate,       LogSumExp,
+                          DotRows,     WeighRows,    PackPanel,  GemmSlab,   SoftmaxRow,
+                          PanelScores, PanelSoftmax, PanelProbs, PanelValues};
 
 }  // namespace
 }  // namespace longlens

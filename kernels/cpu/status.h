@@ -1,4 +1,5 @@
-// Errors and the shared record of a run. Inside the library a failure is an Error; Guard turns it into a status at the ABI.
+// Errors and the shared record of a run. Inside the library a failure is an Error; Guard turns it
+// into a status at the ABI.
 #ifndef LONGLENS_CPU_STATUS_H_
 #define LONGLENS_CPU_STATUS_H_
 

@@ -17,7 +17,8 @@ class Reader {
   const int32_t* Array(int64_t offset, int64_t length, const char* name) const {
     if (offset < 0 || length < 0 || offset > count_ - length) {
       throw Error(LL_INVALID_ARGUMENT,
-                  "Cannot attend tiles as %s must lie in the %lld words of plans: current range is %lld..%lld",
+                  "Cannot attend tiles as %s must lie in the %lld words of plans: current range is "
+                  "%lld..%lld",
                   name, static_cast<long long>(count_), static_cast<long long>(offset),
                   static_cast<long long>(offset + length));
     }
@@ -31,7 +32,8 @@ class Reader {
     plan.tile_k = r[1];
     plan.row_tiles = r[2];
     Require(plan.tile_q >= 1 && plan.tile_q <= 64, kAction, "tile_q must be in 1..64", plan.tile_q);
-    Require(plan.tile_k == 32 || plan.tile_k == 64, kAction, "tile_k must be 32 or 64", plan.tile_k);
+    Require(plan.tile_k == 32 || plan.tile_k == 64, kAction, "tile_k must be 32 or 64",
+            plan.tile_k);
     Require(plan.row_tiles == (int64_t{tokens_} + plan.tile_q - 1) / plan.tile_q, kAction,
             "row_tiles must be ceil(tokens / tile_q)", plan.row_tiles);
     plan.row_ptr = Pointers(r[3], plan.row_tiles, "row_ptr");
@@ -87,9 +89,11 @@ class Reader {
 TilePlans ReadTilePlans(const int32_t* words, int64_t count, int32_t heads, int32_t tokens,
                         int32_t kv_len) {
   RequirePointer(words, kAction, "plans");
-  Require(count >= 1 + int64_t{heads}, kAction, "plan_words must hold a plan number for each head", count);
+  Require(count >= 1 + int64_t{heads}, kAction, "plan_words must hold a plan number for each head",
+          count);
   const int32_t distinct = words[0];
-  Require(distinct >= 1 && distinct <= heads, kAction, "the number of plans must be in 1..heads", distinct);
+  Require(distinct >= 1 && distinct <= heads, kAction, "the number of plans must be in 1..heads",
+          distinct);
   const Reader reader(words, count, tokens, kv_len);
   TilePlans result{{}, words + 1};
   for (int32_t h = 0; h < heads; ++h) {

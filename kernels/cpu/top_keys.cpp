@@ -1,8 +1,9 @@
 // The k keys with the largest q . k of each listed query head.
 //
-// Query heads of one KV head are scanned together. Each work item keeps the best k of its span of keys; the spans' bests are joined
-// at the end. A candidate is one integer, the order-preserving bits of the score above the inverted key number, so that
-// "falling score, ties to the lower key" is a plain comparison and the result does not depend on how the keys were cut.
+// Query heads of one KV head are scanned together. Each work item keeps the best k of its span of
+// keys; the spans' bests are joined at the end. A candidate is one integer, the order-preserving
+// bits of the score above the inverted key number, so that "falling score, ties to the lower key"
+// is a plain comparison and the result does not depend on how the keys were cut.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -51,7 +52,8 @@ class Best {
     lowest_ = -INFINITY;
     full_ = false;
   }
-  // A key after all pushed before it must beat the k-th best strictly, so one comparison of scores rejects most.
+  // A key after all pushed before it must beat the k-th best strictly, so one comparison of scores
+  // rejects most.
   void Push(float score, int32_t key) {
     if (full_ && !(score > lowest_)) return;
     kept_.push_back(Encode(score, key));
@@ -91,7 +93,8 @@ struct ScanCall {
   int64_t start, end, k;
 };
 
-std::vector<Group> MakeGroups(const int32_t* chosen, int32_t count, int32_t kv_heads, int32_t group) {
+std::vector<Group> MakeGroups(const int32_t* chosen, int32_t count, int32_t kv_heads,
+                              int32_t group) {
   std::vector<Group> groups;
   for (int32_t g = 0; g < kv_heads; ++g) {
     Group now{g, {}};
@@ -118,8 +121,8 @@ void ScanSpan(const ScanCall& c, const Group& group, int64_t first, int64_t end,
     const int32_t count = static_cast<int32_t>(std::min<int64_t>(kKeyBlock, end - key));
     const void* rows[kKeyBlock];
     for (int32_t j = 0; j < count; ++j) rows[j] = c.kv.Row(group.kv_head, key + j, Part::kKeys);
-    c.call.kernels().dot_rows(rows, c.kv.dtype, count, c.dim, q.data(), c.dim, heads, s.data(), kKeyBlock,
-                              false);
+    c.call.kernels().dot_rows(rows, c.kv.dtype, count, c.dim, q.data(), c.dim, heads, s.data(),
+                              kKeyBlock, false);
     for (int64_t h = 0; h < heads; ++h) {
       for (int32_t j = 0; j < count; ++j) {
         best[h].Push(s[h * kKeyBlock + j], static_cast<int32_t>(key + j));
@@ -130,8 +133,8 @@ void ScanSpan(const ScanCall& c, const Group& group, int64_t first, int64_t end,
 }
 
 // Joins the spans' bests of one head into its row of the result.
-void Join(const std::vector<std::vector<Candidate>>& found, int64_t spans, int64_t count, int64_t place,
-          int64_t k, int32_t* indices, float* scores) {
+void Join(const std::vector<std::vector<Candidate>>& found, int64_t spans, int64_t count,
+          int64_t place, int64_t k, int32_t* indices, float* scores) {
   std::vector<Candidate> all;
   for (int64_t s = 0; s < spans; ++s) {
     const std::vector<Candidate>& some = found[s * count + place];
@@ -151,14 +154,15 @@ void Join(const std::vector<std::vector<Candidate>>& found, int64_t spans, int64
 using namespace longlens;
 
 extern "C" int32_t ll_top_keys(ll_run* run, const float* q, int32_t heads, int32_t kv_heads,
-                               int32_t dim, const int32_t* chosen, int32_t count, void* const* pages,
-                               int32_t stride, int32_t kv_dtype, int32_t start, int32_t end, int32_t k,
-                               int32_t* indices, float* scores) {
+                               int32_t dim, const int32_t* chosen, int32_t count,
+                               void* const* pages, int32_t stride, int32_t kv_dtype, int32_t start,
+                               int32_t end, int32_t k, int32_t* indices, float* scores) {
   return Guard(run, [&] {
     const char* const action = "find the top keys";
     const KvView kv{pages, stride, kv_heads, dim, kv_dtype};
     Require(kv_heads > 0, action, "kv_heads must be > 0", kv_heads);
-    Require(heads > 0 && heads % kv_heads == 0, action, "heads must be a multiple of kv_heads", heads);
+    Require(heads > 0 && heads % kv_heads == 0, action, "heads must be a multiple of kv_heads",
+            heads);
     Require(count >= 0, action, "count must be >= 0", count);
     Require(k >= 0, action, "k must be >= 0", k);
     Require(start >= 0, action, "start must be >= 0", start);
@@ -170,7 +174,8 @@ extern "C" int32_t ll_top_keys(ll_run* run, const float* q, int32_t heads, int32
     RequirePointer(indices, action, "indices");
     RequirePointer(scores, action, "scores");
     for (int32_t c = 0; c < count; ++c) {
-      Require(chosen[c] >= 0 && chosen[c] < heads, action, "chosen must be in 0..heads-1", chosen[c]);
+      Require(chosen[c] >= 0 && chosen[c] < heads, action, "chosen must be in 0..heads-1",
+              chosen[c]);
     }
     const Call call(run);
     const int64_t keys = int64_t{end} - start;
