@@ -1,5 +1,7 @@
 import { assertEquals, assertLessOrEqual } from "@std/assert";
 import { openBackend } from "../../ffi/open.ts";
+import { locateModel } from "../../lib/model/location.ts";
+import { loadTokenizer } from "../../lib/model/tokenizer.ts";
 import {
   CHECKPOINTS,
   type ExpectedCase,
@@ -79,6 +81,24 @@ for (const backend of ["reference", "cpu"] as const) {
     if (!opened || !folder) return console.log(`skipped: no ${backend} backend or no data here`);
     const model = await fromFolder(folder, opened);
     const expected = await readExpected(fixture("tinystories-656k.expected.safetensors"));
+    await comparePrefill(model, expected);
+    await compareGreedy(model, expected);
+    model.close();
+  });
+}
+
+for (const backend of ["reference", "cpu"] as const) {
+  Deno.test(`the embedded model gives the logits of transformers (${backend})`, async () => {
+    const opened = await openBackend({ backend }).catch(() => null);
+    if (!opened) return console.log(`skipped: no ${backend} backend here`);
+    const { folder } = await locateModel();
+    const model = await fromFolder(folder, opened);
+    const expected = await readExpected(fixture("embedded.expected.safetensors"));
+    const texts: string[] = JSON.parse(await Deno.readTextFile(fixture("embedded.texts.json")));
+    const tokenizer = await loadTokenizer(folder);
+    texts.forEach((text, c) =>
+      assertEquals(tokenizer.encode(text, { bos: true }), expected[c]!.ids)
+    );
     await comparePrefill(model, expected);
     await compareGreedy(model, expected);
     model.close();
