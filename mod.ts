@@ -26,6 +26,7 @@ export type {
   Progress,
   SessionOptions,
   StepOptions,
+  WalkOptions,
 } from "./lib/engine/session_types.ts";
 export type { Phase } from "./lib/engine/forward.ts";
 export type { AskOptions, GenerateOptions, Generation, StopReason } from "./lib/engine/generate.ts";

@@ -27,15 +27,6 @@ export function attendedKeys(plan: KeyPlan): number {
   return count;
 }
 
-/** Keys of a decode executable, rising. */
-export function keysOf(plan: KeyPlan): Int32Array {
-  const keys = Array.from(plan.indices);
-  for (let x = 0; x < plan.ranges.length; x += 2) {
-    for (let key = plan.ranges[x]!; key < plan.ranges[x + 1]!; key++) keys.push(key);
-  }
-  return Int32Array.from(keys).sort();
-}
-
 function intervalsOf(plan: HeadPlan, i: number): Interval[] {
   switch (plan.kind) {
     case "dense":

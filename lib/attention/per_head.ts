@@ -49,7 +49,14 @@ async function planGroups(
   const plans: HeadPlan[] = [];
   for (const { method, heads, places } of groups) {
     const answer = await ask(method, heads);
+    if (answer.length !== heads.length) throw wrongCount(method, heads.length, answer.length);
     places.forEach((place, x) => plans[place] = answer[x]!);
   }
   return plans;
+}
+
+function wrongCount(method: Method, wanted: number, found: number): RangeError {
+  return new RangeError(
+    `Cannot plan as method ${method.name} must return ${wanted} plans: current value is ${found}`,
+  );
 }

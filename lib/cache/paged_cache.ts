@@ -126,13 +126,16 @@ export class PagedCache {
     }
   }
 
-  /** A cache with the same tokens that shares all pages. */
+  /** A cache with the same committed tokens that shares their pages. */
   fork(): PagedCache {
     const fork = new PagedCache(this.#backend, this.#shape);
     fork.#length = this.#length;
+    const used = Math.ceil(this.#length / PAGE_TOKENS);
     this.#layers.forEach(({ pages }, l) => {
       const target = fork.#layers[l]!;
-      pages.forEach((head, g) => head.forEach((shared) => enter(target, g, retain(shared))));
+      pages.forEach((head, g) =>
+        head.slice(0, used).forEach((shared) => enter(target, g, retain(shared)))
+      );
     });
     return fork;
   }

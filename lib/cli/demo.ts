@@ -6,6 +6,7 @@
  *     deno task demo --file TEXT --question QUESTION
  */
 import { parseArgs } from "node:util";
+import { CancelledError } from "../../ffi/errors.ts";
 import { methods } from "../attention/methods.ts";
 import { Model } from "../engine/model.ts";
 import { compareMethods, type MethodAnswer } from "../eval/compare_methods.ts";
@@ -99,24 +100,36 @@ function summary(answers: readonly MethodAnswer[]): string {
   }).join(", ");
 }
 
+/** Options with their numbers checked. */
+function checkedOptions() {
+  const { tokens, facts, seed, threads, ...others } = options();
+  if (others.question && others.file === undefined) {
+    throw new RangeError(
+      "Cannot ask --question without --file: a haystack brings its own questions",
+    );
+  }
+  return {
+    ...others,
+    tokens: wholeNumber("tokens", tokens),
+    facts: wholeNumber("facts", facts),
+    seed: wholeNumber("seed", seed),
+    ...(threads === undefined ? {} : { threads: wholeNumber("threads", threads) }),
+  };
+}
+
 async function demo(): Promise<void> {
-  const { tokens, facts, seed, file, question, model: ref, threads, help } = options();
+  const { tokens, facts, seed, file, question, model: ref, threads, help } = checkedOptions();
   if (help) return console.log(USAGE);
   const line = new ProgressLine();
   const model = await Model.load(ref, {
     onNotice: (text) => console.error(text),
     onBuild: ({ done, total, step }) =>
       line.update(done / total, `building the native library: ${step}`),
-    ...(threads === undefined ? {} : { threads: wholeNumber("threads", threads) }),
+    ...(threads === undefined ? {} : { threads }),
   });
   line.clear();
   const job = file === undefined
-    ? haystackJob(
-      model,
-      wholeNumber("tokens", tokens),
-      wholeNumber("facts", facts),
-      wholeNumber("seed", seed),
-    )
+    ? haystackJob(model, tokens, facts, seed)
     : await fileJob(file, question ?? []);
   const length = model.tokenizer.encode(job.context, { bos: true }).length;
   console.log(
@@ -142,4 +155,12 @@ async function demo(): Promise<void> {
   model.close();
 }
 
-if (import.meta.main) await demo();
+if (import.meta.main) {
+  try {
+    await demo();
+  } catch (error) {
+    if (!(error instanceof CancelledError)) throw error;
+    console.error("\nStopped");
+    Deno.exitCode = 130;
+  }
+}

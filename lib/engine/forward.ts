@@ -16,6 +16,7 @@ import type { PagedCache } from "../cache/paged_cache.ts";
 import { ropeTable } from "../model/rope.ts";
 import type { ModelConfig, ModelWeights } from "../model/types.ts";
 import { exactIndex } from "../retrieval/exact.ts";
+import { breathe } from "./breathe.ts";
 import { lowerRows, lowerTiles, Planner, type SearchCost } from "./planner.ts";
 import { LayerState, type Stage, type StateName } from "./state.ts";
 import { Workspace, type WorkspaceName } from "./workspace.ts";
@@ -75,6 +76,9 @@ export interface ForwardParts {
   readonly method: Method;
 }
 
+/** Rows whose logits are in memory together when a text is scored. */
+const SCORED_ROWS = 32;
+
 /** Passes over one session's cache. */
 export class Forward {
   readonly #parts: ForwardParts;
@@ -102,18 +106,19 @@ export class Forward {
     return this.#logits.read();
   }
 
-  /** One pass; the rows join the cache when the generator ends, and only then. */
+  /** One pass; the rows join the cache when the generator ends, and only then: otherwise nothing of them stays. */
   async *pass(request: ForwardRequest): AsyncGenerator<ForwardEvent, void> {
     const { cache, config } = this.#parts;
     const { ids, replayTo } = request;
     const replay = replayTo !== undefined;
     if (!replay) cache.reserve(ids.length);
-    const tensors = this.#rows(ids.length);
     const rope = this.#ropeTables(request);
     try {
+      const tensors = this.#rows(ids.length);
       yield* this.#embed(request, tensors);
       const known = new Map<string, TilePlan>();
       for (let layer = 0; layer < config.layers; layer++) {
+        await breathe(request.control);
         yield* this.#qkv(request, layer, tensors, rope);
         if (layer === replayTo) return;
         yield* this.#attend(request, layer, tensors, known);
@@ -122,19 +127,29 @@ export class Forward {
       if (request.logits) yield* this.#head(request, tensors);
       if (!replay) cache.commit(ids.length);
     } finally {
+      if (!replay) cache.truncate(cache.length);
       rope.cos.close();
       rope.sin.close();
     }
   }
 
-  /** Log-probabilities of `targets[r]` after row `first + r` of the last pass. */
-  async logProbs(first: number, targets: Int32Array): Promise<Float32Array> {
+  /** Log-probabilities of `targets[r]` after row `r` of the last pass. */
+  async logProbs(targets: Int32Array, control: RunControl): Promise<Float32Array> {
+    const { x } = this.#workspace.rows(targets.length);
+    const found = new Float32Array(targets.length);
+    for (let first = 0; first < targets.length; first += SCORED_ROWS) {
+      const some = targets.subarray(first, first + SCORED_ROWS);
+      found.set(await this.#scoreRows(x.rows(first, some.length), some, control), first);
+    }
+    return found;
+  }
+
+  async #scoreRows(x: Tensor, targets: Int32Array, control: RunControl): Promise<Float32Array> {
     const { backend, config, weights } = this.#parts;
-    const rows = this.#workspace.rows(first + targets.length).x.rows(first, targets.length);
     const logits = backend.tensor([targets.length, config.vocab]);
     try {
-      await backend.logits(rows, weights.norm, config.eps, weights.head, logits);
-      return await backend.logProbs(logits, targets);
+      await backend.logits(x, weights.norm, config.eps, weights.head, logits, control);
+      return await backend.logProbs(logits, targets.slice());
     } finally {
       logits.close();
     }
@@ -173,6 +188,7 @@ export class Forward {
       : await this.#planRows(request, layer, tensors.q);
     const planned = event(request, "plan", layer, tensors, [], plans);
     yield planned;
+    this.#checkPlans(request, planned.state.plans);
     const decoded = request.phase === "prefill"
       ? await this.#attendChunk(request, layer, tensors, planned.state.plans, known)
       : await this.#attendRows(request, layer, tensors, planned.state.plans, searches);
@@ -254,6 +270,16 @@ export class Forward {
     return { plans, keys, searches };
   }
 
+  #checkPlans(request: ForwardRequest, plans: readonly LayerPlan[]): void {
+    const { heads } = this.#parts.config;
+    const wanted = request.phase === "prefill" ? 1 : request.ids.length;
+    if (plans.length === wanted && plans.every((plan) => plan.heads.length === heads)) return;
+    throw new RangeError(
+      `Cannot attend as plans must be ${wanted} of ${heads} heads: current value is ` +
+        `${plans.length} of ${plans.map((plan) => plan.heads.length)}`,
+    );
+  }
+
   #ropeTables(request: ForwardRequest): RopeTables {
     const { backend, config } = this.#parts;
     const rows = request.ids.length;
@@ -264,8 +290,9 @@ export class Forward {
 
   #rows(rows: number): Record<WorkspaceName, Tensor> {
     if (rows > this.#workspace.capacity) {
-      this.#workspace.close();
+      const old = this.#workspace;
       this.#workspace = new Workspace(this.#parts.backend, this.#parts.config, rows);
+      old.close();
     }
     return this.#workspace.rows(rows);
   }

@@ -1,4 +1,5 @@
-import type { SamplingOptions } from "./sampler.ts";
+import { checkSampling, type SamplingOptions } from "./sampler.ts";
+import { checkSeed } from "./seed.ts";
 import type { CaptureOptions, Step } from "./step.ts";
 import { StopMatcher } from "./stop.ts";
 
@@ -65,7 +66,9 @@ export class Answering {
 
   /** Ends at `options.maxTokens`, `options.stop` or one of `eosIds`. */
   constructor(options: GenerateOptions, eosIds: readonly number[]) {
-    const { maxTokens = 64, stop = [] } = options;
+    const { maxTokens = 64, stop = [], seed = 0 } = options;
+    checkSampling(options);
+    checkSeed("generate", seed);
     if (!Number.isSafeInteger(maxTokens) || maxTokens < 1) {
       throw new RangeError(
         `Cannot generate as maxTokens must be a whole number >= 1: current value is ${maxTokens}`,

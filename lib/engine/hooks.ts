@@ -27,6 +27,11 @@ export class Hooks {
     };
   }
 
+  /** Adds the hooks of another session. */
+  adopt(other: Hooks): void {
+    this.#entries.push(...other.#entries);
+  }
+
   /** Removes all hooks. */
   clear(): void {
     this.#entries = [];
@@ -34,7 +39,7 @@ export class Hooks {
 
   /** Calls the hooks that were added for this state. */
   async call(state: LayerState): Promise<void> {
-    for (const { options, hook } of this.#entries) {
+    for (const { options, hook } of [...this.#entries]) {
       if (options.at !== state.stage) continue;
       if (options.layers && !options.layers.includes(state.layer)) continue;
       await hook(state);

@@ -8,6 +8,7 @@ import type { ModelConfig, Tokenizer } from "../model/types.ts";
 import { freeMemoryBytes } from "./free_memory.ts";
 import { remember } from "./open_models.ts";
 import { holdWeights, type SharedModel } from "./registry.ts";
+import { checkSeed } from "./seed.ts";
 import { openSession, type Session } from "./session.ts";
 import type { SessionOptions } from "./session_types.ts";
 
@@ -39,7 +40,7 @@ export interface LoadOptions {
   readonly threads?: number;
   /** Element types. */
   readonly precision?: Precision;
-  /** Called while weights are read, with tensors done and in all. */
+  /** Called while weights are read, with bytes done and in all. */
   readonly onProgress?: (done: number, total: number) => void;
   /** Called while the native library is built, which happens once on a machine and takes some seconds. */
   readonly onBuild?: (progress: BuildProgress) => void;
@@ -115,8 +116,14 @@ export class Model {
   /** A new, empty session. Defaults stand with {@link SessionOptions}. */
   session(options: Partial<SessionOptions> = {}): Session {
     if (this.#closed) throw new BackendError("Cannot open a session as the model is closed");
-    const { chunkTokens = 512, memoryBytes = freeMemoryBytes() } = options;
+    const { chunkTokens = 512, seed = 0, memoryBytes = freeMemoryBytes() } = options;
     checkPositive("chunkTokens", chunkTokens);
+    checkSeed("open a session", seed);
+    if (!(memoryBytes >= 0)) {
+      throw new RangeError(
+        `Cannot open a session as memoryBytes must be >= 0: current value is ${memoryBytes}`,
+      );
+    }
     const model = {
       backend: this.#backend,
       config: this.config,
@@ -129,7 +136,7 @@ export class Model {
       attention: options.attention ?? dense(),
       kv: options.kv ?? this.#precision.kv ?? "bf16",
       chunkTokens,
-      seed: options.seed ?? 0,
+      seed,
       memoryBytes,
     });
   }

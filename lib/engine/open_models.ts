@@ -1,5 +1,5 @@
 /** Everything Longlens holds in memory, and how to let go of all of it. */
-import { heldBackends, type HeldModel, heldModels } from "./registry.ts";
+import { type HeldModel, heldModels, usedBackends } from "./registry.ts";
 
 /** What is held. */
 export interface HeldMemory {
@@ -19,7 +19,7 @@ export function remember(owner: { close(): void }): () => void {
 
 /** Models and bytes held now. */
 export function memory(): HeldMemory {
-  const allocatedBytes = heldBackends().reduce((sum, backend) => sum + backend.allocatedBytes(), 0);
+  const allocatedBytes = usedBackends().reduce((sum, backend) => sum + backend.allocatedBytes(), 0);
   return { models: heldModels(), allocatedBytes };
 }
 

@@ -65,7 +65,10 @@ export class Planner {
       const { found, scanned } = await this.#index(request.index)
         .search({ ...request, q, row, kv }, control);
       const ms = performance.now() - began;
-      request.heads.forEach((head) => searches[head] = { scanned, ms });
+      for (const head of request.heads) {
+        const before = searches[head]!;
+        searches[head] = { scanned: before.scanned + scanned, ms: before.ms + ms };
+      }
       return found;
     };
     const context = { layer, heads: this.#heads, position, search };

@@ -1,9 +1,11 @@
 /** Weights in memory, counted by who uses them, so that loading a folder twice holds it once. */
 import type { Backend } from "../../ffi/backend.ts";
+import { CancelledError } from "../../ffi/errors.ts";
 import { loadConfig } from "../model/config.ts";
 import { loadTokenizer } from "../model/tokenizer.ts";
 import type { ModelConfig, ModelWeights, Tokenizer } from "../model/types.ts";
 import { loadWeights } from "../model/weights.ts";
+import { throwIfAborted } from "./run.ts";
 
 /** A model's parts, held until released. */
 export interface SharedModel {
@@ -31,32 +33,48 @@ export interface HeldModel {
   readonly users: number;
 }
 
+/** How a model is loaded. */
+export interface HoldOptions {
+  /** Ends this caller's wait; the loading goes on while others wait for it. */
+  readonly signal?: AbortSignal;
+  /** Called while weights are read, with bytes done and in all. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
 interface Entry {
   readonly path: string;
   readonly backend: Backend;
   readonly parts: Promise<Omit<SharedModel, "release">>;
+  readonly abort: AbortController;
+  readonly listeners: Set<(done: number, total: number) => void>;
   weights: ModelWeights | null;
   users: number;
 }
 
 const entries = new Map<string, Entry>();
+const backends = new Set<Backend>();
 
 /** Loads a folder's model, or joins those who use it already. */
 export async function holdWeights(
   path: string,
   backend: Backend,
   dtype: "f32" | "bf16" | undefined,
-  options: { signal?: AbortSignal; onProgress?: (done: number, total: number) => void },
+  { signal, onProgress }: HoldOptions,
 ): Promise<SharedModel> {
+  throwIfAborted(signal);
+  backends.add(backend);
   const key = [path, backend.name, dtype ?? "stored"].join("\n");
-  const entry = entries.get(key) ?? open(key, path, backend, dtype, options);
+  const entry = entries.get(key) ?? open(key, path, backend, dtype);
   entry.users++;
+  if (onProgress) entry.listeners.add(onProgress);
   const release = once(() => leave(key, entry));
   try {
-    return { ...await entry.parts, release };
+    return { ...await unlessAborted(entry.parts, signal), release };
   } catch (error) {
     release();
     throw error;
+  } finally {
+    if (onProgress) entry.listeners.delete(onProgress);
   }
 }
 
@@ -70,9 +88,9 @@ export function heldModels(): HeldModel[] {
   }));
 }
 
-/** Backends that hold weights. */
-export function heldBackends(): Backend[] {
-  return [...new Set([...entries.values()].map(({ backend }) => backend))];
+/** Backends that models were loaded on. */
+export function usedBackends(): Backend[] {
+  return [...backends];
 }
 
 function open(
@@ -80,14 +98,17 @@ function open(
   path: string,
   backend: Backend,
   dtype: "f32" | "bf16" | undefined,
-  options: { signal?: AbortSignal; onProgress?: (done: number, total: number) => void },
 ): Entry {
-  const parts = loadParts(path, backend, dtype, options);
-  const entry: Entry = { path, backend, parts, weights: null, users: 0 };
+  const abort = new AbortController();
+  const listeners: Entry["listeners"] = new Set();
+  const onProgress = (done: number, total: number) =>
+    listeners.forEach((listener) => listener(done, total));
+  const parts = loadParts(path, backend, dtype, { signal: abort.signal, onProgress });
+  const entry: Entry = { path, backend, parts, abort, listeners, weights: null, users: 0 };
   parts.then(({ weights }) => {
     entry.weights = weights;
     if (entry.users === 0) weights.close();
-  }, () => entries.delete(key));
+  }, () => forget(key, entry));
   entries.set(key, entry);
   return entry;
 }
@@ -96,23 +117,38 @@ async function loadParts(
   path: string,
   backend: Backend,
   dtype: "f32" | "bf16" | undefined,
-  options: { signal?: AbortSignal; onProgress?: (done: number, total: number) => void },
+  options: Required<HoldOptions>,
 ) {
   const config = await loadConfig(path);
   const tokenizer = await loadTokenizer(path);
-  const { signal, onProgress } = options;
   const weights = await loadWeights(path, config, backend, {
     ...(dtype ? { weights: dtype } : {}),
-    ...(signal ? { signal } : {}),
-    ...(onProgress ? { onProgress } : {}),
+    ...options,
   });
   return { path, config, tokenizer, weights };
 }
 
 function leave(key: string, entry: Entry): void {
   if (--entry.users > 0) return;
-  if (entries.get(key) === entry) entries.delete(key);
+  forget(key, entry);
+  entry.abort.abort();
   entry.weights?.close();
+}
+
+function forget(key: string, entry: Entry): void {
+  if (entries.get(key) === entry) entries.delete(key);
+}
+
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return await work;
+  const { promise, reject } = Promise.withResolvers<never>();
+  const stop = () => reject(new CancelledError("Loading was cancelled", { cause: signal.reason }));
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
 }
 
 function once(action: () => void): () => void {

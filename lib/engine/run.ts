@@ -1,13 +1,17 @@
 import { CancelledError } from "../../ffi/errors.ts";
 
+/** Events kept for whoever begins to iterate late. */
+const BACKLOG = 256;
+
 /**
  * Work that has started: await it for its result, or iterate it for its events as they come. Leaving a
  * `for await` loop early stops the work; so do `cancel()`, the caller's signal and SIGINT (Jupyter's stop button).
- * A stopped run rejects with {@link CancelledError}.
+ * A stopped run rejects with {@link CancelledError}. A run that is neither awaited nor iterated fails silently.
  */
 export class Run<Event, Result> implements PromiseLike<Result>, AsyncIterable<Event> {
   readonly #abort = new AbortController();
-  readonly #events: Event[] = [];
+  readonly #backlog: Event[] = [];
+  readonly #queues = new Set<Event[]>();
   readonly #result: Promise<Result>;
   #settled = false;
   #wake: () => void = () => {};
@@ -18,9 +22,11 @@ export class Run<Event, Result> implements PromiseLike<Result>, AsyncIterable<Ev
     options: { signal?: AbortSignal | undefined; onSettled?: () => void } = {},
   ) {
     const { signal, onSettled = () => {} } = options;
-    const release = this.#listen(signal);
+    const release = listenForStop(signal, (reason) => this.#abort.abort(reason));
     const emit = (event: Event) => {
-      this.#events.push(event);
+      this.#backlog.push(event);
+      if (this.#backlog.length > BACKLOG) this.#backlog.shift();
+      for (const queue of this.#queues) queue.push(event);
       this.#wake();
     };
     this.#result = this.#work(work, emit).finally(() => {
@@ -56,12 +62,16 @@ export class Run<Event, Result> implements PromiseLike<Result>, AsyncIterable<Ev
     return this.#result.finally(callback);
   }
 
-  /** Events from the start, then the end or the error of the run. */
+  /**
+   * Events, then the end or the error of the run. Who begins late gets the last 256 events: a run that nobody iterates
+   * does not keep more.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<Event, void> {
-    let next = 0;
+    const queue = [...this.#backlog];
+    this.#queues.add(queue);
     try {
       while (true) {
-        while (next < this.#events.length) yield this.#events[next++]!;
+        while (queue.length > 0) yield queue.shift()!;
         if (this.#settled) break;
         await new Promise<void>((resolve) => {
           const others = this.#wake;
@@ -74,6 +84,7 @@ export class Run<Event, Result> implements PromiseLike<Result>, AsyncIterable<Ev
       }
       await this.#result;
     } finally {
+      this.#queues.delete(queue);
       if (!this.#settled) await this.#stop();
     }
   }
@@ -99,18 +110,22 @@ export class Run<Event, Result> implements PromiseLike<Result>, AsyncIterable<Ev
         : error;
     }
   }
+}
 
-  #listen(signal: AbortSignal | undefined): () => void {
-    const stop = () => this.#abort.abort(signal?.reason);
-    const interrupt = () => this.#abort.abort(new CancelledError("The run was interrupted"));
-    if (signal?.aborted) stop();
-    signal?.addEventListener("abort", stop, { once: true });
-    Deno.addSignalListener("SIGINT", interrupt);
-    return () => {
-      signal?.removeEventListener("abort", stop);
-      Deno.removeSignalListener("SIGINT", interrupt);
-    };
-  }
+/** Calls `stop` when the signal is aborted or SIGINT comes; the returned function ends that. */
+export function listenForStop(
+  signal: AbortSignal | undefined,
+  stop: (reason: unknown) => void,
+): () => void {
+  const aborted = () => stop(signal?.reason);
+  const interrupted = () => stop(new CancelledError("The run was interrupted"));
+  if (signal?.aborted) aborted();
+  signal?.addEventListener("abort", aborted, { once: true });
+  Deno.addSignalListener("SIGINT", interrupted);
+  return () => {
+    signal?.removeEventListener("abort", aborted);
+    Deno.removeSignalListener("SIGINT", interrupted);
+  };
 }
 
 /** Throws `CancelledError` once the signal is aborted. */

@@ -61,7 +61,7 @@ export function filterLogits(
   history: ArrayLike<number> = [],
 ): Float32Array {
   const { temperature = 0, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1 } = options;
-  checkOptions({ temperature, topK, topP, minP, repetitionPenalty });
+  checkSampling(options);
   const scores = logits.slice();
   if (repetitionPenalty !== 1) penalise(scores, repetitionPenalty, history);
   if (temperature === 0) return scores;
@@ -135,6 +135,12 @@ function draw(scores: Float32Array, max: number, uniform: number): number {
     chosen = id;
   }
   return chosen;
+}
+
+/** Throws `RangeError` for a sampling option out of range. */
+export function checkSampling(options: SamplingOptions): void {
+  const { temperature = 0, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1 } = options;
+  checkOptions({ temperature, topK, topP, minP, repetitionPenalty });
 }
 
 function checkOptions(options: Required<SamplingOptions>): void {

@@ -14,11 +14,11 @@ import {
 import { type Hook, type HookOptions, Hooks } from "./hooks.ts";
 import { type AttentionMap, type MapOptions, newMap } from "./map.ts";
 import { type SessionMemory, sessionMemory } from "./memory.ts";
-import { seededRandom } from "./random.ts";
 import { recordLayer } from "./record.ts";
-import { Run, throwIfAborted } from "./run.ts";
+import { listenForStop, Run, throwIfAborted } from "./run.ts";
 import { sample } from "./sampler.ts";
 import { type Score, scoreOf, type ScoreOptions } from "./score.ts";
+import { randomAt } from "./seed.ts";
 import type {
   Prefill,
   PrefillOptions,
@@ -26,10 +26,19 @@ import type {
   SessionModel,
   SessionOptions,
   StepOptions,
+  WalkOptions,
 } from "./session_types.ts";
 import type { LayerState } from "./state.ts";
 import { type CaptureOptions, type LayerRecord, Step } from "./step.ts";
 import { type Segment, TokenLog } from "./token_log.ts";
+
+/** Where the next token is chosen from. */
+interface NextLogits {
+  readonly logits: Float32Array;
+  readonly records: readonly LayerRecord[];
+  /** Whether attention rows were asked for. */
+  readonly captured: boolean;
+}
 
 let create: (model: SessionModel, options: SessionOptions) => Session;
 
@@ -57,7 +66,8 @@ export class Session {
   readonly #forward: Forward;
   #seed: number;
   readonly #log: TokenLog;
-  #logits: Float32Array | null = null;
+  /** What `layers()` ended with and no step has used. */
+  #walked: NextLogits | null = null;
   #contextTokens = 0;
   #stream: ReturnType<Tokenizer["stream"]>;
   #busy: { name: string; stop: () => void } | null = null;
@@ -82,7 +92,7 @@ export class Session {
     this.#seed = parent ? parent.#seed : options.seed;
     this.#stream = model.tokenizer.stream();
     this.#log = new TokenLog(parent && parent.#log);
-    this.#logits = parent ? parent.#logits : null;
+    this.#walked = parent ? parent.#walked : null;
     this.#contextTokens = parent ? parent.#contextTokens : 0;
     this.hooks = this.#hooks;
     model.onOpen(this);
@@ -147,8 +157,9 @@ export class Session {
     const text = framed(question, options.template);
     const { stop = ["\n"] } = options;
     return this.#run("ask", options.signal, async (emit, signal, control) => {
+      const answering = new Answering({ ...options, stop }, this.#model.config.eosIds);
       await this.#read(text, "decode", emit, signal, control);
-      return await this.#generate({ ...options, stop }, emit, signal, control);
+      return await this.#generate(answering, options, emit, signal, control);
     });
   }
 
@@ -159,11 +170,10 @@ export class Session {
    * @throws {RangeError} for an empty session or sampling options out of range
    */
   generate(options: GenerateOptions = {}): Run<Step, Generation> {
-    return this.#run(
-      "generate",
-      options.signal,
-      (emit, signal, control) => this.#generate(options, emit, signal, control),
-    );
+    return this.#run("generate", options.signal, async (emit, signal, control) => {
+      const answering = new Answering(options, this.#model.config.eosIds);
+      return await this.#generate(answering, options, emit, signal, control);
+    });
   }
 
   /** Generates one token. See {@link generate} for errors. */
@@ -178,37 +188,27 @@ export class Session {
 
   /**
    * Passes the last token through the model, stopping at every place; each state can be read and replaced. After the
-   * last state, `step()` chooses from the logits it ended with. Leaving the loop early changes nothing.
+   * last state, `step()` chooses from the logits it ended with and shows what was recorded. Leaving the loop early
+   * changes nothing.
    */
-  async *layers(): AsyncGenerator<LayerState, void> {
-    this.#check("walk the layers");
-    const control = this.#model.backend.control();
-    this.#busy = { name: "layers", stop: () => control.cancel() };
-    try {
-      this.#holdBack();
-      const request = this.#request(this.#log.length - 1, 1, true, control);
-      for await (const { state } of this.#forward.pass(request)) {
-        await this.#hooks.call(state);
-        yield state;
-      }
-      this.#logits = this.#forward.readLogits();
-    } finally {
-      this.#release();
-    }
+  layers(options: WalkOptions = {}): AsyncGenerator<LayerState, void> {
+    const walk = this.#walk(options, () => void walk.return());
+    return walk;
   }
 
   /**
    * The dense attention of one head over the whole text, pooled to at most `bins` x `bins`. Queries are recomputed
-   * with the session's own method and hooks; the softmax is over all keys.
+   * with the plans their rows were computed with and the session's hooks; the softmax is over all keys.
    */
   map(layer: number, head: number, options: MapOptions = {}): Promise<AttentionMap> {
     const run = this.#run("map", options.signal, async (_emit, signal, control) => {
       const { config, backend } = this.#model;
+      await this.#advance(this.#log.length, () => {}, signal, control);
       const map = newMap(config, layer, head, this.#cache.length, options.bins);
       const kv = this.#cache.view(layer);
       for (const { start, count } of this.#segments(0, this.#cache.length)) {
         throwIfAborted(signal);
-        const request = { ...this.#request(start, count, false, control), replayTo: layer };
+        const request = { ...this.#request(start, count, control), replayTo: layer };
         for await (const { state, tensors } of this.#forward.pass(request)) {
           await this.#hooks.call(state);
           if (state.stage !== "qkv" || state.layer !== layer) continue;
@@ -231,10 +231,14 @@ export class Session {
     return run.then((map) => map);
   }
 
-  /** Log-probabilities of a text after what the session holds; the session is not changed. */
+  /**
+   * Log-probabilities of a text after what the session holds, with the session's hooks (but for those at `logits`, which
+   * is not passed). The session is not changed.
+   */
   score(text: string | Int32Array, options: ScoreOptions = {}): Promise<Score> {
     const run = this.#run("score", options.signal, async (_emit, signal, control) => {
       const fork = this.#forked({});
+      fork.#hooks.adopt(this.#hooks);
       try {
         return await fork.#score(text, options, signal, control);
       } finally {
@@ -244,7 +248,10 @@ export class Session {
     return run.then((score) => score);
   }
 
-  /** A session with the same tokens that shares their keys and values until one of the two goes on. */
+  /**
+   * A session with the same tokens that shares their keys and values until one of the two goes on. Hooks stay with
+   * this one.
+   */
   fork(options: { attention?: Method } = {}): Session {
     this.#check("fork");
     return this.#forked(options);
@@ -263,11 +270,37 @@ export class Session {
     this.close();
   }
 
+  async *#walk(options: WalkOptions, leave: () => void): AsyncGenerator<LayerState, void> {
+    this.#check("walk the layers");
+    const control = this.#model.backend.control();
+    const release = listenForStop(options.signal, () => control.cancel());
+    const stop = () => {
+      control.cancel();
+      leave();
+    };
+    this.#busy = { name: "layers", stop };
+    try {
+      this.#holdBack();
+      this.#walked = null;
+      const records: LayerRecord[] = [];
+      for await (const event of this.#forward.pass(this.#lastRow(control))) {
+        await this.#hooks.call(event.state);
+        if (event.decoded) records.push(await this.#record(event, options.capture));
+        yield event.state;
+      }
+      this.#log.setPhase(this.#log.length - 1, "decode");
+      this.#walked = { logits: this.#forward.readLogits(), records, captured: !!options.capture };
+    } finally {
+      release();
+      this.#release();
+    }
+  }
+
   #forked(options: { attention?: Method }): Session {
     const { attention = this.#options.attention } = options;
     const changed = attention !== this.#options.attention;
     const fork = new Session(this.#model, { ...this.#options, attention }, this);
-    if (changed) fork.#logits = null;
+    if (changed) fork.#walked = null;
     return fork;
   }
 
@@ -337,14 +370,14 @@ export class Session {
     control: RunControl,
   ): Promise<number> {
     const ids = this.#encode(text);
-    const before = this.#log.length;
+    const [before, contextTokens] = [this.#log.length, this.#contextTokens];
     this.#cache.checkFits(before + ids.length, this.#options.memoryBytes);
     this.#push(ids, phase);
     try {
       await this.#advance(this.#log.length - 1, emit, signal, control);
     } catch (error) {
-      const kept = Math.max(before, this.#cache.length);
-      this.#log.truncate(kept);
+      this.#log.truncate(Math.max(before, this.#cache.length));
+      if (this.#cache.length === 0) this.#contextTokens = contextTokens;
       throw error;
     }
     return ids.length;
@@ -353,7 +386,7 @@ export class Session {
   #push(ids: Int32Array, phase: Phase): void {
     if (ids.length === 0) return;
     this.#log.push(ids, phase);
-    this.#logits = null;
+    this.#walked = null;
     this.#stream = this.#model.tokenizer.stream();
     this.#contextTokens ||= this.#log.length;
   }
@@ -369,7 +402,7 @@ export class Session {
     const began = performance.now();
     for (const { start, count, phase } of this.#segments(first, target)) {
       throwIfAborted(signal);
-      await this.#pass(this.#request(start, count, false, control));
+      await this.#pass(this.#request(start, count, control));
       const done = start + count - first;
       emit({
         kind: "progress",
@@ -386,15 +419,23 @@ export class Session {
     return this.#log.segments(first, end, limits);
   }
 
-  #request(start: number, count: number, logits: boolean, control: RunControl): ForwardRequest {
+  #request(start: number, count: number, control: RunControl): ForwardRequest {
+    const phase = this.#log.phaseAt(start);
+    const contextTokens = this.#contextTokens;
     return {
       ids: this.#log.slice(start, count),
       start,
-      phase: logits ? "decode" : this.#log.phaseAt(start),
-      logits,
-      contextTokens: this.#contextTokens,
+      phase,
+      logits: false,
+      contextTokens,
       control,
     };
+  }
+
+  /** The row that the next token is chosen from; whatever it was read for, it gets the decode plans. */
+  #lastRow(control: RunControl): ForwardRequest {
+    const row = this.#request(this.#log.length - 1, 1, control);
+    return { ...row, phase: "decode", logits: true };
   }
 
   async #pass(
@@ -410,45 +451,53 @@ export class Session {
   async #step(options: StepOptions, signal: AbortSignal, control: RunControl): Promise<Step> {
     const began = performance.now();
     throwIfAborted(signal);
-    const { logits, records } = await this.#nextLogits(options.capture, signal, control);
+    const { logits, records } = this.#afterWalk(options.capture) ??
+      await this.#nextLogits(options.capture, control);
     const index = this.#log.length;
-    const token = sample(logits, options, this.#randomAt(index), this.#log.ids);
+    const token = sample(logits, options, randomAt(this.#seed, index), this.#log.ids);
     this.#log.push([token], "decode");
-    this.#logits = null;
+    this.#walked = null;
     const text = this.#stream.push(token);
     return new Step({ token, text, index, logits, ms: performance.now() - began }, records);
   }
 
-  /** Numbers that depend on the seed and the token's place alone, so that forks and repeated steps agree. */
-  #randomAt(index: number): () => number {
-    return seededRandom(Math.imul(this.#seed, 0x9e3779b1) + index);
+  #afterWalk(capture: CaptureOptions | undefined): NextLogits | null {
+    if (capture && this.#walked && !this.#walked.captured) {
+      throw new RangeError(
+        "Cannot capture as layers() has computed this step: ask for it with layers({ capture })",
+      );
+    }
+    return this.#walked;
   }
 
   async #nextLogits(
     capture: CaptureOptions | undefined,
-    signal: AbortSignal,
     control: RunControl,
-  ): Promise<{ logits: Float32Array; records: LayerRecord[] }> {
-    if (this.#logits && !capture) return { logits: this.#logits, records: [] };
+  ): Promise<NextLogits> {
     this.#holdBack();
-    await this.#advance(this.#log.length - 1, () => {}, signal, control);
+    this.#cache.checkFits(this.#log.length, this.#options.memoryBytes);
     const records: LayerRecord[] = [];
+    await this.#pass(this.#lastRow(control), async (event) => {
+      if (event.decoded) records.push(await this.#record(event, capture));
+    });
+    this.#log.setPhase(this.#log.length - 1, "decode");
+    return { logits: this.#forward.readLogits(), records, captured: !!capture };
+  }
+
+  #record(event: ForwardEvent, capture: CaptureOptions | undefined): Promise<LayerRecord> {
     const { backend, config } = this.#model;
     const place = { backend, config, cache: this.#cache, position: this.#log.length - 1 };
-    await this.#pass(this.#request(this.#log.length - 1, 1, true, control), async (event) => {
-      if (event.decoded) records.push(await recordLayer(place, event, capture));
-    });
-    return { logits: this.#logits = this.#forward.readLogits(), records };
+    return recordLayer(place, event, capture);
   }
 
   async #generate(
+    answering: Answering,
     options: GenerateOptions,
     emit: (event: Step) => void,
     signal: AbortSignal,
     control: RunControl,
   ): Promise<Generation> {
     this.#seed = options.seed ?? this.#seed;
-    const answering = new Answering(options, this.#model.config.eosIds);
     this.#stream = this.#model.tokenizer.stream();
     while (!answering.ended) {
       const step = await this.#step(options, signal, control);
@@ -473,12 +522,9 @@ export class Session {
     if (before > 0) this.#holdBack();
     for (const { start, count } of this.#segments(this.#cache.length, this.#log.length - 1)) {
       throwIfAborted(signal);
-      await this.#pass(this.#request(start, count, false, control));
+      await this.#pass(this.#request(start, count, control));
       const targets = this.#log.slice(start + 1, count);
-      const skipped = Math.max(0, before - start - 1);
-      if (skipped >= count) continue;
-      const probs = await this.#forward.logProbs(skipped, targets.slice(skipped));
-      logProbs.set(probs, start + 1 + skipped - before);
+      logProbs.set(await this.#forward.logProbs(targets, control), start + 1 - before);
     }
     return scoreOf(ids, logProbs, this.#model.tokenizer);
   }

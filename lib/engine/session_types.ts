@@ -80,6 +80,14 @@ export interface PrefillOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Options of a walk through the layers. */
+export interface WalkOptions {
+  /** Attention rows that the following step shows. Nothing is kept where absent. */
+  readonly capture?: CaptureOptions;
+  /** Stops the walk. */
+  readonly signal?: AbortSignal;
+}
+
 /** Options of a step. */
 export interface StepOptions extends SamplingOptions {
   /** Attention rows to keep. Nothing is kept where absent. */

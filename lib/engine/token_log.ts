@@ -47,6 +47,11 @@ export class TokenLog {
     }
   }
 
+  /** Notes that the token at `index` was computed with other plans than it was read for. */
+  setPhase(index: number, phase: Phase): void {
+    this.#phases[index] = phase;
+  }
+
   /** Forgets the tokens from `length` on. */
   truncate(length: number): void {
     this.#ids.length = this.#phases.length = Math.min(length, this.#ids.length);

@@ -159,7 +159,15 @@ function planLayer(family: Family, config: ModelConfig, layer: number, find: Fin
   for (const [slot, template] of Object.entries(family.layer)) {
     slots[slot as LayerSlot] = find([nameInLayer(template, layer)], shapeOf(template, config));
   }
-  return slots;
+  return ofOneType(slots);
+}
+
+/** Kernels take the matrices of a layer in one element type: f32, where the file mixes them. */
+function ofOneType(slots: Partial<Record<LayerSlot, PlannedTensor>>) {
+  const matrices = Object.values(slots).filter(({ shape }) => shape.length === 2);
+  if (new Set(matrices.map(({ as }) => as)).size <= 1) return slots;
+  const widened = Object.entries(slots).map(([slot, tensor]) => [slot, { ...tensor, as: "f32" }]);
+  return Object.fromEntries(widened) as typeof slots;
 }
 
 function planTensor(

@@ -74,12 +74,19 @@ Deno.test("PagedCache holds what was appended through any forks and truncations"
   );
 });
 
-Deno.test("append() without commit() leaves the length alone", async () => {
-  const cache = new PagedCache(openReferenceBackend(), SHAPE);
+Deno.test("what is appended without commit() is no part of the cache or of its forks", async () => {
+  const backend = openReferenceBackend();
+  const cache = new PagedCache(backend, SHAPE);
   await append(cache, [1, 2, 3]);
-  cache.reserve(2);
-  assertEquals(cache.length, 3);
+  cache.reserve(400);
+  const k = backend.tensor([400, 2, 4], "f32", new Float32Array(3200).fill(9));
+  await cache.append(0, k, k, new Float32Array(400));
   assertEquals(contents(cache, 0), [1, 2, 3]);
+  const fork = cache.fork();
+  await append(cache, Array.from({ length: 300 }, () => 5));
+  await append(fork, Array.from({ length: 300 }, () => 7));
+  assertEquals(contents(cache, 0).slice(-2), [5, 5]);
+  assertEquals(contents(fork, 0).slice(-2), [7, 7]);
 });
 
 Deno.test("fork() shares pages until one of the two writes", async () => {

@@ -1,5 +1,4 @@
 import { assertEquals, assertLessOrEqual } from "@std/assert";
-import { openBackend } from "../../ffi/open.ts";
 import { locateModel } from "../../lib/model/location.ts";
 import { loadTokenizer } from "../../lib/model/tokenizer.ts";
 import {
@@ -9,7 +8,14 @@ import {
   readExpected,
   sharedData,
 } from "../model/fixtures.ts";
-import { fromFolder, maxDifference, nextLogits, onBackends, type TinyModel } from "./tiny_model.ts";
+import {
+  fromFolder,
+  maxDifference,
+  nextLogits,
+  onBackends,
+  openOr,
+  type TinyModel,
+} from "./tiny_model.ts";
 
 /** Design: logits within 2e-3 of transformers in f32. */
 const TOLERANCE = 2e-3;
@@ -76,7 +82,7 @@ onBackends("score() gives the log-probabilities of transformers", "qwen3", async
 
 for (const backend of ["reference", "cpu"] as const) {
   Deno.test(`a real model gives the logits of transformers: tinystories-656k (${backend})`, async () => {
-    const opened = await openBackend({ backend }).catch(() => null);
+    const opened = await openOr(backend);
     const folder = sharedData("models/tinystories-656k");
     if (!opened || !folder) return console.log(`skipped: no ${backend} backend or no data here`);
     const model = await fromFolder(folder, opened);
@@ -89,7 +95,7 @@ for (const backend of ["reference", "cpu"] as const) {
 
 for (const backend of ["reference", "cpu"] as const) {
   Deno.test(`the embedded model gives the logits of transformers (${backend})`, async () => {
-    const opened = await openBackend({ backend }).catch(() => null);
+    const opened = await openOr(backend);
     if (!opened) return console.log(`skipped: no ${backend} backend here`);
     const { folder } = await locateModel();
     const model = await fromFolder(folder, opened);

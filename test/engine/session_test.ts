@@ -38,24 +38,17 @@ onBackends("step-by-step decoding gives the logits of one prefill", "qwen3", asy
   }
 });
 
-onBackends(
-  "ask() reads a question as prefill() would with dense attention",
-  "llama",
-  async (model) => {
-    const asked = model.session();
-    await asked.prefill(someIds(100));
-    const forked = asked.fork();
-    await asked.ask("what now", { template: null, maxTokens: 1 });
-    await forked.prefill("what now");
-    const { logits } = await forked.step();
-    assertLessOrEqual(maxDifference(logits, await logitsBefore(asked)), SAME);
-    async function logitsBefore(session: typeof asked) {
-      const again = model.session();
-      await again.prefill(session.ids.slice(0, -1));
-      return await nextLogits(again);
-    }
-  },
-);
+onBackends("ask() computes what prefill() would with dense attention", "llama", async (model) => {
+  const asked = model.session();
+  await asked.prefill(someIds(100));
+  const forked = asked.fork();
+  const answers: Float32Array[] = [];
+  for await (const event of asked.ask("what now", { template: null, maxTokens: 1 })) {
+    if (event.kind === "step") answers.push(event.logits);
+  }
+  await forked.prefill("what now");
+  assertLessOrEqual(maxDifference(answers[0]!, (await forked.step()).logits), SAME);
+});
 
 onBackends("retrieval() of every key equals dense attention", "llama", async (model) => {
   const ids = someIds(300);
@@ -105,8 +98,9 @@ onBackends("map() pools the rows that step() captures", "llama", async (model) =
   await session.prefill(someIds(41));
   const step = await session.step({ capture: {} });
   const map = await session.map(1, 2, { bins: 64 });
-  assertEquals([map.bins, map.tokens], [41, 41]);
-  assertLessOrEqual(maxDifference(map.mean.subarray(40 * 41), step.attention(1, 2)), 1e-5);
+  assertEquals([map.bins, map.tokens], [42, 42]);
+  const row = map.mean.subarray(40 * 42, 40 * 42 + 41);
+  assertLessOrEqual(maxDifference(row, step.attention(1, 2)), 1e-5);
   const pooled = await session.map(1, 2, { bins: 5 });
   for (let row = 0; row < 5; row++) {
     const sum = pooled.mean.subarray(row * 5, row * 5 + 5).reduce((a, b) => a + b, 0);
@@ -117,17 +111,17 @@ onBackends("map() pools the rows that step() captures", "llama", async (model) =
 
 onBackends("fork() leaves the parent untouched", "llama", async (model) => {
   const parent = model.session();
-  await parent.prefill(someIds(257));
+  await parent.prefill(someIds(300));
   const before = await nextLogits(parent);
   const fork = parent.fork();
   await fork.prefill(someIds(300, 5));
   await fork.generate({ maxTokens: 5 });
   assertEquals(maxDifference(await nextLogits(parent), before), 0);
-  assertEquals(parent.length, 257);
+  assertEquals(parent.length, 300);
   const grown = parent.fork();
   parent.close();
   await grown.step();
-  assertEquals(grown.length, 258);
+  assertEquals(grown.length, 301);
 });
 
 onBackends("hooks that change nothing change nothing", "llama", async (model) => {
@@ -220,15 +214,19 @@ onBackends("perHead() mixes methods in one layer", "llama", async (model) => {
   assertEquals(step.retrieval(1, 1).attended, 100);
 });
 
-onBackends("score() after a context adds up to what step() chose from", "llama", async (model) => {
-  const session = model.session();
-  await session.prefill(someIds(40));
-  const { logProbs } = await session.score(someIds(6, 3));
-  const whole = await model.session().score(Int32Array.of(...someIds(40), ...someIds(6, 3)));
-  assertLessOrEqual(maxDifference(logProbs, whole.logProbs.subarray(40)), SAME);
-  assertEquals(session.length, 40);
-  assert(Number.isNaN(whole.logProbs[0]));
-});
+onBackends(
+  "score() after a context gives what score() of the whole text gives",
+  "llama",
+  async (model) => {
+    const session = model.session();
+    await session.prefill(someIds(40));
+    const { logProbs } = await session.score(someIds(6, 3));
+    const whole = await model.session().score(Int32Array.of(...someIds(40), ...someIds(6, 3)));
+    assertLessOrEqual(maxDifference(logProbs, whole.logProbs.subarray(40)), SAME);
+    assertEquals(session.length, 40);
+    assert(Number.isNaN(whole.logProbs[0]));
+  },
+);
 
 onBackends(
   "generate() repeats itself for a seed and differs for another",
@@ -266,34 +264,6 @@ onBackends(
     assertThrows(() => session.fork(), BackendError, "session is closed");
   },
 );
-
-onBackends("close() during a run stops it and frees everything", "llama", async (model) => {
-  const before = model.backend.allocatedBytes();
-  const session = model.session({ chunkTokens: 16 });
-  const run = session.prefill(someIds(2000));
-  session.close();
-  await assertRejects(async () => await run, CancelledError);
-  assertEquals(model.backend.allocatedBytes(), before);
-});
-
-onBackends("a run aborted at any moment leaves a usable session", "llama", async (model) => {
-  const ids = someIds(400);
-  const whole = model.session();
-  await whole.prefill(ids);
-  const expected = await nextLogits(whole);
-  for (const delay of [0, 1, 2, 4, 8, 16]) {
-    const session = model.session({ chunkTokens: 32 });
-    const abort = new AbortController();
-    const run = session.prefill(ids, { signal: abort.signal });
-    setTimeout(() => abort.abort(), delay);
-    const error = await run.then(() => null, (error) => error);
-    assert(error === null || error instanceof CancelledError, String(error));
-    assertEquals(session.length === 400 || session.length % 32 === 0, true);
-    await session.prefill(ids.slice(session.length));
-    assertLessOrEqual(maxDifference(await nextLogits(session), expected), SAME);
-    session.close();
-  }
-});
 
 onBackends("leaving the loop over a run stops it", "llama", async (model) => {
   const session = model.session();

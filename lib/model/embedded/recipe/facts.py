@@ -87,9 +87,9 @@ KINDS = ((magic_number, 0.2), (pass_key, 0.15), (keeper, 0.2), (key_value, 0.2),
 
 
 def some_facts(words, count):
-    """Returns `count` facts with different questions (so at most one pass key); three in ten times of one kind."""
+    """Returns `count` facts with different questions (so at most one pass key); half of the time of one kind."""
     kinds, weights = zip(*KINDS)
-    if random.random() < 0.3:
+    if random.random() < 0.5:
         kinds, weights = [random.choice([magic_number, keeper, key_value, labelled_number])], [1]
     found = {}
     while len(found) < count:

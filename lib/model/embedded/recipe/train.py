@@ -21,9 +21,9 @@ from model import Llama, VOCABULARY, export, load_shipped
 from muon import Muon
 from sequences import ANSWER_WEIGHT, BOS, Sequences, positions
 
-# (share of all tokens from which it holds, sequence length, tokens a step, largest position)
-STAGES = ((0.0, 128, 4096, 1024), (0.12, 256, 4096, 4096), (0.33, 512, 8192, 16384),
-          (0.55, 1024, 8192, 32768), (0.8, 2048, 8192, 32768), (0.94, 4096, 8192, 32768))
+# (share of all tokens from which it holds, sequence lengths drawn from, tokens a step, largest position)
+STAGES = ((0.0, (128,), 4096, 1024), (0.12, (256,), 4096, 4096), (0.33, (256, 512), 8192, 16384),
+          (0.55, (256, 512, 1024), 8192, 32768), (0.8, (256, 256, 512, 512, 1024, 2048), 8192, 32768))
 WARM_UP, MUON_LR, ADAM_LR = 200_000, 5e-3, 3e-3
 
 
@@ -94,7 +94,8 @@ def main():
     print(f"{len(sequences.corpus)} corpus tokens, {sum(p.numel() for p in model.parameters())} parameters", flush=True)
     began, first, steps, evaluated = time.time(), tokens, 0, tokens
     while tokens < args.tokens:
-        length, size, most = stage(tokens / args.tokens)
+        lengths, size, most = stage(tokens / args.tokens)
+        length = random.choice(lengths)
         loss, answer = step_loss(model, sequences.make, length, size // length, most)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
