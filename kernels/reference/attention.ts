@@ -59,7 +59,7 @@ export function scoresOf(
 }
 
 /** `out = sum softmax(scores)[i] v[keys[i]]`, `[dim]`; returns lse. No keys: zeros and `-Infinity`. */
-export function attendRow(
+function attendRow(
   q: Float32Array,
   first: number,
   scale: number,

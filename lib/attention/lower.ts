@@ -5,9 +5,9 @@ import { bits, maskOf, type MaskSource, type TileHint } from "./mask_source.ts";
 import { checkPlan, type HeadPlan } from "./plan.ts";
 
 /** Rows of a row tile. */
-export const TILE_Q = 64;
+const TILE_Q = 64;
 /** Keys of a tile. */
-export const TILE_K = 64;
+const TILE_K = 64;
 const WORDS = TILE_K / 32;
 /** Tiles with at most this many whole columns become single columns. */
 const COLUMN_LIMIT = 8;
@@ -37,7 +37,7 @@ export function intersectTiles(a: TilePlan, b: TilePlan, qStart: number, qLen: n
 }
 
 /** The rows that a tile plan sees, as a mask again: `word(i, start)` for absolute query and key numbers. */
-export function maskOfTiles(plan: TilePlan, qStart: number): MaskSource {
+function maskOfTiles(plan: TilePlan, qStart: number): MaskSource {
   return {
     word: (i, start) => wordOfTiles(plan, i - qStart, i, start),
     hint: (_i0, i1, start) => start >= i1 ? "empty" : "mixed",

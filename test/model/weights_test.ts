@@ -238,6 +238,14 @@ for (const [name, change, fields, message] of failures) {
   });
 }
 
+Deno.test("loadWeights() widens the matrices of a layer that mixes element types", async () => {
+  const weights = await loadChanged((t) => void t.set(WK, { dtype: "BF16", shape: [16, 32] }));
+  const { qkv, output } = weights.layers[1]!;
+  const matrices = [qkv.wq, qkv.wk, qkv.wv, output.wo, output.wGate, output.wUp, output.wDown];
+  assertEquals(matrices.map(({ dtype }) => dtype), matrices.map(() => "f32"));
+  weights.close();
+});
+
 Deno.test("loadWeights() ignores stored rotary frequencies", async () => {
   const name = "model.layers.0.self_attn.rotary_emb.inv_freq";
   const weights = await loadChanged((t) => void t.set(name, { dtype: "F32", shape: [4] }));
