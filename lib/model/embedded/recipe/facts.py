@@ -83,14 +83,32 @@ def labelled_number(words):
     return said, question(ask), answer, value
 
 
-KINDS = ((magic_number, 0.2), (pass_key, 0.15), (keeper, 0.2), (key_value, 0.2), (labelled_number, 0.25))
+def made_up(words):
+    """Returns a kind of fact whose wording is drawn at random, so that no wording can be learnt by heart."""
+    some = lambda least, most: " ".join(random.sample(words, random.randint(least, most)))
+    before, between, end = some(0, 3), some(0, 3), random.choice([":", " is", " =", " are", ""])
+    numbers, names, capital = random.random() < 0.5, random.random() < 0.3, random.random() < 0.5
+
+    def fact(words):
+        key = f"{random.choice(NAMES)} {random.choice(words)}" if names else random.choice(words)
+        key = key.capitalize() if capital else key
+        value = digits(random.choice([3, 4, 5])) if numbers else random.choice(words)
+        said = " ".join(f" {before} {key} {between}".split(" "))
+        said = f" {' '.join(said.split())}{end} {value}."
+        return said, question(" ".join(f"{before} {between} of {key}?".split())), said, value
+
+    return fact
+
+
+KINDS = ((magic_number, 0.25), (pass_key, 0.1), (keeper, 0.25), (key_value, 0.15), (labelled_number, 0.25))
 
 
 def some_facts(words, count):
-    """Returns `count` facts with different questions (so at most one pass key); half of the time of one kind."""
+    """Returns `count` facts with different questions (so at most one pass key); mostly of one kind."""
     kinds, weights = zip(*KINDS)
-    if random.random() < 0.5:
-        kinds, weights = [random.choice([magic_number, keeper, key_value, labelled_number])], [1]
+    if random.random() < 0.8:
+        kinds = random.choices([magic_number, keeper, key_value, labelled_number, made_up(words)], [3, 3, 1, 2, 3])
+        weights = [1]
     found = {}
     while len(found) < count:
         fact = random.choices(kinds, weights)[0](words)

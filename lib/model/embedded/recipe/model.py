@@ -8,7 +8,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-HIDDEN, LAYERS, HEADS, KV_HEADS, FFN, VOCABULARY = 256, 4, 4, 2, 704, 2048
+HIDDEN, LAYERS, HEADS, KV_HEADS, FFN, VOCABULARY = 256, 6, 4, 2, 704, 2048
 HEAD_DIM, THETA, EPS = HIDDEN // HEADS, 1e6, 1e-5
 
 
@@ -98,10 +98,26 @@ def shipped_name(name):
 
 
 def load_shipped(model, folder):
-    """Reads the weights that export() wrote, to train on from there."""
+    """Reads the weights that export() wrote, to train on from there.
+
+    A model of more layers than the file holds begins as the same function: the added layers are copies
+    of inner ones that write nothing.
+    """
     from safetensors.torch import load_file
     stored = load_file(os.path.join(folder, "model.safetensors"))
-    model.load_state_dict({name: stored[shipped_name(name)].float() for name in model.state_dict()})
+    had = 1 + max(int(name.split(".")[2]) for name in stored if name.startswith("model.layers."))
+    source = sorted(list(range(had)) + [1 + i % (had - 2) for i in range(LAYERS - had)])
+    state = {}
+    for name in model.state_dict():
+        parts = name.split(".")
+        if parts[0] == "layers":
+            layer = int(parts[1])
+            parts[1] = str(source[layer])
+            added = layer > 0 and source[layer] == source[layer - 1]
+        value = stored[shipped_name(".".join(parts))].float()
+        silent = parts[0] == "layers" and added and parts[2] in ("o_proj", "down_proj")
+        state[name] = torch.zeros_like(value) if silent else value
+    model.load_state_dict(state)
 
 
 def export(model, folder):

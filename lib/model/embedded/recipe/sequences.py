@@ -8,8 +8,10 @@ from facts import some_facts
 
 BOS = 0
 PLAIN, REPEAT = 0.15, 0.10
-FACT_COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
-TEXT_WEIGHT, ANSWER_WEIGHT, VALUE_WEIGHT = 0.5, 1.5, 6.0
+FACT_COUNTS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 24, 32, 48)
+# The first token of a value decides which fact was found; those after it continue a copy.
+TEXT_WEIGHT, ANSWER_WEIGHT, VALUE_WEIGHT, FIRST_WEIGHT = 0.4, 1.0, 2.0, 10.0
+RECITED = 0.4
 
 
 class Sequences:
@@ -24,8 +26,10 @@ class Sequences:
         encoded = self.tokenizer.encode_batch([fact[2] for fact in facts], add_special_tokens=False)
         for (_, _, answer, value), coded in zip(facts, encoded):
             start = answer.rindex(value)
-            yield coded.ids, [VALUE_WEIGHT if a < start + len(value) and b > start else ANSWER_WEIGHT
-                              for a, b in coded.offsets]
+            weights = [VALUE_WEIGHT if a < start + len(value) and b > start else ANSWER_WEIGHT
+                       for a, b in coded.offsets]
+            weights[weights.index(VALUE_WEIGHT)] = FIRST_WEIGHT
+            yield coded.ids, weights
 
     def filler(self, count):
         start = random.randrange(len(self.corpus) - count)
@@ -51,14 +55,25 @@ class Sequences:
         return (np.array(ids + self.filler(rest)) if rest else np.array(ids),
                 np.array(weights + [TEXT_WEIGHT] * rest, np.float32))
 
+    def asks(self, facts, room):
+        """Questions and answers about facts, as many as have room; or, in some sequences, the answers alone."""
+        questions = self.encode([fact[1] for fact in facts])
+        recited, taken = random.random() < RECITED, []
+        for ask, (answer, weights) in zip(questions, self.answers(facts)):
+            ask = [] if recited else ask
+            room -= len(ask) + len(answer)
+            if room < 0:
+                break
+            taken.append((ask, (answer, weights)))
+        return taken
+
     def retrieval(self, length):
-        most = max(1, length // 48)
-        facts = some_facts(self.words, random.choice([n for n in FACT_COUNTS if n <= most]))
-        asked = random.sample(facts, random.randint(1, min(len(facts), max(8, length // 64))))
+        facts = some_facts(self.words, random.choice([n for n in FACT_COUNTS if n <= max(1, length // 28)]))
         said = self.encode([fact[0] for fact in facts])
-        asks = list(zip(self.encode([fact[1] for fact in asked]), self.answers(asked)))
+        room = length - sum(map(len, said)) - len(facts)
+        asks = self.asks(random.sample(facts, len(facts)), min(room, max(64, length // 2)))
         budget = length - sum(map(len, said)) - sum(len(q) + len(a) for q, (a, _) in asks)
-        if budget < len(facts):
+        if not asks or budget < len(facts):
             return self.retrieval(length)
         filler, ids, weights, at = self.filler(budget), [BOS], [0.0], 0
 

@@ -19,11 +19,11 @@ from corpus import common_words, documents
 from evaluate import bits_per_byte, recall
 from model import Llama, VOCABULARY, export, load_shipped
 from muon import Muon
-from sequences import ANSWER_WEIGHT, BOS, Sequences, positions
+from sequences import FIRST_WEIGHT, BOS, Sequences, positions
 
 # (share of all tokens from which it holds, sequence lengths drawn from, tokens a step, largest position)
-STAGES = ((0.0, (128,), 4096, 1024), (0.12, (256,), 4096, 4096), (0.33, (256, 512), 8192, 16384),
-          (0.55, (256, 512, 1024), 8192, 32768), (0.8, (256, 256, 512, 512, 1024, 2048), 8192, 32768))
+STAGES = ((0.0, (256,), 4096, 4096), (0.4, (256, 512), 4096, 16384), (0.65, (256, 512, 1024), 8192, 32768),
+          (0.85, (512, 1024, 2048, 4096), 8192, 32768))
 WARM_UP, MUON_LR, ADAM_LR = 200_000, 5e-3, 3e-3
 
 
@@ -55,7 +55,7 @@ def step_loss(model, make, length, batch, most):
     logits = model(ids[:, :-1], torch.from_numpy(positions(batch, length, most)))
     losses = F.cross_entropy(logits.reshape(-1, VOCABULARY), ids[:, 1:].reshape(-1), reduction="none")
     losses = losses.view(batch, length)
-    answer = losses[weights > ANSWER_WEIGHT].mean().item()
+    answer = losses[weights == FIRST_WEIGHT].mean().item()
     return (losses * weights).sum() / weights.sum(), answer
 
 
