@@ -108,9 +108,9 @@ export class Session {
     return Int32Array.from(this.#log.ids);
   }
 
-  /** Vocabulary entries of all tokens, as stored. */
+  /** Text of each token, to show: half a character as `<0xE2>`, special tokens by name. */
   get tokens(): string[] {
-    return this.#log.ids.map((id) => this.#model.tokenizer.token(id));
+    return this.#log.ids.map((id) => this.#model.tokenizer.piece(id));
   }
 
   /** Text of all tokens, special tokens left out. */

@@ -75,6 +75,15 @@ class FileTokenizer implements Tokenizer {
     return this.#tokens[id] ?? "";
   }
 
+  piece(id: number): string {
+    const bytes = this.#decoder.bytes(this.token(id));
+    try {
+      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    } catch {
+      return Array.from(bytes, byteName).join("");
+    }
+  }
+
   stream(): { push(id: number): string; flush(): string } {
     const text = new TextStream(this.#decoder.strip);
     return { push: (id) => text.push(this.#bytes(id, false)), flush: () => text.flush() };
@@ -115,6 +124,11 @@ class TextStream {
     }
     return rest;
   }
+}
+
+/** A byte as SentencePiece writes it. */
+function byteName(byte: number): string {
+  return `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
 }
 
 function concatenate(pieces: readonly Uint8Array[]): Uint8Array {

@@ -106,8 +106,10 @@ export interface Tokenizer {
   encode(text: string, options?: { bos?: boolean }): Int32Array;
   /** Text of ids; special tokens are left out unless `special: true`. */
   decode(ids: ArrayLike<number>, options?: { special?: boolean }): string;
-  /** The vocabulary entry of an id, as stored (for display, not for joining). */
+  /** The vocabulary entry of an id, as stored. */
   token(id: number): string;
+  /** Text of one id to show, its blanks included: bytes that are no whole character as `<0xE2>`, special tokens by name. */
+  piece(id: number): string;
   /** Decodes a growing sequence: each `push` returns the text that became certain (no half UTF-8 characters). */
   stream(): { push(id: number): string; flush(): string };
 }

@@ -71,6 +71,21 @@ for (const [name, folder] of folders) {
     }
   });
 
+  test("piece() shows every byte of a text, those of half characters by number", (tokenizer) => {
+    for (const [i, text] of expected.texts.entries()) {
+      if (/<0x/.test(text) || ids[i]!.some((id) => id < 3)) continue;
+      const shown = ids[i]!.map((id) => tokenizer.piece(id)).join("");
+      const bytes = shown.split(/(<0x[0-9A-F]{2}>)/).flatMap((part, at) =>
+        at % 2 === 0 ? [...new TextEncoder().encode(part)] : [parseInt(part.slice(3, 5), 16)]
+      );
+      const whole = Uint8Array.from(bytes);
+      assert(
+        new TextDecoder("utf-8", { ignoreBOM: true }).decode(whole).endsWith(decodedSpecial[i]!),
+        JSON.stringify(text),
+      );
+    }
+  });
+
   test("token() is the vocabulary entry, and empty for an id beyond it", (tokenizer) => {
     const id = tokenizer.encode("the")[0]!;
     assert(tokenizer.token(id).length > 0);
