@@ -1,34 +1,33 @@
 /** Tables that grow while a run goes on: an Arrow IPC stream file, appended batch by batch. */
 import type * as Arrow from "apache-arrow";
+import { ArrowFormat, columnsOf, rowsOf } from "./arrow_format.ts";
+import type { ArrowField, ArrowRow } from "./arrow_format.ts";
+import { findMessages, readSpan, type Span } from "./arrow_messages.ts";
 
-/** Type of a column. */
-export type ArrowType = "utf8" | "int32" | "float64" | "bool";
+export type { ArrowField, ArrowRow, ArrowType, ArrowValue } from "./arrow_format.ts";
 
-/** A column. */
-export interface ArrowField {
-  /** Its name. */
-  readonly name: string;
-  /** Its type. */
-  readonly type: ArrowType;
+/** Options of a stream file. */
+export interface ArrowStreamOptions {
   /**
-   * Whether it may hold `null`.
-   * @default false
+   * Stored in the schema of a new file.
+   * @default {}
    */
-  readonly nullable?: boolean;
+  readonly metadata?: Readonly<Record<string, string>>;
+  /**
+   * Which of the rows that are there are read: all, or those of the last batch.
+   * @default "all"
+   */
+  readonly rows?: "all" | "last";
 }
-
-/** A row: a value for every column. */
-export type ArrowRow = Readonly<Record<string, string | number | boolean | null>>;
 
 /** What a file holds up to its last whole batch. */
 interface Found {
-  /** Bytes up to there; nothing after them counts. */
-  readonly whole: number;
-  readonly bytes: Uint8Array;
+  /** Its whole messages. */
+  readonly spans: readonly Span[];
+  /** Bytes of the file. */
+  readonly size: number;
+  readonly rows: readonly ArrowRow[];
 }
-
-/** First bytes of every message of a stream. */
-const CONTINUATION = -1;
 
 /**
  * A stream file that is open for more rows. It is never closed by an end-of-stream mark, so that a later run can go
@@ -39,47 +38,62 @@ export class ArrowStream {
   readonly earlier: readonly ArrowRow[];
   /** Bytes of a torn batch that were cut off when it was opened. */
   readonly droppedBytes: number;
-  readonly #arrow: typeof Arrow;
-  readonly #schema: Arrow.Schema;
+  readonly #path: string;
+  readonly #format: ArrowFormat;
   readonly #file: Deno.FsFile;
+  /** Where the batch begins that this stream wrote last. */
+  #last: number;
+  #end: number;
 
-  private constructor(
-    arrow: typeof Arrow,
-    schema: Arrow.Schema,
-    file: Deno.FsFile,
-    earlier: readonly ArrowRow[],
-    droppedBytes: number,
-  ) {
-    this.#arrow = arrow;
-    this.#schema = schema;
+  private constructor(path: string, format: ArrowFormat, file: Deno.FsFile, found: Found) {
+    this.#path = path;
+    this.#format = format;
     this.#file = file;
-    this.earlier = earlier;
-    this.droppedBytes = droppedBytes;
+    this.#last = this.#end = found.spans.at(-1)?.end ?? 0;
+    this.earlier = found.rows;
+    this.droppedBytes = found.size - this.#end;
   }
 
   /**
-   * Opens a file, or makes it. What a killed run left of its last batch is cut off.
+   * Opens a file, or makes it. What a killed run left of its last batch is cut off. One stream at a time may have a
+   * file open.
    *
    * @throws {TypeError} when the file is no such stream or has other columns; it is not touched
+   * @throws {Error} when another stream has it open
    */
-  static async open(path: string, fields: readonly ArrowField[]): Promise<ArrowStream> {
+  static async open(
+    path: string,
+    fields: readonly ArrowField[],
+    options: ArrowStreamOptions = {},
+  ): Promise<ArrowStream> {
     const arrow = await import("apache-arrow");
-    const schema = schemaOf(arrow, fields);
-    const head = encode(arrow, schema, []).head;
-    const { bytes, whole } = await find(arrow, path);
-    if (whole === 0 && !startsWith(head, bytes)) throw foreign(path);
-    const rows = whole === 0 ? [] : rowsOf(arrow, path, bytes.subarray(0, whole), schema);
+    const format = new ArrowFormat(arrow, fields, options.metadata ?? {});
     const file = await Deno.open(path, { read: true, write: true, create: true });
-    await file.truncate(whole);
-    await file.seek(0, Deno.SeekMode.End);
-    if (whole === 0) await writeAll(file, head);
-    return new ArrowStream(arrow, schema, file, rows, bytes.length - whole);
+    try {
+      await lock(path, file);
+      const found = await inspect(arrow, path, file, options, format);
+      const stream = new ArrowStream(path, format, file, found);
+      await file.truncate(stream.#end);
+      if (stream.#end === 0) stream.#end = await stream.#write(0, format.head);
+      return stream;
+    } catch (error) {
+      file.close();
+      throw error;
+    }
   }
 
   /** Writes rows as one batch. */
   async append(rows: readonly ArrowRow[]): Promise<void> {
     if (rows.length === 0) return;
-    await writeAll(this.#file, encode(this.#arrow, this.#schema, rows).batches);
+    const end = await this.#write(this.#end, this.#format.encode(rows));
+    [this.#last, this.#end] = [this.#end, end];
+  }
+
+  /** Writes rows in place of the batch that was appended last; there must be one. */
+  async replaceLast(rows: readonly ArrowRow[]): Promise<void> {
+    const end = await this.#write(this.#last, this.#format.encode(rows));
+    if (end < this.#end) await this.#file.truncate(end);
+    this.#end = end;
   }
 
   /** Closes the file. */
@@ -91,6 +105,20 @@ export class ArrowStream {
   [Symbol.dispose](): void {
     this.close();
   }
+
+  /** Returns where the bytes end; when they cannot be written, nothing of them stays. */
+  async #write(start: number, bytes: Uint8Array): Promise<number> {
+    try {
+      this.#file.seekSync(start, Deno.SeekMode.Start);
+      for (let done = 0; done < bytes.length;) done += await this.#file.write(bytes.subarray(done));
+    } catch (error) {
+      await this.#file.truncate(start).catch(() => {});
+      throw error;
+    }
+    // A removed file takes whatever is written, and nobody will find it.
+    if (this.#file.statSync().nlink !== 0) return start + bytes.length;
+    throw new Deno.errors.NotFound(`Cannot write ${this.#path} as the file was removed`);
+  }
 }
 
 /**
@@ -100,129 +128,87 @@ export class ArrowStream {
  */
 export async function readArrowStream(path: string): Promise<ArrowRow[]> {
   const arrow = await import("apache-arrow");
-  await Deno.stat(path);
-  const { bytes, whole } = await find(arrow, path);
-  if (whole === 0) throw foreign(path);
-  return rowsOf(arrow, path, bytes.subarray(0, whole));
+  using file = await Deno.open(path);
+  return [...(await inspect(arrow, path, file, {})).rows];
 }
 
-function schemaOf(arrow: typeof Arrow, fields: readonly ArrowField[]): Arrow.Schema {
-  return new arrow.Schema(
-    fields.map(({ name, type, nullable = false }) =>
-      new arrow.Field(name, typeOf(arrow, type), nullable)
-    ),
-  );
+/**
+ * Rows of a stream file that `ArrowStream.open` would take, without touching it.
+ *
+ * @throws {TypeError} when the file is no such stream or has other columns
+ */
+export async function readArrowRows(
+  path: string,
+  fields: readonly ArrowField[],
+  options: ArrowStreamOptions = {},
+): Promise<readonly ArrowRow[]> {
+  const arrow = await import("apache-arrow");
+  const format = new ArrowFormat(arrow, fields, options.metadata ?? {});
+  using file = await Deno.open(path);
+  return (await inspect(arrow, path, file, options, format)).rows;
 }
 
-function typeOf(arrow: typeof Arrow, type: ArrowType): Arrow.DataType {
-  switch (type) {
-    case "utf8":
-      return new arrow.Utf8();
-    case "int32":
-      return new arrow.Int32();
-    case "float64":
-      return new arrow.Float64();
-    case "bool":
-      return new arrow.Bool();
-  }
+/** Metadata of a stream file's schema; `null` where the file has no whole schema. */
+export async function readArrowMetadata(path: string): Promise<ReadonlyMap<string, string> | null> {
+  const arrow = await import("apache-arrow");
+  using file = await Deno.open(path);
+  const [head] = await findMessages(arrow, file, 1);
+  if (!head) return null;
+  return arrow.tableFromIPC(await readSpan(file, head)).schema.metadata;
 }
 
-/** The schema's message, and that of the rows. */
-function encode(
-  arrow: typeof Arrow,
-  schema: Arrow.Schema,
-  rows: readonly ArrowRow[],
-): { head: Uint8Array; batches: Uint8Array } {
-  const bytes = arrow.tableToIPC(tableOf(arrow, schema, rows), "stream");
-  const ends = messageEnds(arrow, bytes);
-  return { head: bytes.subarray(0, ends[0]), batches: bytes.subarray(ends[0], ends.at(-1)) };
-}
-
-function tableOf(
-  arrow: typeof Arrow,
-  schema: Arrow.Schema,
-  rows: readonly ArrowRow[],
-): Arrow.Table {
-  if (rows.length === 0) return new arrow.Table(schema);
-  const columns: Record<string, Arrow.Vector> = {};
-  for (const { name, type } of schema.fields) {
-    columns[name] = arrow.vectorFromArray(rows.map((row) => row[name] ?? null), type);
-  }
-  return new arrow.Table(schema, columns);
-}
-
-async function find(arrow: typeof Arrow, path: string): Promise<Found> {
-  const bytes = await readOrNothing(path);
-  return { bytes, whole: messageEnds(arrow, bytes).at(-1) ?? 0 };
-}
-
-async function readOrNothing(path: string): Promise<Uint8Array> {
-  try {
-    return await Deno.readFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return new Uint8Array();
-    throw error;
-  }
-}
-
-/** Where each message ends that is whole; stops at an end-of-stream mark. */
-function messageEnds(arrow: typeof Arrow, bytes: Uint8Array): number[] {
-  const ends: number[] = [];
-  for (let start = 0;;) {
-    const end = messageEnd(arrow, bytes, start);
-    if (end === null) return ends;
-    ends.push(end);
-    start = end;
-  }
-}
-
-/** A message is `-1, length of its description, description, body`; the description knows the body's length. */
-function messageEnd(arrow: typeof Arrow, bytes: Uint8Array, start: number): number | null {
-  if (start + 8 > bytes.length) return null;
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
-  const length = view.getInt32(start + 4, true);
-  const body = start + 8 + length;
-  if (view.getInt32(start, true) !== CONTINUATION || length <= 0 || body > bytes.length) {
-    return null;
-  }
-  try {
-    const message = arrow.Message.decode(bytes.subarray(start + 8, body));
-    if (message.isSchema() !== (start === 0)) return null;
-    const end = body + message.bodyLength;
-    return end <= bytes.length && end >= body ? end : null;
-  } catch {
-    return null;
-  }
-}
-
-function rowsOf(
+async function inspect(
   arrow: typeof Arrow,
   path: string,
-  bytes: Uint8Array,
-  expected?: Arrow.Schema,
-): ArrowRow[] {
-  const table = arrow.tableFromIPC(bytes);
-  const [found, wanted] = [describe(table.schema), expected ? describe(expected) : null];
-  if (wanted !== null && found !== wanted) {
-    throw new TypeError(
-      `Cannot append to ${path} as its columns must be ${wanted}: current value is ${found}`,
-    );
+  file: Deno.FsFile,
+  { rows = "all" }: ArrowStreamOptions,
+  format?: ArrowFormat,
+): Promise<Found> {
+  const spans = await findMessages(arrow, file);
+  const { size } = await file.stat();
+  const [head, ...batches] = spans;
+  if (!head) {
+    const begun = format && size < format.head.length &&
+      startsWith(format.head, await readSpan(file, { start: 0, end: size }));
+    if (begun) return { spans, size, rows: [] };
+    throw foreign(path);
   }
-  return table.toArray().map((row) => row!.toJSON() as ArrowRow);
+  const wanted = rows === "all" ? batches : batches.slice(-1);
+  const table = arrow.tableFromIPC(await readJoined(file, head, wanted));
+  if (format) checkColumns(path, format, table.schema);
+  return { spans, size, rows: rowsOf(arrow, table) };
 }
 
-function describe({ fields }: Arrow.Schema): string {
-  return fields.map(({ name, type, nullable }) => `${name}: ${type}${nullable ? "?" : ""}`)
-    .join(", ");
+/** The bytes of the head and of batches that follow each other. */
+async function readJoined(
+  file: Deno.FsFile,
+  head: Span,
+  batches: readonly Span[],
+): Promise<Uint8Array> {
+  const [start, end] = [batches[0]?.start ?? 0, batches.at(-1)?.end ?? 0];
+  const bytes = new Uint8Array(head.end + end - start);
+  bytes.set(await readSpan(file, head));
+  bytes.set(await readSpan(file, { start, end }), head.end);
+  return bytes;
+}
+
+async function lock(path: string, file: Deno.FsFile): Promise<void> {
+  // A lock of Windows would keep readers out, too.
+  if (Deno.build.os === "windows" || await file.tryLock(true)) return;
+  throw new Error(`Cannot append to ${path} as it is being written already`);
+}
+
+function checkColumns(path: string, { columns }: ArrowFormat, schema: Arrow.Schema): void {
+  const found = columnsOf(schema);
+  if (found === columns) return;
+  throw new TypeError(
+    `Cannot use ${path} as its columns must be ${columns}: current value is ${found}`,
+  );
 }
 
 /** Whether `part` is the beginning of `whole`. */
 function startsWith(whole: Uint8Array, part: Uint8Array): boolean {
   return part.length <= whole.length && part.every((byte, at) => byte === whole[at]);
-}
-
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
 }
 
 function foreign(path: string): TypeError {

@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { diskFull } from "./disk.ts";
 import {
   type ArrowField,
   type ArrowRow,
@@ -73,10 +74,12 @@ Deno.test("a file torn at any byte is read up to its last whole batch, and goes 
 Deno.test("a tail of zeros is dropped", () =>
   withFile(async (path) => {
     await write(path, rows(0, 2));
+    const { size } = await Deno.stat(path);
     await Deno.writeFile(path, new Uint8Array(1000), { append: true });
     assertEquals(await readArrowStream(path), rows(0, 2));
     using stream = await ArrowStream.open(path, FIELDS);
     assertEquals(stream.droppedBytes, 1000);
+    assertEquals((await Deno.stat(path)).size, size);
   }));
 
 Deno.test("a foreign file and other columns are refused and not touched", () =>
@@ -95,4 +98,65 @@ Deno.test("a foreign file and other columns are refused and not touched", () =>
     );
     assertEquals(await Deno.readFile(path), before);
     await assertRejects(() => readArrowStream(`${path}.not`), Deno.errors.NotFound);
+  }));
+
+Deno.test("replaceLast() puts longer and shorter rows in place of the last batch", () =>
+  withFile(async (path) => {
+    using stream = await ArrowStream.open(path, FIELDS);
+    await stream.append(rows(0, 2));
+    await stream.append([row(5)]);
+    for (const text of ["long".repeat(200), "", "longer than nothing"]) {
+      await stream.replaceLast([{ ...row(6), text }]);
+      assertEquals(await readArrowStream(path), [...rows(0, 2), { ...row(6), text }]);
+    }
+    await stream.append([row(7)]);
+    assertEquals((await readArrowStream(path)).length, 4);
+  }));
+
+Deno.test("an append that does not fit on the disk leaves whole batches, and can be tried again", () =>
+  withFile(async (path) => {
+    using stream = await ArrowStream.open(path, FIELDS);
+    await stream.append(rows(0, 2));
+    const { size } = await Deno.stat(path);
+    {
+      using _full = diskFull({ afterBytes: 100 });
+      await assertRejects(() => stream.append(rows(2, 4)), Error, "No space left");
+    }
+    assertEquals((await Deno.stat(path)).size, size);
+    await stream.append(rows(2, 3));
+    assertEquals(await readArrowStream(path), rows(0, 3));
+  }));
+
+Deno.test("an append to a file that was removed is refused", () =>
+  withFile(async (path) => {
+    using stream = await ArrowStream.open(path, FIELDS);
+    await Deno.remove(path);
+    await assertRejects(() => stream.append([row(1)]), Deno.errors.NotFound, "was removed");
+  }));
+
+Deno.test("a file that is open for appending is refused to others until it is closed", () =>
+  withFile(async (path) => {
+    const stream = await ArrowStream.open(path, FIELDS);
+    await assertRejects(() => ArrowStream.open(path, FIELDS), Error, "being written already");
+    await stream.append([row(1)]);
+    stream.close();
+    using again = await ArrowStream.open(path, FIELDS);
+    assertEquals(again.earlier, [row(1)]);
+  }));
+
+Deno.test("descriptions longer than what is read at once are found", () =>
+  withFile(async (path) => {
+    const many = Array.from(
+      { length: 300 },
+      (_, x): ArrowField => ({ name: `column ${x}`, type: "int32" }),
+    );
+    const wide = Object.fromEntries(many.map(({ name }, x) => [name, x]));
+    {
+      using stream = await ArrowStream.open(path, many, { metadata: { about: "x".repeat(9000) } });
+      await stream.append([wide]);
+      await stream.append([wide, wide]);
+    }
+    assertEquals(await readArrowStream(path), [wide, wide, wide]);
+    using stream = await ArrowStream.open(path, many, { rows: "last" });
+    assertEquals(stream.earlier, [wide, wide]);
   }));

@@ -1,0 +1,7 @@
+/** A trace that cannot be written or read. */
+export class TraceError extends Error {
+  /** Stable identifier of the error's kind. */
+  readonly code = "LONGLENS_TRACE";
+  /** Name of the class. */
+  override name = "TraceError";
+}
