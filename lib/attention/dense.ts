@@ -1,3 +1,4 @@
+import { described } from "./described.ts";
 import type { Method } from "./method.ts";
 import type { HeadPlan } from "./plan.ts";
 
@@ -5,12 +6,12 @@ const PLAN: HeadPlan = { kind: "dense" };
 
 /** Full causal attention: every query sees every key before it. */
 export function dense(): Method {
-  return {
+  return described({
     name: "dense",
     options: {},
     governsPrefill: false,
     planPrefill: ({ heads }) => heads.map(() => PLAN),
     planDecode: ({ heads }) => heads.map(() => PLAN),
     residentKeys: (_layer, _head, length) => length,
-  };
+  });
 }

@@ -1,4 +1,5 @@
 import { checkCount } from "./check.ts";
+import { described } from "./described.ts";
 import type { DecodeContext, Method } from "./method.ts";
 import type { HeadPlan } from "./plan.ts";
 
@@ -44,14 +45,14 @@ export function retrieval(options: RetrievalOptions = {}): Method {
     );
   }
   const checked = { sink, window, topK, index };
-  return {
+  return described({
     name: "retrieval",
     options: checked,
     governsPrefill: false,
     planPrefill: ({ heads }) => heads.map(() => ({ kind: "dense" })),
     planDecode: (context) => planDecode(checked, context),
     residentKeys: (_layer, _head, length) => Math.min(length, sink + window),
-  };
+  });
 }
 
 async function planDecode(

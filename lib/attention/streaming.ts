@@ -1,4 +1,5 @@
 import { checkCount } from "./check.ts";
+import { described } from "./described.ts";
 import type { Method } from "./method.ts";
 import type { HeadPlan } from "./plan.ts";
 
@@ -27,12 +28,12 @@ export function streaming(options: StreamingOptions = {}): Method {
   checkCount("make a streaming method", "sink", sink, 0);
   checkCount("make a streaming method", "window", window, 1);
   const plan: HeadPlan = { kind: "streaming", sink, window };
-  return {
+  return described({
     name: "streaming",
     options: { sink, window },
     governsPrefill: true,
     planPrefill: ({ heads }) => heads.map(() => plan),
     planDecode: ({ heads }) => heads.map(() => plan),
     residentKeys: (_layer, _head, length) => Math.min(length, sink + window),
-  };
+  });
 }

@@ -1,0 +1,142 @@
+/** What a file says of the session in it, beside its arrays. */
+import type { ZodType } from "zod";
+import { SessionFileError } from "../../../ffi/errors.ts";
+import { describeMethod } from "../../attention/saved_method.ts";
+import { parseWith, type Zod } from "../../model/schema.ts";
+import type { ModelConfig } from "../../model/types.ts";
+import type { HeldChat } from "../chat.ts";
+import type { Phase } from "../forward.ts";
+import type { SessionState } from "../session_state.ts";
+import type { SessionOptions } from "../session_types.ts";
+import type { TokenLog } from "../token_log.ts";
+import type { SectionShape } from "./container.ts";
+import type { Fingerprint } from "./fingerprint.ts";
+
+/** The JSON of a session. */
+export interface SessionContent {
+  /** The model it was made with. */
+  readonly model: Fingerprint;
+  /** Number of tokens. */
+  readonly tokens: number;
+  /** Tokens that have keys and values: all, or all but the last. */
+  readonly cached: number;
+  /** As in {@link SessionState}. */
+  readonly contextTokens: number;
+  /** As in {@link SessionState}. */
+  readonly chat: HeldChat | null;
+  /** As in {@link SessionState}. */
+  readonly streamStart: number;
+  /** Element type of keys and values. */
+  readonly kv: "f32" | "bf16";
+  /** Tokens that pass through the model together in a prefill. */
+  readonly chunkTokens: number;
+  /** Seed of the sampler. */
+  readonly seed: number;
+  /** The attention method; without options where they do not describe it. */
+  readonly attention: {
+    readonly name: string;
+    readonly options: Readonly<Record<string, unknown>> | null;
+  };
+}
+
+const PHASES: readonly Phase[] = ["prefill", "decode"];
+const MAX_TOKENS = 2 ** 31 - 1;
+
+/** What is written of a session. */
+export function contentOf(
+  model: Fingerprint,
+  { attention, kv, chunkTokens, seed }: SessionOptions,
+  { cache, log, contextTokens, chat, streamStart }: SessionState,
+): SessionContent {
+  const options = describeMethod(attention)?.options ?? null;
+  return {
+    model,
+    tokens: log.length,
+    cached: cache.length,
+    contextTokens,
+    chat,
+    streamStart,
+    kv,
+    chunkTokens,
+    seed,
+    attention: { name: attention.name, options },
+  };
+}
+
+/** The arrays of a session, in their order in the file. */
+export function sectionsOf(
+  { layers, kvHeads, dim }: ModelConfig,
+  { tokens, cached, kv }: SessionContent,
+): SectionShape[] {
+  const sections: SectionShape[] = [
+    { name: "ids", dtype: "i32", shape: [tokens] },
+    { name: "phases", dtype: "u8", shape: [tokens] },
+  ];
+  for (let layer = 0; layer < layers; layer++) {
+    sections.push(
+      { name: kvName(layer), dtype: kv, shape: [cached, 2, kvHeads, dim] },
+      { name: positionsName(layer), dtype: "f32", shape: [cached] },
+    );
+  }
+  return sections;
+}
+
+/** Section of a layer's keys and values. */
+export function kvName(layer: number): string {
+  return `kv.${layer}`;
+}
+
+/** Section of the positions of a layer's keys. */
+export function positionsName(layer: number): string {
+  return `positions.${layer}`;
+}
+
+/** Section `phases`: a number for the phase of each token. */
+export function phaseCodes(log: TokenLog): Uint8Array {
+  return Uint8Array.from({ length: log.length }, (_, at) => PHASES.indexOf(log.phaseAt(at)));
+}
+
+/** The phase that a number in a file means, if any. */
+export function phaseOf(code: number): Phase | undefined {
+  return PHASES[code];
+}
+
+/** Checks the JSON of a file. */
+export function parseContent(z: Zod, json: unknown, file: string): SessionContent {
+  return parseWith(contentSchema(z), json, file, SessionFileError);
+}
+
+function contentSchema(z: Zod): ZodType<SessionContent> {
+  const tokens = z.int().min(0).max(MAX_TOKENS);
+  const digest = z.string().regex(/^[0-9a-f]{64}$/);
+  const object = z.record(z.string(), z.unknown());
+  const content = z.strictObject({
+    model: z.strictObject({ config: object, tokenizer: digest, weights: digest }),
+    tokens,
+    cached: tokens,
+    contextTokens: tokens,
+    chat: z.strictObject({ text: z.string(), tokens, nowMs: z.number() }).nullable(),
+    streamStart: tokens,
+    kv: z.enum(["f32", "bf16"]),
+    chunkTokens: z.int().min(1),
+    seed: z.int(),
+    attention: z.strictObject({ name: z.string(), options: object.nullable() }),
+  });
+  return content
+    .refine(({ tokens, cached }) => cached === tokens || cached === tokens - 1, {
+      path: ["cached"],
+      message: "Must be all tokens or all but the last",
+    })
+    .refine(({ tokens, contextTokens }) => tokens === 0 || contextTokens > 0, {
+      path: ["contextTokens"],
+      message: "Must be above 0",
+    })
+    .refine(({ tokens, chat }) => (chat?.tokens ?? 0) <= tokens, {
+      path: ["chat", "tokens"],
+      message: "Must be a place among the tokens",
+    })
+    .refine(({ tokens, streamStart }) => streamStart <= tokens, {
+      path: ["streamStart"],
+      message: "Must be a place among the tokens",
+    });
+}

@@ -1,0 +1,89 @@
+import { CancelledError, SessionFileError } from "../../../ffi/errors.ts";
+import type { Backend } from "../../../ffi/backend.ts";
+import { readKvRows } from "../../cache/kv_rows.ts";
+import type { PagedCache } from "../../cache/paged_cache.ts";
+import { loadZod } from "../../model/schema.ts";
+import { throwIfAborted } from "../run.ts";
+import type { SessionState } from "../session_state.ts";
+import type { SavedFile, SessionModel, SessionOptions } from "../session_types.ts";
+import type { TokenLog } from "../token_log.ts";
+import { blocks } from "./blocks.ts";
+import { ContainerWriter } from "./container_writer.ts";
+import {
+  contentOf,
+  kvName,
+  parseContent,
+  phaseCodes,
+  positionsName,
+  sectionsOf,
+  type SessionContent,
+} from "./content.ts";
+import { fingerprintOf } from "./fingerprint.ts";
+import { type FileRun, progressOf } from "./progress.ts";
+import { replaceFile } from "./replace_file.ts";
+
+/** What is saved. */
+export interface SavedSession {
+  /** Its model. */
+  readonly model: SessionModel;
+  /** Its options, with the seed it goes on with. */
+  readonly options: SessionOptions;
+  /** The rest of it; not to be changed meanwhile. */
+  readonly state: SessionState;
+}
+
+/** Writes a session to a file, in blocks. */
+export async function saveSession(
+  session: SavedSession,
+  path: string,
+  run: FileRun,
+): Promise<SavedFile> {
+  const began = performance.now();
+  try {
+    const fingerprint = await fingerprintOf(session.model, run.control);
+    const content = await restorable(contentOf(fingerprint, session.options, session.state), path);
+    const sections = sectionsOf(session.model.config, content);
+    const bytes = await replaceFile(path, run.signal, async (file) => {
+      const writer = new ContainerWriter(file, content, sections);
+      await writeLog(writer, session.state.log);
+      await writeCache(writer, session.model.backend, session.state.cache, run);
+      return await writer.finish();
+    });
+    return { path, bytes, ms: performance.now() - began };
+  } catch (cause) {
+    if (cause instanceof CancelledError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SessionFileError(
+      `Cannot save the session to ${path} as writing failed: current value is ${reason}`,
+      { cause },
+    );
+  }
+}
+
+/** What a reader will make of `content`: an old file must not give way to one that is refused. */
+async function restorable(content: SessionContent, path: string): Promise<SessionContent> {
+  return parseContent(await loadZod(), JSON.parse(JSON.stringify(content)), path);
+}
+
+async function writeLog(writer: ContainerWriter, log: TokenLog): Promise<void> {
+  await writer.write("ids", new Uint8Array(Int32Array.from(log.ids).buffer));
+  await writer.write("phases", phaseCodes(log));
+}
+
+async function writeCache(
+  writer: ContainerWriter,
+  backend: Backend,
+  cache: PagedCache,
+  { emit, signal }: FileRun,
+): Promise<void> {
+  const began = performance.now();
+  for (const { start, count } of blocks(cache.length, cache.shape)) {
+    for (let layer = 0; layer < cache.shape.layers; layer++) {
+      throwIfAborted(signal);
+      const { kv, positions } = readKvRows(backend, cache, layer, start, count);
+      await writer.write(kvName(layer), kv);
+      await writer.write(positionsName(layer), new Uint8Array(positions.buffer));
+    }
+    emit(progressOf(writer, began));
+  }
+}

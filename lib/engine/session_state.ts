@@ -1,0 +1,28 @@
+import { PagedCache } from "../cache/paged_cache.ts";
+import type { HeldChat } from "./chat.ts";
+import type { SessionModel, SessionOptions } from "./session_types.ts";
+import { TokenLog } from "./token_log.ts";
+
+/** What a session holds beside its model and options: what a fork takes over and a file keeps. */
+export interface SessionState {
+  /** Keys and values: of all tokens, or of all but the last. */
+  readonly cache: PagedCache;
+  /** The tokens. */
+  readonly log: TokenLog;
+  /** Tokens the context was planned for; dynamic RoPE scaling depends on it. */
+  readonly contextTokens: number;
+  /** The conversation that the tokens are, if they are one. */
+  readonly chat: HeldChat | null;
+  /** Place of the first token of the text that steps stream. */
+  readonly streamStart: number;
+}
+
+/** The state of a session without tokens. */
+export function emptyState(
+  { backend, config }: SessionModel,
+  { kv, contextTokens = 0 }: SessionOptions,
+): SessionState {
+  const { layers, kvHeads, dim } = config;
+  const cache = new PagedCache(backend, { layers, kvHeads, dim, dtype: kv });
+  return { cache, log: new TokenLog(), contextTokens, chat: null, streamStart: 0 };
+}

@@ -1,0 +1,48 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import type { Method } from "../../lib/attention/method.ts";
+import { type Methods, methods } from "../../lib/attention/methods.ts";
+import { describeMethod, rebuildMethod } from "../../lib/attention/saved_method.ts";
+
+/** Each method with options that are not its defaults. */
+const MADE: { readonly [Name in keyof Omit<Methods, "perHead">]: Method } = {
+  dense: methods.dense(),
+  streaming: methods.streaming({ sink: 1, window: 9 }),
+  retrieval: methods.retrieval({ sink: 3, window: 7, topK: 5 }),
+};
+
+function throughJson<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value));
+}
+
+Deno.test("rebuildMethod() makes every method again from what describeMethod() says", () => {
+  assertEquals(
+    Object.keys(MADE).sort(),
+    Object.keys(methods).filter((n) => n !== "perHead").sort(),
+  );
+  for (const [name, method] of Object.entries(MADE)) {
+    const saved = describeMethod(method);
+    assert(saved);
+    const again = rebuildMethod(throughJson(saved));
+    assertEquals([again.name, again.options], [name, method.options]);
+    const context = { layer: 0, heads: [0, 2], qStart: 3, qLen: 4, kvLength: 7 };
+    assertEquals(again.planPrefill(context), method.planPrefill(context));
+    assertEquals(again.residentKeys(0, 0, 5000), method.residentKeys(0, 0, 5000));
+    assertEquals(describeMethod(again), saved);
+  }
+});
+
+Deno.test("describeMethod() does not describe what a user has made, whatever its name", () => {
+  const { dense } = MADE;
+  const others = [methods.perHead(() => dense), { ...dense }, { ...dense, planPrefill: () => [] }];
+  for (const method of others) assertEquals(describeMethod(method), null);
+});
+
+Deno.test("rebuildMethod() refuses names and options that are not its own", () => {
+  for (const name of ["perHead", "toString", "__proto__", "", "Dense"]) {
+    assertThrows(() => rebuildMethod({ name, options: {} }), RangeError, "name must be known");
+  }
+  const wrong = [{ window: 0, sink: 1 }, { window: 5 }, { sink: 1, window: 5, more: 1 }];
+  for (const options of wrong) {
+    assertThrows(() => rebuildMethod({ name: "streaming", options }), RangeError, "streaming");
+  }
+});
