@@ -7,12 +7,12 @@ import { exists, readJsonFile } from "./json_file.ts";
 import { readRope, type RopeFields } from "./rope_config.ts";
 import { configError, loadZod, parseWith, type Zod } from "./schema.ts";
 import type { ModelConfig } from "./types.ts";
+import { readWindows, type WindowFields } from "./windows.ts";
 
 type EosField = number | number[] | null | undefined;
 
-interface RawConfig extends RopeFields {
+interface RawConfig extends RopeFields, WindowFields {
   model_type: string;
-  num_hidden_layers: number;
   hidden_size: number;
   intermediate_size: number;
   vocab_size: number;
@@ -24,10 +24,6 @@ interface RawConfig extends RopeFields {
   tie_word_embeddings?: boolean | null | undefined;
   attention_bias?: boolean | null | undefined;
   mlp_bias?: boolean | null | undefined;
-  use_sliding_window?: boolean | null | undefined;
-  sliding_window?: number | null | undefined;
-  max_window_layers?: number | null | undefined;
-  layer_types?: string[] | null | undefined;
   eos_token_id?: EosField;
 }
 
@@ -49,11 +45,11 @@ export async function loadConfig(folder: string): Promise<ModelConfig> {
 export async function readConfig(json: unknown, generation: unknown = null): Promise<ModelConfig> {
   const z = await loadZod();
   const family = familyOf(json);
-  const raw = parseWith(configSchema(z), json, "config.json");
+  const raw = parseWith(configSchema(z), { ...family.defaults, ...json as object }, "config.json");
   refuseUnsupported(raw, family);
   const heads = raw.num_attention_heads;
   const kvHeads = readKvHeads(raw);
-  const dim = readDim(raw, family);
+  const dim = readDim(raw);
   return {
     family: family.name,
     layers: raw.num_hidden_layers,
@@ -65,8 +61,9 @@ export async function readConfig(json: unknown, generation: unknown = null): Pro
     vocab: raw.vocab_size,
     eps: raw.rms_norm_eps ?? 1e-6,
     activation: readActivation(raw),
-    rope: readRope(z, raw, dim),
+    rope: readRope(z, raw, dim, family.ropeTypes),
     maxPositions: raw.max_position_embeddings,
+    windows: readWindows(raw, family),
     tiedEmbeddings: raw.tie_word_embeddings ?? false,
     embedScale: 1,
     scale: 1 / Math.sqrt(dim),
@@ -103,7 +100,7 @@ function configSchema(z: Zod): ZodType<RawConfig> {
     mlp_bias: flag,
     use_sliding_window: flag,
     sliding_window: z.int().nullish(),
-    max_window_layers: z.int().nullish(),
+    max_window_layers: z.int().optional(),
     layer_types: z.array(z.string()).max(1024).nullish(),
     rope_theta: z.number().gt(1).max(1e15).nullish(),
     rope_scaling: parameters,
@@ -131,16 +128,6 @@ function refuseUnsupported(raw: RawConfig, family: Family): void {
   if (raw.attention_bias && family.optionalAttentionBias) {
     throw configError(`attention_bias of ${family.name} (also on o_proj) must be false`, true);
   }
-  refuseWindows(raw, family);
-}
-
-function refuseWindows(raw: RawConfig, family: Family): void {
-  const other = raw.layer_types?.find((type) => type !== "full_attention");
-  if (other !== undefined) throw configError("layer_types must all be full_attention", other);
-  if (!family.windowed || raw.layer_types || !raw.use_sliding_window) return;
-  const firstWindowed = raw.max_window_layers ?? 28;
-  if (raw.sliding_window === null || firstWindowed >= raw.num_hidden_layers) return;
-  throw configError("sliding windows (use_sliding_window) are not supported", true);
 }
 
 function readKvHeads(raw: RawConfig): number {
@@ -150,8 +137,8 @@ function readKvHeads(raw: RawConfig): number {
   throw configError(`num_key_value_heads must divide num_attention_heads ${heads}`, kvHeads);
 }
 
-function readDim(raw: RawConfig, family: Family): number {
-  const dim = raw.head_dim ?? family.defaultDim ?? raw.hidden_size / raw.num_attention_heads;
+function readDim(raw: RawConfig): number {
+  const dim = raw.head_dim ?? raw.hidden_size / raw.num_attention_heads;
   if (Number.isInteger(dim) && dim % 2 === 0 && dim <= 1024) return dim;
   throw configError("the head dimension must be an even integer of at most 1024", dim);
 }

@@ -2,7 +2,7 @@
  * Model families as data: how tensors are called, which of them a family has and what shape they have.
  * One loader (`weights.ts`) and one engine interpret them; a new family of this kind is an entry here.
  */
-import type { ModelConfig } from "./types.ts";
+import type { ModelConfig, RopeScaling } from "./types.ts";
 
 /** A symbolic dimension: a field of the configuration, or heads times `dim`. */
 export type Dimension = "vocab" | "hidden" | "ffn" | "dim" | "heads*dim" | "kvHeads*dim";
@@ -13,6 +13,10 @@ export interface TensorTemplate {
   readonly name: string;
   /** Dimensions, outermost first. A tensor of one dimension is always held as f32. */
   readonly shape: readonly Dimension[];
+  /** Rows of the stored tensor in front of this one's, where several are stored as one. */
+  readonly before: readonly Dimension[];
+  /** Rows of the stored tensor behind this one's. */
+  readonly after: readonly Dimension[];
 }
 
 /** What a layer may be made of. */
@@ -32,14 +36,22 @@ export type LayerSlot =
   | "wUp"
   | "wDown";
 
+/**
+ * Which layers have a sliding window where `config.json` names one: `none`; `all` of them; or the `later` ones, from
+ * `max_window_layers` on, if `use_sliding_window` is set.
+ */
+export type WindowRule = "none" | "all" | "later";
+
 /** A model family. */
 export interface Family {
   /** `model_type` in `config.json`. */
   readonly name: string;
-  /** Head dimension where `config.json` has none; `null` for `hidden / heads`. */
-  readonly defaultDim: number | null;
-  /** Whether `use_sliding_window` and `max_window_layers` mean something. */
-  readonly windowed: boolean;
+  /** Fields of `config.json` that are assumed where they are absent, as in transformers. */
+  readonly defaults: Readonly<Record<string, unknown>>;
+  /** Which layers have a sliding window. */
+  readonly windows: WindowRule;
+  /** What rope types of `config.json` mean; others are refused. */
+  readonly ropeTypes: ReadonlyMap<string, RopeScaling["type"]>;
   /** Whether `attention_bias: true` adds biases, also one of `o_proj`. */
   readonly optionalAttentionBias: boolean;
   /** Token embedding. */
@@ -54,18 +66,49 @@ export interface Family {
   readonly ignored: RegExp;
 }
 
+const ROPE_TYPES: Family["ropeTypes"] = new Map([
+  ["default", "default"],
+  ["linear", "linear"],
+  ["dynamic", "dynamic"],
+  ["llama3", "llama3"],
+  ["yarn", "yarn"],
+  ["longrope", "longrope"],
+]);
+
+/** The first files of this family say `su` or `yarn` and mean longrope. */
+const PHI3_ROPE_TYPES: Family["ropeTypes"] = new Map([
+  ["default", "default"],
+  ["longrope", "longrope"],
+  ["su", "longrope"],
+  ["yarn", "longrope"],
+]);
+
+function tensor(name: string, ...shape: Dimension[]): TensorTemplate {
+  return { name, shape, before: [], after: [] };
+}
+
 function layerTensor(name: string, ...shape: Dimension[]): TensorTemplate {
-  return { name: `model.layers.{layer}.${name}`, shape };
+  return tensor(`model.layers.{layer}.${name}`, ...shape);
+}
+
+/** Matrices of `hidden` columns that are stored as one, in this order. */
+function fusedTensors(name: string, ...rows: Dimension[]): TensorTemplate[] {
+  return rows.map((own, part) => ({
+    ...layerTensor(name, own, "hidden"),
+    before: rows.slice(0, part),
+    after: rows.slice(part + 1),
+  }));
 }
 
 const LLAMA: Family = {
   name: "llama",
-  defaultDim: null,
-  windowed: false,
+  defaults: {},
+  windows: "none",
+  ropeTypes: ROPE_TYPES,
   optionalAttentionBias: true,
-  embed: { name: "model.embed_tokens.weight", shape: ["vocab", "hidden"] },
-  head: { name: "lm_head.weight", shape: ["vocab", "hidden"] },
-  norm: { name: "model.norm.weight", shape: ["hidden"] },
+  embed: tensor("model.embed_tokens.weight", "vocab", "hidden"),
+  head: tensor("lm_head.weight", "vocab", "hidden"),
+  norm: tensor("model.norm.weight", "hidden"),
   layer: {
     attentionNorm: layerTensor("input_layernorm.weight", "hidden"),
     wq: layerTensor("self_attn.q_proj.weight", "heads*dim", "hidden"),
@@ -83,7 +126,8 @@ const LLAMA: Family = {
 const QWEN2: Family = {
   ...LLAMA,
   name: "qwen2",
-  windowed: true,
+  defaults: { sliding_window: 4096, max_window_layers: 28 },
+  windows: "later",
   optionalAttentionBias: false,
   layer: {
     ...LLAMA.layer,
@@ -96,8 +140,8 @@ const QWEN2: Family = {
 const QWEN3: Family = {
   ...LLAMA,
   name: "qwen3",
-  defaultDim: 128,
-  windowed: true,
+  defaults: { ...QWEN2.defaults, head_dim: 128 },
+  windows: "later",
   layer: {
     ...LLAMA.layer,
     qNorm: layerTensor("self_attn.q_norm.weight", "dim"),
@@ -105,14 +149,48 @@ const QWEN3: Family = {
   },
 };
 
+const MISTRAL: Family = {
+  ...LLAMA,
+  name: "mistral",
+  defaults: { sliding_window: 4096, num_key_value_heads: 8 },
+  windows: "all",
+};
+
+const [WQ, WK, WV] = fusedTensors(
+  "self_attn.qkv_proj.weight",
+  "heads*dim",
+  "kvHeads*dim",
+  "kvHeads*dim",
+);
+const [W_GATE, W_UP] = fusedTensors("mlp.gate_up_proj.weight", "ffn", "ffn");
+
+const PHI3: Family = {
+  ...LLAMA,
+  name: "phi3",
+  defaults: { rms_norm_eps: 1e-5, original_max_position_embeddings: 4096 },
+  windows: "all",
+  ropeTypes: PHI3_ROPE_TYPES,
+  layer: { ...LLAMA.layer, wq: WQ!, wk: WK!, wv: WV!, wGate: W_GATE!, wUp: W_UP! },
+};
+
 /** The families that can be loaded, by `model_type`. */
 export const families: ReadonlyMap<string, Family> = new Map(
-  [LLAMA, QWEN2, QWEN3].map((family) => [family.name, family]),
+  [LLAMA, MISTRAL, PHI3, QWEN2, QWEN3].map((family) => [family.name, family]),
 );
 
 /** The shape of a template in a model. */
 export function shapeOf(template: TensorTemplate, config: ModelConfig): number[] {
   return template.shape.map((dimension) => sizeOf(dimension, config));
+}
+
+/** Rows that are stored in front of a template's own, and behind them. */
+export function rowsAround(
+  template: TensorTemplate,
+  config: ModelConfig,
+): { before: number; after: number } {
+  const sum = (dimensions: readonly Dimension[]) =>
+    dimensions.reduce((rows, dimension) => rows + sizeOf(dimension, config), 0);
+  return { before: sum(template.before), after: sum(template.after) };
 }
 
 /** The name of a template's tensor in a layer. */

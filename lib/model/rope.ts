@@ -24,10 +24,14 @@ export interface RopeTable {
 
 type Scaling<T extends RopeScaling["type"]> = Extract<RopeScaling, { type: T }>;
 
-/** The frequencies for a context of `contextTokens` tokens (only `dynamic` depends on it). */
+/**
+ * The frequencies for a context of `contextTokens` tokens. Only `dynamic` and `longrope` depend on it: transformers
+ * chooses anew when a text grows beyond the original positions, and for `longrope` computes all keys again; here the
+ * caller fixes `contextTokens` once, so that the keys of a cache stay as they are and share one set of frequencies.
+ */
 export function ropeFrequencies(rope: RopeConfig, contextTokens: number): RopeFrequencies {
   const { scaling } = rope;
-  const attentionFactor = scaling.type === "yarn" ? scaling.attentionFactor : 1;
+  const attentionFactor = "attentionFactor" in scaling ? scaling.attentionFactor : 1;
   return { inverse: scaledInverse(rope, scaling, contextTokens), attentionFactor };
 }
 
@@ -63,6 +67,8 @@ function scaledInverse(rope: RopeConfig, scaling: RopeScaling, contextTokens: nu
       return plainInverse(rope.theta, rope.rot).map((inverse) => llama3Inverse(inverse, scaling));
     case "yarn":
       return yarnInverse(rope, scaling);
+    case "longrope":
+      return longropeInverse(rope, scaling, contextTokens);
   }
 }
 
@@ -111,4 +117,10 @@ function yarnRange(rope: RopeConfig, scaling: Scaling<"yarn">): [low: number, hi
 function yarnDimension(turns: number, rope: RopeConfig, scaling: Scaling<"yarn">): number {
   const positions = scaling.originalMaxPositions / (turns * 2 * Math.PI);
   return rope.rot * Math.log(positions) / (2 * Math.log(rope.theta));
+}
+
+function longropeInverse(rope: RopeConfig, scaling: Scaling<"longrope">, contextTokens: number) {
+  const { shortFactor, longFactor, originalMaxPositions } = scaling;
+  const factor = contextTokens > originalMaxPositions ? longFactor : shortFactor;
+  return plainInverse(rope.theta, rope.rot).map((inverse, i) => inverse / factor[i]!);
 }

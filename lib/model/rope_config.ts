@@ -34,13 +34,16 @@ interface RopeParameters {
   beta_fast?: number | null | undefined;
   beta_slow?: number | null | undefined;
   truncate?: boolean | null | undefined;
+  short_factor?: number[] | null | undefined;
+  long_factor?: number[] | null | undefined;
 }
 
-const DEFAULT_THETA = 10_000;
-const SUPPORTED = "default, linear, dynamic, llama3, yarn";
+type RopeTypes = ReadonlyMap<string, RopeScaling["type"]>;
 
-/** The rotary embedding of a head of `dim` dimensions. */
-export function readRope(z: Zod, fields: RopeFields, dim: number): RopeConfig {
+const DEFAULT_THETA = 10_000;
+
+/** The rotary embedding of a head of `dim` dimensions; `types` says what the family's rope types mean. */
+export function readRope(z: Zod, fields: RopeFields, dim: number, types: RopeTypes): RopeConfig {
   const parameters = parseWith(ropeSchema(z), chosen(fields), "config.json");
   const partial = parameters.partial_rotary_factor ?? fields.partial_rotary_factor ?? 1;
   const theta = parameters.rope_theta ?? fields.rope_theta ?? DEFAULT_THETA;
@@ -48,12 +51,13 @@ export function readRope(z: Zod, fields: RopeFields, dim: number): RopeConfig {
   if (rot < 2 || rot % 2 !== 0) {
     throw configError("rotated dimensions (head_dim * partial_rotary_factor) must be even", rot);
   }
-  return { theta, rot, scaling: readScaling(parameters, fields, rot) };
+  return { theta, rot, scaling: readScaling(parameters, fields, rot, types) };
 }
 
 function ropeSchema(z: Zod): ZodType<RopeParameters> {
   const positive = z.number().positive().max(1e12).nullish();
   const count = z.int().min(1).max(2 ** 31).nullish();
+  const factors = z.array(z.number().positive().max(1e12)).max(512).nullish();
   return z.looseObject({
     rope_type: z.string().nullish(),
     type: z.string().nullish(),
@@ -69,6 +73,8 @@ function ropeSchema(z: Zod): ZodType<RopeParameters> {
     beta_fast: z.number().min(0).max(1e6).nullish(),
     beta_slow: z.number().min(0).max(1e6).nullish(),
     truncate: z.boolean().nullish(),
+    short_factor: factors,
+    long_factor: factors,
   });
 }
 
@@ -86,8 +92,14 @@ function hasKeys(
   return value !== null && value !== undefined && Object.keys(value).length > 0;
 }
 
-function readScaling(parameters: RopeParameters, fields: RopeFields, rot: number): RopeScaling {
-  const type = parameters.rope_type ?? parameters.type ?? "default";
+function readScaling(
+  parameters: RopeParameters,
+  fields: RopeFields,
+  rot: number,
+  types: RopeTypes,
+): RopeScaling {
+  const name = parameters.rope_type ?? parameters.type ?? "default";
+  const type = types.get(name);
   switch (type) {
     case "default":
       return { type };
@@ -99,8 +111,10 @@ function readScaling(parameters: RopeParameters, fields: RopeFields, rot: number
       return readLlama3(parameters, fields);
     case "yarn":
       return readYarn(parameters, fields);
-    default:
-      throw configError(`the rope type must be one of ${SUPPORTED}`, type);
+    case "longrope":
+      return readLongrope(parameters, fields, rot);
+    case undefined:
+      throw configError(`the rope type must be one of ${[...types.keys()].join(", ")}`, name);
   }
 }
 
@@ -155,6 +169,38 @@ function yarnAttentionFactor(factor: number, parameters: RopeParameters): number
 
 function magnitude(factor: number, scale: number): number {
   return factor <= 1 ? 1 : 0.1 * scale * Math.log(factor) + 1;
+}
+
+function readLongrope(parameters: RopeParameters, fields: RopeFields, rot: number): RopeScaling {
+  const originalMaxPositions = originalPositions(parameters, fields);
+  if (originalMaxPositions < 2) {
+    throw configError("longrope needs 2 original positions or more", originalMaxPositions);
+  }
+  const factor = parameters.factor ?? fields.max_position_embeddings / originalMaxPositions;
+  return {
+    type: "longrope",
+    shortFactor: needFactors(parameters, "short_factor", rot),
+    longFactor: needFactors(parameters, "long_factor", rot),
+    originalMaxPositions,
+    attentionFactor: parameters.attention_factor ??
+      longropeAttentionFactor(factor, originalMaxPositions),
+  };
+}
+
+/** LongRoPE (Ding et al. 2024): the entropy of attention over `factor` times as many keys. */
+function longropeAttentionFactor(factor: number, originalMaxPositions: number): number {
+  if (factor <= 1) return 1;
+  return Math.sqrt(1 + Math.log(factor) / Math.log(originalMaxPositions));
+}
+
+function needFactors(
+  parameters: RopeParameters,
+  key: "short_factor" | "long_factor",
+  rot: number,
+): number[] {
+  const factors = parameters[key];
+  if (factors?.length === rot / 2) return factors;
+  throw configError(`${key} must hold ${rot / 2} numbers, one an angle`, factors?.length);
 }
 
 function originalPositions(parameters: RopeParameters, fields: RopeFields): number {

@@ -10,7 +10,15 @@ import type {
   WeightFile,
 } from "../../ffi/backend.ts";
 import { CancelledError, ModelFormatError } from "../../ffi/errors.ts";
-import { families, type Family, type LayerSlot, nameInLayer, shapeOf } from "./families.ts";
+import {
+  families,
+  type Family,
+  type LayerSlot,
+  nameInLayer,
+  rowsAround,
+  shapeOf,
+  type TensorTemplate,
+} from "./families.ts";
 import { readCheckpoint, type StoredTensor } from "./safetensors.ts";
 import { refusal } from "./refusal.ts";
 import type { LayerWeights, ModelConfig, ModelWeights } from "./types.ts";
@@ -130,34 +138,48 @@ function planWeights(
   weights: DType | undefined,
 ): WeightPlan {
   const family = families.get(config.family)!;
-  const find = (names: readonly string[], shape: readonly number[]): PlannedTensor =>
-    planTensor(checkpoint, names, shape, weights);
+  const find: Find = (names, template) =>
+    planTensor(checkpoint, names, partOf(template, config), weights);
   const { embed, head } = planEnds(family, config, find);
-  const norm = find([family.norm.name], shapeOf(family.norm, config));
+  const norm = find([family.norm.name], family.norm);
   const layers = Array.from(
     { length: config.layers },
-    (_, layer) => planLayer(family, config, layer, find),
+    (_, layer) => planLayer(family, layer, find),
   );
   assertNoOthers(checkpoint, { embed, head, norm, layers }, family);
   return { embed, head, norm, layers };
 }
 
-type Find = (names: readonly string[], shape: readonly number[]) => PlannedTensor;
+type Find = (names: readonly string[], template: TensorTemplate) => PlannedTensor;
+
+/** Rows of a stored tensor: all of them, or one of several tensors that are stored as one. */
+interface Part {
+  readonly shape: readonly number[];
+  readonly storedShape: readonly number[];
+  readonly firstRow: number;
+}
+
+function partOf(template: TensorTemplate, config: ModelConfig): Part {
+  const shape = shapeOf(template, config);
+  const { before, after } = rowsAround(template, config);
+  const [rows, ...columns] = shape;
+  return { shape, storedShape: [before + rows! + after, ...columns], firstRow: before };
+}
 
 /** A tied model stores the embedding, the head or both; the embedding counts where both are there. */
 function planEnds(family: Family, config: ModelConfig, find: Find) {
-  const shape = shapeOf(family.embed, config);
+  const { embed, head } = family;
   if (!config.tiedEmbeddings) {
-    return { embed: find([family.embed.name], shape), head: find([family.head.name], shape) };
+    return { embed: find([embed.name], embed), head: find([head.name], head) };
   }
-  const shared = find([family.embed.name, family.head.name], shape);
+  const shared = find([embed.name, head.name], embed);
   return { embed: shared, head: shared };
 }
 
-function planLayer(family: Family, config: ModelConfig, layer: number, find: Find) {
+function planLayer(family: Family, layer: number, find: Find) {
   const slots: Partial<Record<LayerSlot, PlannedTensor>> = {};
   for (const [slot, template] of Object.entries(family.layer)) {
-    slots[slot as LayerSlot] = find([nameInLayer(template, layer)], shapeOf(template, config));
+    slots[slot as LayerSlot] = find([nameInLayer(template, layer)], template);
   }
   return ofOneType(slots);
 }
@@ -173,7 +195,7 @@ function ofOneType(slots: Partial<Record<LayerSlot, PlannedTensor>>) {
 function planTensor(
   checkpoint: ReadonlyMap<string, StoredTensor>,
   names: readonly string[],
-  shape: readonly number[],
+  { shape, storedShape, firstRow }: Part,
   weights: DType | undefined,
 ): PlannedTensor {
   const name = names.find((name) => checkpoint.has(name));
@@ -182,12 +204,14 @@ function planTensor(
   const stored = FILE_DTYPES.get(tensor.dtype);
   const where = `${name} of ${basename(tensor.path)}`;
   if (stored === undefined) throw wrong("the dtype must be F32, BF16 or F16", where, tensor.dtype);
-  if (tensor.shape.join() !== shape.join()) {
-    throw wrong(`the shape must be [${shape.join(", ")}]`, where, tensor.shape);
+  if (tensor.shape.join() !== storedShape.join()) {
+    throw wrong(`the shape must be [${storedShape.join(", ")}]`, where, tensor.shape);
   }
   const as = shape.length === 1 ? "f32" : weights ?? (stored === "f16" ? "f32" : stored);
-  const { begin: offset, end, path } = tensor;
-  return { name, path, offset, fileBytes: end - offset, stored, shape, as };
+  const { begin, end, path } = tensor;
+  const rowBytes = (end - begin) / storedShape[0]!;
+  const [offset, fileBytes] = [begin + firstRow * rowBytes, shape[0]! * rowBytes];
+  return { name, path, offset, fileBytes, stored, shape, as };
 }
 
 /** A tensor nobody reads means that the configuration is not that of the weights. */

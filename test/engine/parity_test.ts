@@ -33,7 +33,8 @@ async function comparePrefill(model: TinyModel, expected: readonly ExpectedCase[
   const { vocab } = model.config;
   for (const { ids, logits } of expected) {
     for (let back = 0; back < logits.length / vocab; back += 3) {
-      const session = model.session();
+      // transformers saw the whole text, and chose rotary frequencies for it.
+      const session = model.session({ contextTokens: ids.length });
       await session.prefill(ids.slice(0, ids.length - back));
       const found = await nextLogits(session);
       assertLessOrEqual(maxDifference(found, lastRows(logits, vocab, back)), TOLERANCE);

@@ -6,18 +6,30 @@ import { openBackend } from "../../ffi/open.ts";
 import { dense } from "../../lib/attention/dense.ts";
 import { openSession, type Session } from "../../lib/engine/session.ts";
 import type { SessionModel, SessionOptions } from "../../lib/engine/session_types.ts";
+import { chatTemplate } from "../../lib/model/chat_template.ts";
 import { loadConfig } from "../../lib/model/config.ts";
 import type { Tokenizer } from "../../lib/model/types.ts";
 import { loadWeights } from "../../lib/model/weights.ts";
 import { fixture } from "../model/fixtures.ts";
 
+const encodeLetters = (text: string) =>
+  Int32Array.from(text, (letter) => letter.charCodeAt(0) % 88);
+
 /** Ids as letters: enough for tests that count tokens. */
 const letters: Tokenizer = {
   vocabSize: 88,
   bosId: null,
-  encode: (text) => Int32Array.from(text, (letter) => letter.charCodeAt(0) % 88),
+  chatTemplate: chatTemplate(new Map(), {
+    named: {},
+    added: [],
+    control: null,
+    encode: encodeLetters,
+    encodePlain: encodeLetters,
+  }),
+  encode: encodeLetters,
   decode: (ids) => Array.from(ids, (id) => String.fromCharCode(id + 176)).join(""),
   token: (id) => String.fromCharCode(id + 176),
+  piece: (id) => String.fromCharCode(id + 176),
   stream: () => ({ push: (id) => String.fromCharCode(id + 176), flush: () => "" }),
 };
 

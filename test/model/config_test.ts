@@ -15,6 +15,8 @@ const LLAMA = {
   rms_norm_eps: 1e-5,
   eos_token_id: 2,
 };
+const MISTRAL = { ...LLAMA, model_type: "mistral" };
+const PHI3 = { ...LLAMA, model_type: "phi3" };
 const QWEN2 = { ...LLAMA, model_type: "qwen2" };
 const QWEN3 = { ...LLAMA, model_type: "qwen3" };
 
@@ -69,16 +71,56 @@ Deno.test("readConfig() rotates a part of the head where it is told so", async (
   assertEquals((await readConfig({ ...LLAMA, partial_rotary_factor: 0.5 })).rope.rot, 4);
 });
 
-Deno.test("readConfig() ignores windows that are not in use", async () => {
-  await readConfig({ ...QWEN2, use_sliding_window: false, sliding_window: 4096 });
-  await readConfig({ ...QWEN2, use_sliding_window: true, max_window_layers: 28 });
-  await readConfig({ ...QWEN2, layer_types: ["full_attention", "full_attention"] });
+const FULL = "full_attention";
+const SLIDING = "sliding_attention";
+const used = { use_sliding_window: true, sliding_window: 64, max_window_layers: 1 };
+const windows: [name: string, json: unknown, windows: (number | null)[]][] = [
+  ["llama whatever it says", { ...LLAMA, ...used }, [null, null]],
+  ["mistral without one", { ...MISTRAL, sliding_window: null }, [null, null]],
+  ["mistral", { ...MISTRAL, sliding_window: 64 }, [64, 64]],
+  ["mistral that leaves it open, as transformers", MISTRAL, [4096, 4096]],
+  ["phi3 that leaves it open", PHI3, [null, null]],
+  ["phi3", { ...PHI3, sliding_window: 64, layer_types: [SLIDING, SLIDING] }, [64, 64]],
+  ["qwen2 that does not use it", { ...QWEN2, sliding_window: 64 }, [null, null]],
+  ["qwen2 from a layer it lacks", { ...QWEN2, use_sliding_window: true }, [null, null]],
+  ["qwen2 with a window of null", { ...QWEN2, ...used, sliding_window: null }, [null, null]],
+  ["qwen2 from a layer on", { ...QWEN2, ...used }, [null, 64]],
+  ["qwen3 by layer", { ...QWEN3, ...used, layer_types: [SLIDING, FULL] }, [64, null]],
+];
+for (const [name, json, expected] of windows) {
+  Deno.test(`readConfig() reads the windows of ${name}`, async () => {
+    assertEquals((await readConfig(json)).windows, expected);
+  });
+}
+
+Deno.test("readConfig() assumes what transformers assumes where mistral and phi3 leave fields out", async () => {
+  const { num_key_value_heads: _, rms_norm_eps: __, ...rest } = LLAMA;
+  assertEquals((await readConfig({ ...rest, model_type: "mistral" })).kvHeads, 8);
+  assertEquals((await readConfig({ ...rest, model_type: "phi3" })).eps, 1e-5);
 });
 
-const windows = { use_sliding_window: true, sliding_window: 64, max_window_layers: 1 };
+const factors = { short_factor: [1, 2, 3, 4], long_factor: [5, 6, 7, 8] };
+Deno.test("readConfig() reads longrope under its older names", async () => {
+  for (const type of ["longrope", "su", "yarn"]) {
+    const rope_scaling = { type, ...factors };
+    const { rope } = await readConfig({ ...PHI3, max_position_embeddings: 8192, rope_scaling });
+    assertEquals(rope.scaling, {
+      type: "longrope",
+      shortFactor: factors.short_factor,
+      longFactor: factors.long_factor,
+      originalMaxPositions: 4096,
+      attentionFactor: Math.sqrt(1 + Math.log(2) / Math.log(4096)),
+    });
+  }
+});
+
 const scaled = (parameters: unknown) => ({ ...LLAMA, rope_scaling: parameters });
 const cases: [name: string, json: unknown, message: string][] = [
-  ["no object", null, "model_type must be one of llama, qwen2, qwen3: current value is missing"],
+  [
+    "no object",
+    null,
+    "model_type must be one of llama, mistral, phi3, qwen2, qwen3: current value is missing",
+  ],
   ["an array", [], "model_type"],
   ["another family", { ...LLAMA, model_type: "mamba" }, 'current value is "mamba"'],
   ["a family that is an object", { ...LLAMA, model_type: {} }, "current value is an object"],
@@ -99,10 +141,48 @@ const cases: [name: string, json: unknown, message: string][] = [
   ["feed-forward biases", { ...LLAMA, mlp_bias: true }, "mlp_bias must be false"],
   ["attention biases", { ...LLAMA, attention_bias: true }, "attention_bias of llama"],
   ["attention biases of qwen3", { ...QWEN3, attention_bias: true }, "attention_bias of qwen3"],
-  ["windows", { ...QWEN2, ...windows }, "use_sliding_window"],
-  ["window layers", { ...QWEN3, layer_types: ["sliding_attention"] }, '"sliding_attention"'],
+  [
+    "attention biases of mistral",
+    { ...MISTRAL, attention_bias: true },
+    "attention_bias of mistral",
+  ],
+  ["a window of no key", { ...MISTRAL, sliding_window: 0 }, "sliding_window must be >= 1"],
+  ["too few layer types", { ...QWEN3, layer_types: [FULL] }, "must name 2 layers"],
+  [
+    "an unknown layer type",
+    { ...QWEN3, ...used, layer_types: [FULL, "x"] },
+    "full_attention, sliding",
+  ],
+  ["window layers of llama", { ...LLAMA, layer_types: [SLIDING, FULL] }, '"sliding_attention"'],
+  ["window layers without a window", { ...QWEN3, layer_types: [FULL, SLIDING] }, "must be of full"],
+  [
+    "a mistral in which some layers have no window",
+    { ...MISTRAL, layer_types: [SLIDING, FULL] },
+    "layer_types of this mistral must be of sliding_attention",
+  ],
   ["an end of -1", { ...LLAMA, eos_token_id: -1 }, "eos_token_id is not valid"],
-  ["an unknown rope", scaled({ rope_type: "longrope" }), 'current value is "longrope"'],
+  ["an unknown rope", scaled({ rope_type: "mrope" }), 'current value is "mrope"'],
+  [
+    "a rope that phi3 does not have",
+    { ...PHI3, rope_scaling: { type: "linear", factor: 2 } },
+    "su",
+  ],
+  ["longrope without factors", scaled({ rope_type: "longrope" }), "short_factor must hold 4"],
+  [
+    "longrope with too few factors",
+    scaled({ rope_type: "longrope", ...factors, long_factor: [1, 2] }),
+    "long_factor must hold 4 numbers, one an angle: current value is 2",
+  ],
+  [
+    "longrope with a factor of 0",
+    scaled({ rope_type: "longrope", ...factors, long_factor: [1, 2, 3, 0] }),
+    "long_factor.3 is not valid",
+  ],
+  [
+    "longrope from one position",
+    scaled({ rope_type: "longrope", ...factors, original_max_position_embeddings: 1 }),
+    "2 original positions",
+  ],
   ["a rope without a factor", scaled({ rope_type: "linear" }), "must have factor"],
   ["a negative factor", scaled({ type: "linear", factor: -2 }), "factor is not valid"],
   ["an infinite factor", scaled({ type: "linear", factor: Infinity }), "factor is not valid"],

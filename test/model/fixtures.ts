@@ -3,7 +3,17 @@ import { fileURLToPath } from "node:url";
 import { readSafetensorsHeader, type TensorEntry } from "../../lib/model/safetensors.ts";
 
 /** Names of the tiny checkpoints. */
-export const CHECKPOINTS = ["llama", "llama_yarn", "qwen2", "qwen3"] as const;
+export const CHECKPOINTS = [
+  "llama",
+  "llama_yarn",
+  "mistral",
+  "mistral_window",
+  "phi3",
+  "phi3_window",
+  "qwen2",
+  "qwen2_window",
+  "qwen3",
+] as const;
 
 /** A sequence and what transformers makes of it. */
 export interface ExpectedCase {

@@ -77,3 +77,22 @@ Deno.test("ropeFrequencies() of dynamic changes only beyond the original positio
   assertEquals(ropeFrequencies(rope, 1), ropeFrequencies(rope, 100));
   assert(ropeFrequencies(rope, 200).inverse[3]! < ropeFrequencies(rope, 100).inverse[3]!);
 });
+
+Deno.test("ropeFrequencies() of longrope changes factors beyond the original positions", () => {
+  const rope: RopeConfig = {
+    theta: 10000,
+    rot: 4,
+    scaling: {
+      type: "longrope",
+      shortFactor: [1, 2],
+      longFactor: [4, 8],
+      originalMaxPositions: 100,
+      attentionFactor: 1.5,
+    },
+  };
+  const short = ropeFrequencies(rope, 100);
+  assertEquals(Array.from(short.inverse), [1, 0.005]);
+  const long = ropeFrequencies(rope, 101);
+  assertEquals(Array.from(long.inverse), [0.25, 0.00125]);
+  assertEquals([short.attentionFactor, long.attentionFactor], [1.5, 1.5]);
+});

@@ -3,7 +3,7 @@ import type { Backend, Tensor } from "../../ffi/backend.ts";
 import { CancelledError, ModelFormatError } from "../../ffi/errors.ts";
 import { openBackend } from "../../ffi/open.ts";
 import { loadConfig } from "../../lib/model/config.ts";
-import { readCheckpoint } from "../../lib/model/safetensors.ts";
+import { readCheckpoint, readSafetensorsHeader } from "../../lib/model/safetensors.ts";
 import type { ModelConfig, ModelWeights } from "../../lib/model/types.ts";
 import { loadWeights, type LoadWeightsOptions } from "../../lib/model/weights.ts";
 import { CHECKPOINTS, fixture, sharedData } from "./fixtures.ts";
@@ -40,28 +40,32 @@ for (const name of CHECKPOINTS) {
         assertEquals(qkv.wv.shape, [kvHeads * dim, hidden]);
         assertEquals(output.wo.shape, [hidden, heads * dim]);
         assertEquals(output.wDown.shape, [hidden, ffn]);
-        assertEquals(qkv.bq?.shape, name === "qwen2" ? [heads * dim] : undefined);
-        assertEquals(qkv.kNorm?.shape, name === "qwen3" ? [dim] : undefined);
+        assertEquals(qkv.bq?.shape, config.family === "qwen2" ? [heads * dim] : undefined);
+        assertEquals(qkv.kNorm?.shape, config.family === "qwen3" ? [dim] : undefined);
         assertEquals([qkv.norm.dtype, output.norm.dtype], ["f32", "f32"]);
       }
     });
   });
 
   Deno.test(`loadWeights() gives tensors of ${name} the values of the file`, async () => {
-    await loaded(fixture(name), { weights: "f32" }, async (weights) => {
+    await loaded(fixture(name), { weights: "f32" }, async (weights, config) => {
       const { qkv, output } = weights.layers[1]!;
       const layer = "model.layers.1";
       const pairs: [Tensor, string][] = [
         [weights.norm, "model.norm.weight"],
         [weights.embed, "model.embed_tokens.weight"],
         [qkv.norm, `${layer}.input_layernorm.weight`],
-        [qkv.wk, `${layer}.self_attn.k_proj.weight`],
         [output.norm, `${layer}.post_attention_layernorm.weight`],
         [output.wo, `${layer}.self_attn.o_proj.weight`],
-        [output.wGate, `${layer}.mlp.gate_proj.weight`],
-        [output.wUp, `${layer}.mlp.up_proj.weight`],
         [output.wDown, `${layer}.mlp.down_proj.weight`],
       ];
+      if (config.family !== "phi3") {
+        pairs.push([qkv.wq, `${layer}.self_attn.q_proj.weight`]);
+        pairs.push([qkv.wk, `${layer}.self_attn.k_proj.weight`]);
+        pairs.push([qkv.wv, `${layer}.self_attn.v_proj.weight`]);
+        pairs.push([output.wGate, `${layer}.mlp.gate_proj.weight`]);
+        pairs.push([output.wUp, `${layer}.mlp.up_proj.weight`]);
+      }
       if (qkv.bv) pairs.push([qkv.bv, `${layer}.self_attn.v_proj.bias`]);
       if (qkv.qNorm) pairs.push([qkv.qNorm, `${layer}.self_attn.q_norm.weight`]);
       for (const [tensor, name_] of pairs) {
@@ -70,6 +74,38 @@ for (const name of CHECKPOINTS) {
       }
     });
   });
+}
+
+for (const name of ["phi3", "phi3_window"]) {
+  Deno.test(`loadWeights() splits the fused tensors of ${name}`, async () => {
+    await loaded(fixture(name), {}, async (weights) => {
+      const { qkv, output } = weights.layers[1]!;
+      const layer = "model.layers.1";
+      assertEquals(
+        joined(qkv.wq, qkv.wk, qkv.wv),
+        await stored(fixture(name), `${layer}.self_attn.qkv_proj.weight`),
+      );
+      assertEquals(
+        joined(output.wGate, output.wUp),
+        await stored(fixture(name), `${layer}.mlp.gate_up_proj.weight`),
+      );
+    });
+  });
+}
+
+Deno.test("loadWeights() holds the parts of a fused tensor once", async () => {
+  const { tensors } = await readSafetensorsHeader(`${fixture("phi3")}/model.safetensors`);
+  const bytes = [...tensors.values()].map(({ begin, end }) => end - begin);
+  const norms = [...tensors.values()].filter(({ shape }) => shape.length === 1);
+  // Norms are held as f32: twice the bytes of the bf16 in the file.
+  const widened = norms.reduce((sum, { begin, end }) => sum + end - begin, 0);
+  await loaded(fixture("phi3"), {}, ({ sizeBytes }) => {
+    assertEquals(sizeBytes, bytes.reduce((sum, size) => sum + size, 0) + widened);
+  });
+});
+
+function joined(...tensors: Tensor[]): Float32Array {
+  return Float32Array.from(tensors.flatMap((tensor) => Array.from(tensor.read())));
 }
 
 /** A tensor of a folder, widened to f32 by arithmetic of this test's own. */
