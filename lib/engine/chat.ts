@@ -1,0 +1,150 @@
+/** A conversation through the model's chat template: what of it is new to a session, and where its question begins. */
+import { TokenizerError } from "../../ffi/errors.ts";
+import type {
+  ChatMessage,
+  ChatTemplate,
+  ChatTemplateOptions,
+  RenderedChat,
+} from "../model/chat_template.ts";
+import { refusal } from "../model/refusal.ts";
+import type { GenerateOptions } from "./generate.ts";
+
+/** Options of a chat. */
+export interface ChatOptions
+  extends GenerateOptions, Omit<ChatTemplateOptions, "addGenerationPrompt"> {
+  /**
+   * The end of the last user message that is the question, where that message also holds the text it is about: the
+   * method's decode plans begin with it, and what stands before it is prefilled.
+   * @default the whole message
+   */
+  readonly question?: string;
+}
+
+/** What a session holds of a conversation. */
+export interface HeldChat {
+  /** All messages as the last chat rendered them, up to the answer. */
+  readonly text: string;
+  /** Tokens of the session that are this text; the answer stands behind them. */
+  readonly tokens: number;
+  /** The time that the template was told, in milliseconds since 1970. */
+  readonly nowMs: number;
+}
+
+/** What a chat adds to a session. */
+export interface ChatTurn {
+  /** All messages, rendered. */
+  readonly text: string;
+  /** New tokens before the question. */
+  readonly context: Int32Array;
+  /** The question, and what makes the model answer. */
+  readonly question: Int32Array;
+  /** The time that the template was told, in milliseconds since 1970. */
+  readonly nowMs: number;
+}
+
+/**
+ * Renders `messages` and finds what is new after `held` and its `answer`.
+ *
+ * The question begins where the text of the messages before the last user message ends, if that is how the whole text
+ * begins; else with the content of that message; and where a template changed the content too, with all that is new.
+ *
+ * @throws {TokenizerError} when the template is missing or refuses the messages
+ * @throws {RangeError} when they do not continue what is held, or `question` is not the end of the last user message
+ */
+export async function chatTurn(
+  template: ChatTemplate,
+  messages: readonly ChatMessage[],
+  options: ChatOptions,
+  held: HeldChat | null,
+  answer: string,
+): Promise<ChatTurn> {
+  const nowMs = options.now?.getTime() ?? held?.nowMs ?? Date.now();
+  const fixed = { ...options, now: new Date(nowMs) };
+  const chat = await template.render(messages, { ...fixed, addGenerationPrompt: true });
+  const start = held === null ? 0 : endOfHeld(chat.text, held.text, answer.trim());
+  const split = Math.max(start, await questionStart(template, messages, fixed, chat.text));
+  const ids = idsBetween(chat, start, chat.text.length);
+  // A token that reaches over the split belongs to the question.
+  const context = sharedLength(ids, idsBetween(chat, start, split));
+  const { text } = chat;
+  return { text, context: ids.subarray(0, context), question: ids.subarray(context), nowMs };
+}
+
+/** Where the new part of a text begins. White space around an answer does not count: templates trim it. */
+function endOfHeld(text: string, prompt: string, answer: string): number {
+  const start = prompt.trimEnd();
+  const rest = text.slice(start.length);
+  const first = rest.length - rest.trimStart().length;
+  if (text.startsWith(start) && rest.startsWith(answer, first)) {
+    return start.length + first + answer.length;
+  }
+  const at = sharedLength(text, start + rest.slice(0, first) + answer);
+  throw refusal(
+    RangeError,
+    "chat",
+    "the messages must continue what the session holds, open a new session for others",
+    text.slice(at, at + 80),
+  );
+}
+
+async function questionStart(
+  template: ChatTemplate,
+  messages: readonly ChatMessage[],
+  options: ChatOptions,
+  text: string,
+): Promise<number> {
+  const found = messages.findLastIndex(({ role }) => role === "user");
+  const last = found < 0 ? messages.length - 1 : found;
+  const parts = textsOf(messages[last]!);
+  if (options.question !== undefined) return placeOfQuestion(options.question, parts, text);
+  const before = await textOf(template, messages.slice(0, last), options);
+  if (before !== null && text.startsWith(before)) return before.length;
+  return Math.max(0, text.lastIndexOf(parts[0] || text));
+}
+
+/** The texts of a message, without the white space that templates trim. */
+function textsOf({ content }: ChatMessage): string[] {
+  const parts = typeof content === "string" ? [content] : content?.map((part) => part["text"]);
+  return (parts ?? []).filter((part) => typeof part === "string").map((part) => part.trim());
+}
+
+function placeOfQuestion(question: string, parts: readonly string[], text: string): number {
+  const asked = question.trim();
+  const place = text.lastIndexOf(asked);
+  if (asked !== "" && parts.at(-1)?.endsWith(asked) && place >= 0) return place;
+  throw refusal(
+    RangeError,
+    "chat",
+    "question must be the end of the last user message, which the template must write as it is",
+    question,
+  );
+}
+
+/** Not every template takes every beginning of a conversation. */
+async function textOf(
+  template: ChatTemplate,
+  messages: readonly ChatMessage[],
+  options: ChatOptions,
+): Promise<string | null> {
+  if (messages.length === 0) return null;
+  try {
+    return (await template.render(messages, options)).text;
+  } catch (error) {
+    if (error instanceof TokenizerError) return null;
+    throw error;
+  }
+}
+
+/** Ids of a part as they are in the whole text, where no token reaches over its start. */
+function idsBetween(chat: RenderedChat, start: number, end: number): Int32Array {
+  if (start === 0) return chat.encode(0, end);
+  const [before, all] = [chat.encode(0, start), chat.encode(0, end)];
+  const clean = sharedLength(before, all) === before.length;
+  return clean ? all.subarray(before.length) : chat.encode(start, end);
+}
+
+function sharedLength(a: ArrayLike<unknown>, b: ArrayLike<unknown>): number {
+  let length = 0;
+  while (length < a.length && length < b.length && a[length] === b[length]) length++;
+  return length;
+}
