@@ -56,12 +56,37 @@ export class TokenizerError extends Error {
   override name = "TokenizerError";
 }
 
+/**
+ * Why a download failed: only the cache may be used (`HF_HUB_OFFLINE`); there is no such repository, revision or file; the
+ * hub wants a token, or terms to be accepted; the disk is full; bytes are not those announced; the repository is no whole
+ * model; Deno was not allowed to; the network or the server does not work; anything else.
+ */
+export type DownloadReason =
+  | "offline"
+  | "not-found"
+  | "unauthorised"
+  | "no-space"
+  | "checksum"
+  | "incomplete"
+  | "permission"
+  | "network"
+  | "failed";
+
 /** A file could not be downloaded or does not match its checksum. */
 export class DownloadError extends Error {
   /** Stable identifier of the error's kind. */
   readonly code = "LONGLENS_DOWNLOAD";
   /** Name of the class. */
   override name = "DownloadError";
+  /** What kind of failure it is. */
+  readonly reason: DownloadReason;
+
+  /** An error of the kind `reason`. */
+  constructor(message: string, options: ErrorOptions & { readonly reason?: DownloadReason } = {}) {
+    const { reason = "failed", ...others } = options;
+    super(message, others);
+    this.reason = reason;
+  }
 }
 
 /** A second run was started on a session that is busy with one. */
@@ -70,4 +95,12 @@ export class SessionBusyError extends Error {
   readonly code = "LONGLENS_SESSION_BUSY";
   /** Name of the class. */
   override name = "SessionBusyError";
+}
+
+/** A session could not be saved, or a file is torn, foreign or not of the model and cannot be restored. */
+export class SessionFileError extends Error {
+  /** Stable identifier of the error's kind. */
+  readonly code = "LONGLENS_SESSION_FILE";
+  /** Name of the class. */
+  override name = "SessionFileError";
 }

@@ -2,19 +2,20 @@
  * The main job on the command line: a long text, questions about it, and what dense, streaming and retrieval attention
  * answer.
  *
- *     deno task demo [--tokens 4096] [--facts 4] [--seed 1] [--model PATH|org/name]
+ *     deno task demo [--tokens 4096] [--facts 4] [--seed 1] [--model PATH|org/name[@revision]]
  *     deno task demo --file TEXT --question QUESTION
  */
 import { parseArgs } from "node:util";
 import { CancelledError } from "../../ffi/errors.ts";
 import { methods } from "../attention/methods.ts";
-import { Model } from "../engine/model.ts";
+import type { Model } from "../engine/model.ts";
 import { compareMethods, type MethodAnswer } from "../eval/compare_methods.ts";
 import { makeFacts } from "../eval/facts.ts";
 import { haystack } from "../eval/haystack.ts";
 import type { Question } from "../eval/question.ts";
 import { sessionAnswerer } from "../eval/session_answerer.ts";
 import { bytes, percent, wholeNumber } from "./format.ts";
+import { loadModel } from "./load_model.ts";
 import { ProgressLine } from "./progress_line.ts";
 import { type Column, table } from "./table.ts";
 
@@ -30,7 +31,7 @@ const USAGE = `Options of deno task demo:
   --seed N         seed of the haystack (1)
   --file PATH      read this text instead of a haystack
   --question TEXT  ask this about the file; may be given several times
-  --model REF      a folder in Hugging Face layout or org/name (the embedded model)
+  --model REF      a folder in Hugging Face layout, or org/name[@revision] of the hub (the embedded model)
   --threads N      threads of the native library (the cores there are)`;
 
 function options() {
@@ -121,13 +122,7 @@ async function demo(): Promise<void> {
   const { tokens, facts, seed, file, question, model: ref, threads, help } = checkedOptions();
   if (help) return console.log(USAGE);
   const line = new ProgressLine();
-  const model = await Model.load(ref, {
-    onNotice: (text) => console.error(text),
-    onBuild: ({ done, total, step }) =>
-      line.update(done / total, `building the native library: ${step}`),
-    ...(threads === undefined ? {} : { threads }),
-  });
-  line.clear();
+  const model = await loadModel(ref, line, threads === undefined ? {} : { threads });
   const job = file === undefined
     ? haystackJob(model, tokens, facts, seed)
     : await fileJob(file, question ?? []);

@@ -8,7 +8,7 @@
  */
 import { parseArgs } from "node:util";
 import { CancelledError } from "../../ffi/errors.ts";
-import { Model } from "../engine/model.ts";
+import type { Model } from "../engine/model.ts";
 import { EvalLog } from "../eval/eval_log.ts";
 import type { EvalRow } from "../eval/eval_row.ts";
 import { type EvalProgress, evaluate, type EvaluateOptions } from "../eval/evaluate.ts";
@@ -20,6 +20,7 @@ import { summarize, type SummaryRow } from "../eval/summary.ts";
 import type { Task } from "../eval/task.ts";
 import { TASKS } from "../eval/tasks/all.ts";
 import { bytes, duration, percent, wholeNumber } from "./format.ts";
+import { loadModel } from "./load_model.ts";
 import { methodList, unknown } from "./method_list.ts";
 import { modelName } from "./model_name.ts";
 import { ProgressLine } from "./progress_line.ts";
@@ -37,7 +38,7 @@ const USAGE = `Options of deno task eval:
   --seed N          seed of the questions (0)
   --file PATH       hide the facts in this text instead of our own grammar
   --rows FOLDER     where the rows of ruler and kv are (../shared/data/tasks)
-  --model REF       a folder in Hugging Face layout or org/name (the embedded model)
+  --model REF       a folder in Hugging Face layout, or org/name[@revision] of the hub (the embedded model)
   --threads N       threads of the native library (the cores there are)
   --out FILE        Arrow IPC stream of the answers (eval.arrow)
   --no-resume       start the file anew
@@ -234,13 +235,12 @@ async function main(): Promise<void> {
   if (values.help) return console.log(USAGE);
   methodList(values.methods);
   const line = new ProgressLine();
-  const model = await Model.load(values.model, {
-    onNotice: (text) => console.error(text),
-    onBuild: ({ done, total, step }) =>
-      line.update(done / total, `building the native library: ${step}`),
-    ...(values.threads === undefined ? {} : { threads: wholeNumber("threads", values.threads, 1) }),
-  });
-  line.clear();
+  const { threads } = values;
+  const model = await loadModel(
+    values.model,
+    line,
+    threads === undefined ? {} : { threads: wholeNumber("threads", threads, 1) },
+  );
   const log = await openLog(values);
   try {
     const rows = await collect(model, log, values);

@@ -4,8 +4,8 @@ import { createHash } from "node:crypto";
 const END_BYTES = 1 << 20;
 
 /**
- * A name that tells a model from others and from its own earlier checkpoints: its folder's name and a hash of its
- * configuration, its tokenizer and the ends of its weights.
+ * A name that tells a model from others and from its own earlier checkpoints: its folder's name (of a model of the hub,
+ * its repository's) and a hash of its configuration, its tokenizer and the ends of its weights.
  */
 export async function modelName(folder: string): Promise<string> {
   const names: string[] = [];
@@ -20,7 +20,13 @@ export async function modelName(folder: string): Promise<string> {
     hash.update(await bytesAt(file, 0, Math.min(size, END_BYTES)));
     hash.update(await bytesAt(file, Math.max(0, size - END_BYTES), Math.min(size, END_BYTES)));
   }
-  return `${folder.replace(/\/+$/, "").split("/").at(-1)} ${hash.digest("hex").slice(0, 12)}`;
+  return `${shortName(folder)} ${hash.digest("hex").slice(0, 12)}`;
+}
+
+function shortName(folder: string): string {
+  const repository = folder.match(/\/models--(.+)--(.+)\/snapshots\/[^/]+\/*$/);
+  if (repository) return `${repository[1]}/${repository[2]}`;
+  return folder.replace(/\/+$/, "").split("/").at(-1)!;
 }
 
 async function bytesAt(file: Deno.FsFile, start: number, count: number): Promise<Uint8Array> {

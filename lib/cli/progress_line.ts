@@ -1,27 +1,22 @@
-const WIDTH = 28;
-const encoder = new TextEncoder();
+import { barText, TerminalLine } from "../plot/terminal_line.ts";
+
+const EVERY_MS = 100;
 
 /** A progress bar on one line of stderr; silent where stderr is no terminal. */
 export class ProgressLine {
-  readonly #shown = Deno.stderr.isTerminal();
+  readonly #line = new TerminalLine(Deno.stderr);
   #last = 0;
 
   /** Draws `share` (0 to 1) and what is being done, at most ten times a second. */
   update(share: number, what: string): void {
     const now = performance.now();
-    if (!this.#shown || (share < 1 && now - this.#last < 100)) return;
+    if (share < 1 && now - this.#last < EVERY_MS) return;
     this.#last = now;
-    const full = Math.round(share * WIDTH);
-    const bar = "#".repeat(full) + "-".repeat(WIDTH - full);
-    this.#write(`\r\x1b[2K[${bar}] ${Math.floor(share * 100)} %  ${what}`);
+    this.#line.show(`${barText(share)}  ${what}`);
   }
 
   /** Removes the line. */
   clear(): void {
-    if (this.#shown) this.#write("\r\x1b[2K");
-  }
-
-  #write(text: string): void {
-    Deno.stderr.writeSync(encoder.encode(text));
+    this.#line.clear();
   }
 }

@@ -1,12 +1,12 @@
 /**
  * Bits per byte of a text.
  *
- *     deno task score --file TEXT [--model PATH|org/name] [--window 512]
+ *     deno task score --file TEXT [--model PATH|org/name[@revision]] [--window 512]
  */
 import { parseArgs } from "node:util";
-import { Model } from "../engine/model.ts";
 import { bitsPerByte } from "../eval/bits_per_byte.ts";
 import { wholeNumber } from "./format.ts";
+import { loadModel } from "./load_model.ts";
 import { ProgressLine } from "./progress_line.ts";
 
 function options() {
@@ -20,7 +20,7 @@ async function score(): Promise<void> {
   const { file, model: ref, window } = options();
   if (file === undefined) throw new Error("Cannot score without --file TEXT");
   const line = new ProgressLine();
-  const model = await Model.load(ref, { onNotice: (text) => console.error(text) });
+  const model = await loadModel(ref, line);
   const bits = await bitsPerByte(model, await Deno.readTextFile(file), {
     window: wholeNumber("window", window),
     onProgress: (share) => line.update(share, "scoring"),

@@ -52,6 +52,7 @@ async function download(url: URL, digest: FileDigest): Promise<Uint8Array<ArrayB
   if (found === digest.sha256) return bytes;
   throw new DownloadError(
     `Cannot use ${url} as its SHA-256 must be ${digest.sha256}: current value is ${found}`,
+    { reason: "checksum" },
   );
 }
 
@@ -62,7 +63,7 @@ async function request(url: URL): Promise<Response> {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new DownloadError(
       `Cannot download ${url} as the request failed: current value is ${reason}`,
-      { cause },
+      { cause, reason: "network" },
     );
   }
 }
@@ -86,6 +87,7 @@ async function readUpTo(
 function wrongSize(url: URL, sizeBytes: number, found: number): DownloadError {
   return new DownloadError(
     `Cannot use ${url} as it must have ${sizeBytes} bytes: current value is ${found}`,
+    { reason: "checksum" },
   );
 }
 

@@ -25,6 +25,20 @@ export async function readJsonFile(path: string, options: JsonFileOptions = {}):
   }
 }
 
+/** The text of `path`. Files that are absent, too large or not UTF-8 throw. */
+export async function readTextFile(path: string, options: JsonFileOptions = {}): Promise<string> {
+  const { maxBytes = 16 * 2 ** 20, error = ModelFormatError } = options;
+  const bytes = await readBounded(path, maxBytes, error);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (cause) {
+    const size = `${bytes.length} bytes`;
+    throw new error(`Cannot read ${basename(path)} as it is not UTF-8: current value is ${size}`, {
+      cause,
+    });
+  }
+}
+
 /** Whether there is something at `path`. */
 export async function exists(path: string): Promise<boolean> {
   try {

@@ -1,10 +1,11 @@
-/** Where a model's files are: the embedded model, a folder, or the local Hugging Face cache. */
+/** Where a model's files are: the embedded model, a folder, or the Hugging Face hub and its local cache. */
 import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DownloadError, ModelFormatError } from "../../ffi/errors.ts";
 import { cacheFolder } from "../../ffi/library.ts";
-import { readEnv } from "../../ffi/permissions.ts";
+import { granted } from "../../ffi/permissions.ts";
 import { fetchFiles, type FileDigest, sha256 } from "./embedded_files.ts";
+import { type HubOptions, type HubReference, locateOnHub } from "./hub.ts";
 import { exists } from "./json_file.ts";
 import { refusal } from "./refusal.ts";
 
@@ -18,18 +19,48 @@ export interface ModelLocation {
   readonly source: "embedded" | "folder" | "hub";
 }
 
-const HUB_NAME = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
+/** Options of {@link locateModel}. */
+export interface LocateOptions extends HubOptions {
+  /** A branch, a tag or a commit of a model of the hub; `org/name@revision` says the same. @default "main" */
+  readonly revision?: string | undefined;
+}
+
+const HUB_NAME = /^(?!.*(?:--|\.\.))[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
+const REVISION = /^(?!.*(?:\.\.|\/\/|\/$))\w[\w./+-]*$/;
 
 /**
- * Finds the model that `ref` means: none is the embedded model, a path or `file:` URL is a folder, and `org/name`, where no
- * such folder exists, is a model in the local Hugging Face cache.
+ * Finds the model that `ref` means: none is the embedded model, a path or `file:` URL is a folder, and `org/name` or
+ * `org/name@revision`, where no such folder exists, is a model of the Hugging Face hub.
  */
-export async function locateModel(ref?: string | URL): Promise<ModelLocation> {
-  if (ref === undefined) return await locateEmbedded();
-  const path = pathOf(ref);
-  if (await exists(path)) return await locateFolder(path);
-  if (typeof ref === "string" && HUB_NAME.test(ref)) return await locateInHubCache(ref);
-  throw wrong("the folder must exist", path);
+export async function locateModel(
+  ref?: string | URL,
+  options: LocateOptions = {},
+): Promise<ModelLocation> {
+  const { revision } = options;
+  const hub = await hubReference(ref, revision);
+  if (hub) return { name: hub.name, folder: await locateOnHub(hub, options), source: "hub" };
+  if (revision !== undefined) throw wrong("only org/name of the hub has a revision", revision);
+  return ref === undefined ? await locateEmbedded() : await locateFolder(pathOf(ref));
+}
+
+/** `org/name` or `org/name@revision`, or `undefined` where `ref` is neither or there is such a folder. */
+async function hubReference(
+  ref: string | URL | undefined,
+  chosen: string | undefined,
+): Promise<HubReference | undefined> {
+  if (typeof ref !== "string") return undefined;
+  const [name = "", written] = ref.split(/@(.*)/s);
+  if (!HUB_NAME.test(name) || await isReadable(resolve(ref))) return undefined;
+  const revision = written ?? chosen ?? "main";
+  if (chosen !== undefined && chosen !== revision) {
+    throw wrong(`its revision is said to be ${JSON.stringify(chosen)}, too`, ref);
+  }
+  if (REVISION.test(revision)) return { name, revision };
+  throw wrong("the revision must be a branch, a tag or a commit", revision);
+}
+
+async function isReadable(path: string): Promise<boolean> {
+  return granted({ name: "read", path }) && await exists(path);
 }
 
 function pathOf(ref: string | URL): string {
@@ -40,13 +71,11 @@ function pathOf(ref: string | URL): string {
 }
 
 async function locateFolder(path: string): Promise<ModelLocation> {
-  await assertHasConfig(path);
+  if (!await exists(path)) throw wrong("the folder must exist", path);
+  if (!await exists(join(path, "config.json"))) {
+    throw wrong("its folder must hold config.json", path);
+  }
   return { name: basename(path), folder: path, source: "folder" };
-}
-
-async function assertHasConfig(folder: string): Promise<void> {
-  if (await exists(join(folder, "config.json"))) return;
-  throw wrong("its folder must hold config.json", folder);
 }
 
 async function locateEmbedded(): Promise<ModelLocation> {
@@ -76,43 +105,6 @@ async function embeddedFolder(files: Readonly<Record<string, FileDigest>>): Prom
   }
   const version = await sha256(new TextEncoder().encode(JSON.stringify(files)));
   return join(cache, `embedded-${version.slice(0, 16)}`);
-}
-
-async function locateInHubCache(name: string): Promise<ModelLocation> {
-  const cache = hubCache();
-  const repository = cache && join(cache, `models--${name.replace("/", "--")}`);
-  const revision = repository && await readRevision(repository);
-  const folder = revision && join(repository, "snapshots", revision);
-  if (!folder || !await exists(folder)) throw notCached(name, repository);
-  await assertHasConfig(folder);
-  return { name, folder, source: "hub" };
-}
-
-/** `HF_HUB_CACHE`, `HF_HOME/hub` or the place under the user's cache, as in `huggingface_hub`. */
-function hubCache(): string | undefined {
-  const chosen = readEnv("HF_HUB_CACHE");
-  if (chosen) return chosen;
-  const home = readEnv("HF_HOME");
-  if (home) return join(home, "hub");
-  const user = readEnv("HOME");
-  const cache = readEnv("XDG_CACHE_HOME") ?? (user && join(user, ".cache"));
-  return cache && join(cache, "huggingface", "hub");
-}
-
-async function readRevision(repository: string): Promise<string | undefined> {
-  const path = join(repository, "refs", "main");
-  if (!await exists(path)) return undefined;
-  const revision = (await Deno.readTextFile(path)).trim();
-  if (/^[0-9A-Za-z]{1,64}$/.test(revision)) return revision;
-  throw wrong(`${path} must hold a commit`, revision);
-}
-
-function notCached(name: string, repository: string | undefined): DownloadError {
-  const place = repository ?? "no cache folder, as HF_HOME and HOME are unset or not permitted";
-  return new DownloadError(
-    `Cannot load ${name} as hub downloads are not supported yet, pass a folder: it is neither a folder nor in the ` +
-      `local cache, current value is ${place}`,
-  );
 }
 
 function wrong(rule: string, value: unknown): ModelFormatError {

@@ -8,6 +8,11 @@ export type ErrorClass<E extends Error = Error> = new (
 
 const LONGEST = 200;
 
+/** What a caught value says. */
+export function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
 /** An error of class `error`: "Cannot `action` as `rule`: current value is `value`". */
 export function refusal<E extends Error>(
   error: ErrorClass<E>,

@@ -203,15 +203,29 @@ function assertCovers(
   if (next !== sizeBytes) throw wrong(name, `the data must end at byte ${sizeBytes}`, next);
 }
 
-async function readShards(folder: string, index: string): Promise<Map<string, StoredTensor>> {
+/** Names of the files that the index at path `index` names: files of its own folder, each once. */
+export async function shardNames(index: string): Promise<string[]> {
+  return [...new Set((await readWeightMap(index)).values())];
+}
+
+async function readWeightMap(index: string): Promise<Map<string, string>> {
   const json = await readJsonFile(index, { maxBytes: MAX_HEADER_BYTES });
   const map = isObject(json) ? json["weight_map"] : json;
   const where = basename(index);
   if (!isObject(map)) throw wrong(where, "weight_map must be an object", map);
-  const files = new Map<string, Map<string, StoredTensor>>();
-  const tensors = new Map<string, StoredTensor>();
+  const files = new Map<string, string>();
   for (const [key, file] of Object.entries(map)) {
     assertPlainName(file, where, key);
+    files.set(key, file);
+  }
+  return files;
+}
+
+async function readShards(folder: string, index: string): Promise<Map<string, StoredTensor>> {
+  const where = basename(index);
+  const files = new Map<string, Map<string, StoredTensor>>();
+  const tensors = new Map<string, StoredTensor>();
+  for (const [key, file] of await readWeightMap(index)) {
     const path = join(folder, file);
     if (!files.has(file)) files.set(file, withPath(path, await readSafetensorsHeader(path)));
     const tensor = files.get(file)!.get(key);

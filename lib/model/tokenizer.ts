@@ -2,35 +2,61 @@
 import { join } from "node:path";
 import type { Tokenizer as Encoder } from "@huggingface/tokenizers";
 import { TokenizerError } from "../../ffi/errors.ts";
+import { type ChatTemplate, chatTemplate } from "./chat_template.ts";
+import { loadChatTemplates, readChatTemplates } from "./chat_template_files.ts";
 import { exists, readJsonFile } from "./json_file.ts";
-import { showValue } from "./refusal.ts";
-import { compileDecoder, type LeadingStrip, type TokenDecoder } from "./token_bytes.ts";
+import { reasonOf, showValue } from "./refusal.ts";
+import {
+  compileDecoder,
+  type LeadingStrip,
+  type TokenDecoder,
+  tokenizerError,
+} from "./token_bytes.ts";
 import { parseTokenizerFile, type TokenizerFile } from "./tokenizer_file.ts";
 import type { Tokenizer } from "./types.ts";
 
-const MAX_BYTES = 128 * 2 ** 20;
+const FILE = { maxBytes: 128 * 2 ** 20, error: TokenizerError };
 
-/** Reads `tokenizer.json` and, where there is one, `tokenizer_config.json` of `folder`. */
+/** Reads `tokenizer.json` of `folder` and, where there are some, its settings and chat templates. */
 export async function loadTokenizer(folder: string): Promise<Tokenizer> {
-  const options = { maxBytes: MAX_BYTES, error: TokenizerError };
-  const json = await readJsonFile(join(folder, "tokenizer.json"), options);
-  const configPath = join(folder, "tokenizer_config.json");
-  const config = await exists(configPath) ? await readJsonFile(configPath, options) : {};
-  return await readTokenizer(json, config);
+  const json = await readJsonFile(join(folder, "tokenizer.json"), FILE);
+  const config = await loadSettings(folder);
+  return await readTokenizer(json, config, await loadChatTemplates(folder, config));
+}
+
+/** Older folders have the names of their special tokens in a file of their own. */
+async function loadSettings(folder: string): Promise<unknown> {
+  const read = async (name: string): Promise<unknown> => {
+    const path = join(folder, name);
+    return await exists(path) ? await readJsonFile(path, FILE) : {};
+  };
+  const config = await read("tokenizer_config.json");
+  if (!isObject(config) || "added_tokens_decoder" in config) return config;
+  const named = await read("special_tokens_map.json");
+  if (isObject(named)) return { ...config, ...named };
+  throw tokenizerError("special_tokens_map.json must be an object", named);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** The tokenizer that the contents of `tokenizer.json` and `tokenizer_config.json` describe. */
-export async function readTokenizer(json: unknown, config: unknown = {}): Promise<Tokenizer> {
+export async function readTokenizer(
+  json: unknown,
+  config: unknown = {},
+  templates: ReadonlyMap<string, string> = readChatTemplates(config),
+): Promise<Tokenizer> {
   const { Tokenizer: Encoder } = await import("@huggingface/tokenizers");
   try {
     const file = parseTokenizerFile(json, config);
-    return new FileTokenizer(file, new Encoder(file.encoder, {}), compileDecoder(file.decoder));
+    const encoder = (fields: object = {}) => new Encoder({ ...file.encoder, ...fields }, {});
+    return new FileTokenizer(file, encoder, compileDecoder(file.decoder), templates);
   } catch (cause) {
     if (cause instanceof TokenizerError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
     throw new TokenizerError(
       `Cannot read tokenizer.json as it is damaged or not supported: current value is ${
-        showValue(reason)
+        showValue(reasonOf(cause))
       }`,
       { cause },
     );
@@ -40,24 +66,36 @@ export async function readTokenizer(json: unknown, config: unknown = {}): Promis
 class FileTokenizer implements Tokenizer {
   readonly vocabSize: number;
   readonly bosId: number | null;
+  readonly chatTemplate: ChatTemplate;
   readonly #tokens: readonly string[];
   readonly #special: ReadonlySet<number>;
   readonly #encoder: Encoder;
   readonly #decoder: TokenDecoder;
 
-  constructor(file: TokenizerFile, encoder: Encoder, decoder: TokenDecoder) {
+  constructor(
+    file: TokenizerFile,
+    encoder: (fields?: object) => Encoder,
+    decoder: TokenDecoder,
+    templates: ReadonlyMap<string, string>,
+  ) {
     this.vocabSize = file.tokens.length;
     this.bosId = file.bosId;
     this.#tokens = file.tokens;
     this.#special = file.special;
-    this.#encoder = encoder;
+    this.#encoder = encoder();
     this.#decoder = decoder;
+    let plain: Encoder | undefined;
+    this.chatTemplate = chatTemplate(templates, {
+      ...file,
+      encode: (text) => this.encode(text),
+      encodePlain: (text) => encodeWith(plain ??= encoder({ added_tokens: [] }), text),
+    });
   }
 
   encode(text: string, options: { bos?: boolean } = {}): Int32Array {
     const { bos = false } = options;
-    const { ids } = this.#encoder.encode(text.toWellFormed(), { add_special_tokens: false });
-    if (!bos || this.bosId === null || ids[0] === this.bosId) return Int32Array.from(ids);
+    const ids = encodeWith(this.#encoder, text);
+    if (!bos || this.bosId === null || ids[0] === this.bosId) return ids;
     const started = new Int32Array(ids.length + 1);
     started[0] = this.bosId;
     started.set(ids, 1);
@@ -94,6 +132,11 @@ class FileTokenizer implements Tokenizer {
     if (!special && this.#special.has(id)) return new Uint8Array();
     return this.#decoder.bytes(this.token(id));
   }
+}
+
+function encodeWith(encoder: Encoder, text: string): Int32Array {
+  const { ids } = encoder.encode(text.toWellFormed(), { add_special_tokens: false });
+  return Int32Array.from(ids);
 }
 
 /** Bytes in, text out: holds back the bytes of an unfinished character, strips the start of the sequence. */

@@ -17,18 +17,29 @@ export interface TokenizerFile {
   readonly special: ReadonlySet<number>;
   /** Id that starts a text, if the tokenizer adds one. */
   readonly bosId: number | null;
+  /** Tokens that are found in a text before it is split. */
+  readonly added: readonly AddedToken[];
+  /** Special tokens by their names in `tokenizer_config.json`. */
+  readonly named: Readonly<Record<string, string>>;
+  /** Added tokens that a chat treats as special; `null` where the file does not say. */
+  readonly control: readonly string[] | null;
+}
+
+/** A token that is found in a text before it is split. */
+export interface AddedToken {
+  /** Its id. */
+  readonly id: number;
+  /** Its text. */
+  readonly content: string;
+  /** Whether `decode` leaves it out. */
+  readonly special: boolean;
 }
 
 type Json = Record<string, unknown>;
 
-interface AddedToken {
-  readonly id: number;
-  readonly content: string;
-  readonly special: boolean;
-}
-
 const MAX_ID = 2 ** 22;
 const MAX_DEPTH = 8;
+const NAMED = ["bos", "eos", "unk", "sep", "pad", "cls", "mask"].map((name) => `${name}_token`);
 const PRE_TOKENIZERS = ["Sequence", "Split", "ByteLevel", "Digits", "Metaspace"];
 
 /** GPT-2's pattern, which `ByteLevel` stands for where `use_regex` is set. */
@@ -41,6 +52,7 @@ export function parseTokenizerFile(json: unknown, config: unknown): TokenizerFil
   const model = readModel(root["model"]);
   const added = readAdded(root["added_tokens"] ?? []);
   const tokens = readTokens(model["vocab"], added);
+  const settings = object(config, "tokenizer_config.json");
   const encoder = {
     ...root,
     model,
@@ -55,12 +67,22 @@ export function parseTokenizerFile(json: unknown, config: unknown): TokenizerFil
     decoder: (root["decoder"] ?? null) as DecoderJson | null,
     tokens,
     special: new Set(added.filter((token) => token.special).map((token) => token.id)),
-    bosId: readBosId(
-      root["post_processor"] ?? null,
-      object(config, "tokenizer_config.json"),
-      tokens,
-    ),
+    bosId: readBosId(root["post_processor"] ?? null, settings, tokens),
+    added,
+    named: readNamed(settings),
+    control: readControl(settings["chat_control_tokens"] ?? null),
   };
+}
+
+function readControl(tokens: unknown): string[] | null {
+  if (tokens === null) return null;
+  if (Array.isArray(tokens) && tokens.every((token) => typeof token === "string")) return tokens;
+  throw tokenizerError("chat_control_tokens must be a list of texts", tokens);
+}
+
+function readNamed(config: Json): Record<string, string> {
+  const named = NAMED.map((name) => [name, tokenName(config[name])] as const);
+  return Object.fromEntries(named.filter((entry): entry is [string, string] => entry[1] !== null));
 }
 
 function readModel(value: unknown): Json {

@@ -1,5 +1,6 @@
 /** What a loaded model is made of, whatever file format or family it came from. */
 import type { Activation, OutputWeights, QkvWeights, Tensor } from "../../ffi/backend.ts";
+import type { ChatTemplate } from "./chat_template.ts";
 
 export type { Activation } from "../../ffi/backend.ts";
 
@@ -24,6 +25,16 @@ export type RopeScaling =
     /** Multiplies cos and sin. */
     readonly attentionFactor: number;
     readonly truncate: boolean;
+  }
+  | {
+    readonly type: "longrope";
+    /** Divides each frequency for contexts of up to `originalMaxPositions` tokens, `[rot / 2]`. */
+    readonly shortFactor: readonly number[];
+    /** Divides each frequency for longer contexts, `[rot / 2]`. */
+    readonly longFactor: readonly number[];
+    readonly originalMaxPositions: number;
+    /** Multiplies cos and sin, in both cases. */
+    readonly attentionFactor: number;
   };
 
 /** Rotary embedding of a model. */
@@ -38,7 +49,7 @@ export interface RopeConfig {
 
 /** Checked shape and constants of a model. */
 export interface ModelConfig {
-  /** Family name as in `config.json`'s `model_type`: llama, qwen2, qwen3. */
+  /** Family name as in `config.json`'s `model_type`: llama, mistral, phi3, qwen2, qwen3. */
   readonly family: string;
   /** Number of layers. */
   readonly layers: number;
@@ -62,6 +73,11 @@ export interface ModelConfig {
   readonly rope: RopeConfig;
   /** Positions the model was made for. */
   readonly maxPositions: number;
+  /**
+   * Sliding window of each layer: how many keys a query sees at most, its own included; `null` for all. Whatever an
+   * attention method plans for the layer is cut to it.
+   */
+  readonly windows: readonly (number | null)[];
   /** Whether the output head is the embedding. */
   readonly tiedEmbeddings: boolean;
   /** Multiplies embeddings. */
@@ -102,6 +118,8 @@ export interface Tokenizer {
   readonly vocabSize: number;
   /** Id that starts a text, if the tokenizer adds one. */
   readonly bosId: number | null;
+  /** Conversations as prompts. */
+  readonly chatTemplate: ChatTemplate;
   /** Ids of a text. `bos: true` adds what the tokenizer's post-processor adds at the start, once. @default false */
   encode(text: string, options?: { bos?: boolean }): Int32Array;
   /** Text of ids; special tokens are left out unless `special: true`. */

@@ -7,14 +7,16 @@ import files from "../../lib/model/embedded/files.json" with { type: "json" };
 import { locateModel } from "../../lib/model/location.ts";
 import { fixture } from "./fixtures.ts";
 
-/** Runs with a temporary folder, and with environment variables that point into it. */
+/** Runs with a temporary folder, with environment variables that point into it, and without asking the hub. */
 async function within(
   variables: Record<string, string>,
   run: (folder: string) => Promise<void>,
 ): Promise<void> {
   const folder = await Deno.makeTempDir();
-  const before = Object.keys(variables).map((name) => [name, Deno.env.get(name)] as const);
+  const names = [...Object.keys(variables), "HF_HUB_OFFLINE"];
+  const before = names.map((name) => [name, Deno.env.get(name)] as const);
   try {
+    setEnv("HF_HUB_OFFLINE", "1");
     for (const [name, path] of Object.entries(variables)) setEnv(name, path && join(folder, path));
     await run(folder);
   } finally {
@@ -66,7 +68,9 @@ async function fillHubCache(cache: string, commit: string): Promise<string> {
   await Deno.mkdir(snapshot, { recursive: true });
   await Deno.mkdir(join(repository, "refs"));
   await Deno.writeTextFile(join(repository, "refs/main"), commit);
-  await Deno.writeTextFile(join(snapshot, "config.json"), "{}");
+  for (const name of ["config.json", "tokenizer.json", "model.safetensors"]) {
+    await Deno.writeTextFile(join(snapshot, name), "{}");
+  }
   return snapshot;
 }
 
@@ -90,13 +94,10 @@ for (const [variables, cache] of places) {
   });
 }
 
-Deno.test("locateModel() says that hub downloads come later", async () => {
-  await within({ HF_HUB_CACHE: "hub" }, async () => {
-    await assertRejects(
-      () => locateModel("org/absent"),
-      DownloadError,
-      "hub downloads are not supported yet, pass a folder",
-    );
+Deno.test("locateModel() knows no cache without HOME and HF_HOME", async () => {
+  const unset = { HF_HUB_CACHE: "", HF_HOME: "", XDG_CACHE_HOME: "", HOME: "" };
+  await within(unset, async () => {
+    await assertRejects(() => locateModel("org/absent"), DownloadError, "no cache folder is known");
   });
 });
 

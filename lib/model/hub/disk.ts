@@ -1,0 +1,47 @@
+/** Whether a download fits, asked before its first byte. */
+import { statfs } from "node:fs/promises";
+import { granted } from "../../../ffi/permissions.ts";
+import type { HubCache } from "./cache.ts";
+import { type Asked, downloadError } from "./errors.ts";
+import type { HubFile } from "./remote.ts";
+
+/** Bytes that are free where `folder` is, or `null` where `--allow-sys=statfs` is not given. */
+export async function freeDiskBytes(folder: string): Promise<number | null> {
+  if (!granted({ name: "sys", kind: "statfs" })) return null;
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
+}
+
+/** Throws where `files` do not fit; says so where that cannot be known. */
+export async function assertSpace(
+  files: readonly HubFile[],
+  cache: HubCache,
+  asked: Asked,
+  { freeBytes, onNotice }: {
+    readonly freeBytes: (folder: string) => Promise<number | null>;
+    readonly onNotice: (text: string) => void;
+  },
+): Promise<void> {
+  const needed = await missingBytes(files, cache);
+  const free = await freeBytes(cache.folder);
+  if (free === null) {
+    onNotice(
+      `Free disk is not checked before ${asked.what} is downloaded: allow --allow-sys=statfs`,
+    );
+  } else if (free < needed) {
+    const rule = `it needs ${megabytes(needed)} of disk in ${cache.folder}`;
+    throw downloadError("no-space", asked, rule, `${megabytes(free)} free`);
+  }
+}
+
+async function missingBytes(files: readonly HubFile[], cache: HubCache): Promise<number> {
+  let bytes = 0;
+  for (const file of files) {
+    if (!await cache.hasBlob(file)) bytes += file.sizeBytes - await cache.partBytes(file);
+  }
+  return bytes;
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
