@@ -8,6 +8,7 @@
 export {
   type BackendName,
   type BuildProgress,
+  type DownloadProgress,
   type LoadOptions,
   Model,
   type Precision,
@@ -19,18 +20,35 @@ export type {
   RopeScaling,
   Tokenizer,
 } from "./lib/model/types.ts";
+export type {
+  ChatMessage,
+  ChatTemplate,
+  ChatTemplateOptions,
+  RenderedChat,
+} from "./lib/model/chat_template.ts";
 export { Session } from "./lib/engine/session.ts";
 export type {
+  FileProgress,
   Prefill,
   PrefillOptions,
   Progress,
+  RestoreOptions,
+  SavedFile,
+  SaveOptions,
   SessionOptions,
   StepOptions,
   WalkOptions,
 } from "./lib/engine/session_types.ts";
 export type { Phase } from "./lib/engine/forward.ts";
 export type { AskOptions, GenerateOptions, Generation, StopReason } from "./lib/engine/generate.ts";
+export type { ChatOptions } from "./lib/engine/chat.ts";
 export { Run } from "./lib/engine/run.ts";
+export {
+  type CaptureWish,
+  GenerationRun,
+  type GenerationRunOptions,
+  type GenerationSource,
+} from "./lib/engine/generation_run.ts";
 export type { SamplingOptions } from "./lib/engine/sampler.ts";
 export type { Score, ScoreOptions } from "./lib/engine/score.ts";
 export { closeAll, type HeldMemory, memory } from "./lib/engine/open_models.ts";
@@ -40,6 +58,7 @@ export type { SessionMemory } from "./lib/engine/memory.ts";
 // Steps, states and hooks
 export {
   type CaptureOptions,
+  type HeadRef,
   type HeadRetrieval,
   type LayerRecord,
   Step,
@@ -118,15 +137,76 @@ export type { Difference, Interval } from "./lib/eval/statistics.ts";
 export { TASKS } from "./lib/eval/tasks/all.ts";
 export { grammarFiller, textFiller } from "./lib/eval/fillers.ts";
 
+// Figures
+export { plot, type Plots } from "./lib/plot/plot.ts";
+export type { Followed } from "./lib/plot/follow.ts";
+export type { ProgressEvent, ProgressOptions } from "./lib/plot/progress.ts";
+export type { Watched } from "./lib/plot/live.ts";
+export type {
+  LiveCapture,
+  LiveCounts,
+  LiveFact,
+  LiveGeneration,
+  LiveOptions,
+  LiveRun,
+  LiveSource,
+  LiveStep,
+} from "./lib/plot/live_types.ts";
+export {
+  Figure,
+  type FigureParts,
+  type Ink,
+  type MediaBundle,
+  type Picture,
+  type Redraw,
+} from "./lib/plot/figure.ts";
+export type { FigureOptions, InkOptions } from "./lib/plot/options.ts";
+export type { PaletteName } from "./lib/plot/palette.ts";
+export type { ScaleName } from "./lib/plot/scale.ts";
+export type { AttentionMapOptions } from "./lib/plot/attention_map.ts";
+export type { AttentionRowOptions } from "./lib/plot/attention_row.ts";
+export type { TokenHeatOptions, TokenScores } from "./lib/plot/token_heat.ts";
+export type { AttentionMatrix, PooledAttention } from "./lib/plot/map_grid.ts";
+export type { PlanOverlay, PlanTile } from "./lib/plot/plan_overlay.ts";
+export type { HeadGridOptions, HeadMatrix, HeadValue } from "./lib/plot/head_grid.ts";
+export type { RetrievalRow, RetrievalTraceOptions } from "./lib/plot/retrieval_trace.ts";
+export type { NeedleAnswer, NeedleCell, NeedleGridOptions } from "./lib/plot/needle_grid.ts";
+export type {
+  RunCounts,
+  RunMemory,
+  RunParts,
+  RunPhase,
+  RunReport,
+} from "./lib/plot/run_summary.ts";
+export type { CompareFiguresOptions } from "./lib/plot/compare.ts";
+
+// Traces
+export type { SessionTrace } from "./lib/engine/tracing.ts";
+export { readTrace, type ReadTraceOptions, type TraceTables } from "./lib/trace/reader.ts";
+export type { TraceOptions, TraceRecording } from "./lib/trace/recorder.ts";
+export {
+  TRACE_TABLES,
+  TRACE_VERSION,
+  type TraceColumn,
+  type TraceRow,
+  type TraceTable,
+  type TraceValue,
+  type TraceValues,
+} from "./lib/trace/schema.ts";
+export type { ArrowField, ArrowType } from "./lib/trace/arrow_stream.ts";
+export { TraceError } from "./lib/trace/trace_error.ts";
+
 // Errors
 export {
   BackendError,
   BudgetError,
   CancelledError,
   DownloadError,
+  type DownloadReason,
   LibraryError,
   ModelFormatError,
   SessionBusyError,
+  SessionFileError,
   ShapeError,
   TokenizerError,
 } from "./lib/engine/errors.ts";

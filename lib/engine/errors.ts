@@ -4,9 +4,11 @@ export {
   BudgetError,
   CancelledError,
   DownloadError,
+  type DownloadReason,
   LibraryError,
   ModelFormatError,
   SessionBusyError,
+  SessionFileError,
   ShapeError,
   TokenizerError,
 } from "../../ffi/errors.ts";

@@ -90,7 +90,7 @@ export class Forward {
   constructor(parts: ForwardParts, rows: number) {
     this.#parts = parts;
     const { backend, config, method } = parts;
-    this.#planner = new Planner(method, config.heads, [exactIndex(backend)]);
+    this.#planner = new Planner(method, config, [exactIndex(backend)]);
     this.#logits = backend.tensor([1, config.vocab]);
     this.#workspace = new Workspace(backend, config, rows);
   }

@@ -1,4 +1,7 @@
+import type { Backend, KvView, RunControl, Tensor } from "../../ffi/backend.ts";
+import { windowStart } from "../attention/window.ts";
 import type { ModelConfig } from "../model/types.ts";
+import { breathe } from "./breathe.ts";
 
 /** Options of an attention map. */
 export interface MapOptions {
@@ -11,7 +14,10 @@ export interface MapOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Dense causal attention of one head, pooled. Bin of token `i` is `floor(i * bins / tokens)`. */
+/**
+ * Dense causal attention of one head, pooled; in a layer with a sliding window, over the keys of the window. Bin of
+ * token `i` is `floor(i * bins / tokens)`.
+ */
 export interface AttentionMap {
   /** Layer of the head. */
   readonly layer: number;
@@ -29,6 +35,10 @@ export interface AttentionMap {
 
 /** A map that is being filled. */
 export interface GrowingMap {
+  /** Layer of the head. */
+  readonly layer: number;
+  /** Query head. */
+  readonly head: number;
   /** Rows and columns. */
   readonly bins: number;
   /** Sums of probabilities, `[bins, bins]`. */
@@ -59,7 +69,41 @@ export function newMap(
   const sum = new Float32Array(bins * bins);
   const max = new Float32Array(bins * bins);
   const finish = () => ({ layer, head, tokens, bins, mean: meanOf(sum, bins, tokens), max });
-  return { bins, sum, max, finish };
+  return { layer, head, bins, sum, max, finish };
+}
+
+/** Adds queries of the tokens from `start` on to a map: natively, or row by row where the layer's window hides keys. */
+export async function poolRows(
+  backend: Backend,
+  { scale, windows }: ModelConfig,
+  map: GrowingMap,
+  { q, start }: { q: Tensor; start: number },
+  kv: KvView,
+  control: RunControl,
+): Promise<void> {
+  const { head, bins, sum, max } = map;
+  const window = windows[map.layer]!;
+  if (window === null || window >= kv.length) {
+    return await backend.poolMap(q, start, head, scale, kv, bins, sum, max, control);
+  }
+  for (let row = 0; row < q.shape[0]!; row++) {
+    await breathe(control);
+    const [first, end] = [windowStart(window, start + row), start + row + 1];
+    const keys = { ranges: Int32Array.of(first, end), indices: new Int32Array() };
+    const { probs } = await backend.attentionRow(q, row, head, scale, kv, keys);
+    addRow(map, probs, first, start + row);
+  }
+}
+
+/** `sum[bin(i)][bin(j)] += probs[j]` for `first <= j <= i`, and the same for the maximum. */
+function addRow(map: GrowingMap, probs: Float32Array, first: number, i: number): void {
+  const { bins, sum, max } = map;
+  const bin = (token: number) => Math.floor(token * bins / probs.length);
+  for (let j = first; j <= i; j++) {
+    const cell = bin(i) * bins + bin(j);
+    sum[cell]! += probs[j]!;
+    max[cell] = Math.max(max[cell]!, probs[j]!);
+  }
 }
 
 function meanOf(sum: Float32Array, bins: number, tokens: number): Float32Array {

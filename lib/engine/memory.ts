@@ -16,7 +16,7 @@ export interface SessionMemory {
 export function sessionMemory(
   cache: PagedCache,
   method: Method,
-  { layers, heads, kvHeads }: ModelConfig,
+  { layers, heads, kvHeads, windows }: ModelConfig,
 ): SessionMemory {
   const tokens = cache.length;
   const group = heads / kvHeads;
@@ -27,7 +27,7 @@ export function sessionMemory(
         { length: group },
         (_, g) => method.residentKeys(layer, kvHead * group + g, tokens),
       );
-      resident += Math.max(...keys);
+      resident += Math.min(Math.max(...keys), windows[layer] ?? Infinity);
     }
   }
   const residentBytes = cache.bytesOf(resident) / layers / kvHeads;

@@ -2,18 +2,27 @@ import type { Backend, BackendName } from "../../ffi/backend.ts";
 import { BackendError } from "../../ffi/errors.ts";
 import type { BuildProgress } from "../../ffi/build.ts";
 import { openBackend } from "../../ffi/open.ts";
-import { dense } from "../attention/dense.ts";
-import { locateModel } from "../model/location.ts";
+import type { DownloadProgress } from "../model/hub.ts";
+import { locateModel, type ModelLocation } from "../model/location.ts";
 import type { ModelConfig, Tokenizer } from "../model/types.ts";
-import { freeMemoryBytes } from "./free_memory.ts";
 import { remember } from "./open_models.ts";
 import { holdWeights, type SharedModel } from "./registry.ts";
-import { checkSeed } from "./seed.ts";
+import { listenForStop } from "./run.ts";
+import { Run } from "./run.ts";
 import { openSession, type Session } from "./session.ts";
-import type { SessionOptions } from "./session_types.ts";
+import { filePath } from "./session_file/file_path.ts";
+import { restoreSession } from "./session_file/restore.ts";
+import { sessionOptions } from "./session_options.ts";
+import type {
+  FileProgress,
+  RestoreOptions,
+  SessionModel,
+  SessionOptions,
+} from "./session_types.ts";
 
 export type { BackendName } from "../../ffi/backend.ts";
 export type { BuildProgress } from "../../ffi/build.ts";
+export type { DownloadProgress } from "../model/hub.ts";
 
 /** Element types a model computes with. */
 export interface Precision {
@@ -40,13 +49,20 @@ export interface LoadOptions {
   readonly threads?: number;
   /** Element types. */
   readonly precision?: Precision;
+  /**
+   * A branch, a tag or a commit of a model of the Hugging Face hub; `org/name@revision` says the same.
+   * @default "main"
+   */
+  readonly revision?: string;
+  /** Called while files of a model of the Hugging Face hub come that are not in its cache. */
+  readonly onDownload?: (progress: DownloadProgress) => void;
   /** Called while weights are read, with bytes done and in all. */
   readonly onProgress?: (done: number, total: number) => void;
   /** Called while the native library is built, which happens once on a machine and takes some seconds. */
   readonly onBuild?: (progress: BuildProgress) => void;
   /** Called with what a person should know, such as a change of backend. */
   readonly onNotice?: (text: string) => void;
-  /** Stops loading. */
+  /** Stops loading; what was downloaded stays, and the next download goes on from there. */
   readonly signal?: AbortSignal;
 }
 
@@ -74,6 +90,7 @@ export class Model {
   readonly #shared: SharedModel;
   readonly #precision: Precision;
   readonly #sessions = new Set<Session>();
+  readonly #closing = new AbortController();
   readonly #forget: () => void;
   #closed = false;
 
@@ -88,16 +105,17 @@ export class Model {
   }
 
   /**
-   * Loads a model: the embedded one, a folder in Hugging Face layout, or `org/name` from the local hub cache.
-   * Loading the same folder again shares the weights.
+   * Loads a model: the embedded one, a folder in Hugging Face layout, or `org/name` of the Hugging Face hub, which is
+   * downloaded into the cache that is shared with Python. Loading the same folder again shares the weights.
    *
+   * @throws {DownloadError} when the hub does not give the model; its `reason` tells why
    * @throws {ModelFormatError} when a file is damaged or of a kind that is not supported
    * @throws {TokenizerError} when the tokenizer is damaged
    * @throws {LibraryError} when `backend: "cpu"` was asked for and cannot be had
    */
   static async load(ref?: string | URL, options: LoadOptions = {}): Promise<Model> {
     const { backend: name = "auto", threads, onNotice, onBuild, precision = {} } = options;
-    const location = await locateModel(ref);
+    const location = await locate(ref, options);
     const backend = await openBackend({ backend: name, threads, onNotice, onProgress: onBuild });
     const shared = await holdWeights(location.folder, backend, precision.weights, options);
     return new Model(backend, shared, precision);
@@ -116,29 +134,26 @@ export class Model {
   /** A new, empty session. Defaults stand with {@link SessionOptions}. */
   session(options: Partial<SessionOptions> = {}): Session {
     if (this.#closed) throw new BackendError("Cannot open a session as the model is closed");
-    const { chunkTokens = 512, seed = 0, memoryBytes = freeMemoryBytes() } = options;
-    checkPositive("chunkTokens", chunkTokens);
-    checkSeed("open a session", seed);
-    if (!(memoryBytes >= 0)) {
-      throw new RangeError(
-        `Cannot open a session as memoryBytes must be >= 0: current value is ${memoryBytes}`,
-      );
-    }
-    const model = {
-      backend: this.#backend,
-      config: this.config,
-      weights: this.#shared.weights,
-      tokenizer: this.tokenizer,
-      onOpen: (opened: Session) => void this.#sessions.add(opened),
-      onClose: (closed: Session) => void this.#sessions.delete(closed),
-    };
-    return openSession(model, {
-      attention: options.attention ?? dense(),
-      kv: options.kv ?? this.#precision.kv ?? "bf16",
-      chunkTokens,
-      seed,
-      memoryBytes,
-    });
+    const { kv = this.#precision.kv ?? "bf16" } = options;
+    return openSession(this.#parts(), sessionOptions({ ...options, kv }));
+  }
+
+  /**
+   * A session that goes on where a saved one was. It must be of this model. A method that was made per head or by the
+   * user is not in a file: give it as `attention`.
+   *
+   * @throws {SessionFileError} when the file is torn, foreign, or of another model
+   * @throws {BudgetError} when keys and values would not fit
+   */
+  restore(path: string | URL, options: RestoreOptions = {}): Run<FileProgress, Session> {
+    if (this.#closed) throw new BackendError("Cannot restore a session as the model is closed");
+    const { signal, ...given } = options;
+    const control = this.#backend.control();
+    const stops = [this.#closing.signal, ...(signal ? [signal] : [])];
+    return new Run((emit, inner) => {
+      inner.addEventListener("abort", () => control.cancel(), { once: true });
+      return restoreSession(this.#parts(), filePath(path), given, { emit, signal: inner, control });
+    }, { signal: AbortSignal.any(stops) });
   }
 
   /** Closes its sessions and gives the weights back. Calling it twice is fine. */
@@ -146,6 +161,7 @@ export class Model {
     if (this.#closed) return;
     this.#closed = true;
     this.#forget();
+    this.#closing.abort();
     for (const session of [...this.#sessions]) session.close();
     this.#shared.release();
   }
@@ -154,11 +170,26 @@ export class Model {
   [Symbol.dispose](): void {
     this.close();
   }
+
+  #parts(): SessionModel {
+    return {
+      backend: this.#backend,
+      config: this.config,
+      weights: this.#shared.weights,
+      tokenizer: this.tokenizer,
+      onOpen: (opened: Session) => void this.#sessions.add(opened),
+      onClose: (closed: Session) => void this.#sessions.delete(closed),
+    };
+  }
 }
 
-function checkPositive(name: string, value: number): void {
-  if (Number.isSafeInteger(value) && value >= 1) return;
-  throw new RangeError(
-    `Cannot open a session as ${name} must be a whole number >= 1: current value is ${value}`,
-  );
+/** SIGINT (Jupyter's stop button) stops a download as it stops a run. */
+async function locate(ref: string | URL | undefined, options: LoadOptions): Promise<ModelLocation> {
+  const stop = new AbortController();
+  const release = listenForStop(options.signal, (reason) => stop.abort(reason));
+  try {
+    return await locateModel(ref, { ...options, signal: stop.signal });
+  } finally {
+    release();
+  }
 }

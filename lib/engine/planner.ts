@@ -1,11 +1,13 @@
 /** Asks the method for plans, checks and lowers them, and counts what selecting cost. */
-import type { KeyPlan, RunControl, Tensor, TilePlan } from "../../ffi/backend.ts";
+import type { KeyPlan, RunControl, Tensor, TilePlan, TopKeys } from "../../ffi/backend.ts";
 import { lower } from "../attention/lower.ts";
 import { lowerRow } from "../attention/lower_row.ts";
-import type { Method, SearchRequest } from "../attention/method.ts";
+import type { Awaitable, Method, SearchRequest } from "../attention/method.ts";
 import type { HeadPlan, LayerPlan } from "../attention/plan.ts";
+import { windowStart, withinWindow } from "../attention/window.ts";
 import type { PagedCache } from "../cache/paged_cache.ts";
-import type { KvIndex } from "../retrieval/kv_index.ts";
+import type { ModelConfig } from "../model/types.ts";
+import type { IndexAnswer, IndexQuery, KvIndex } from "../retrieval/kv_index.ts";
 
 /** What selecting keys cost one head of one row. */
 export interface SearchCost {
@@ -24,17 +26,24 @@ export interface RowPlan {
 }
 
 const NO_SEARCH: SearchCost = { scanned: 0, ms: 0 };
+const NOTHING: TopKeys = { indices: new Int32Array(), scores: new Float32Array() };
 
-/** Plans for one session's method. */
+/** Plans for one session's method, cut to the sliding windows of the model's layers. */
 export class Planner {
   readonly #method: Method;
   readonly #indexes: ReadonlyMap<string, KvIndex>;
   readonly #heads: readonly number[];
+  readonly #windows: readonly (number | null)[];
 
-  /** Plans `heads` query heads a layer with `method`, which may ask `indexes`. */
-  constructor(method: Method, heads: number, indexes: readonly KvIndex[]) {
+  /** Plans the layers of a model with `method`, which may ask `indexes`. */
+  constructor(
+    method: Method,
+    { heads, windows }: Pick<ModelConfig, "heads" | "windows">,
+    indexes: readonly KvIndex[],
+  ) {
     this.#method = method;
     this.#heads = Array.from({ length: heads }, (_, head) => head);
+    this.#windows = windows;
     this.#indexes = new Map(indexes.map((index) => [index.id, index]));
   }
 
@@ -46,7 +55,7 @@ export class Planner {
     kvLength: number,
   ): Promise<LayerPlan> {
     const context = { layer, heads: this.#heads, qStart, qLen, kvLength };
-    return this.#checked(await this.#method.planPrefill(context));
+    return this.#checked(await this.#method.planPrefill(context), layer, kvLength);
   }
 
   /** Plans of row `row` of `q`, whose token stands at `position`. */
@@ -62,8 +71,8 @@ export class Planner {
     const search = async (request: SearchRequest) => {
       const began = performance.now();
       const kv = cache.view(layer, position + 1);
-      const { found, scanned } = await this.#index(request.index)
-        .search({ ...request, q, row, kv }, control);
+      const seen = windowStart(this.#window(layer), position);
+      const { found, scanned } = await this.#search({ ...request, q, row, kv }, seen, control);
       const ms = performance.now() - began;
       for (const head of request.heads) {
         const before = searches[head]!;
@@ -72,7 +81,24 @@ export class Planner {
       return found;
     };
     const context = { layer, heads: this.#heads, position, search };
-    return { plan: this.#checked(await this.#method.planDecode(context)), searches };
+    const plans = await this.#method.planDecode(context);
+    return { plan: this.#checked(plans, layer, position + 1), searches };
+  }
+
+  /** Asks an index for keys from `seen` on: the layer's window hides those before. */
+  #search(
+    query: SearchRequest & IndexQuery,
+    seen: number,
+    control: RunControl,
+  ): Awaitable<IndexAnswer> {
+    const index = this.#index(query.index);
+    if (seen <= query.start) return index.search(query, control);
+    if (seen < query.end) return index.search({ ...query, start: seen }, control);
+    return { found: query.heads.map(() => NOTHING), scanned: 0 };
+  }
+
+  #window(layer: number): number | null {
+    return this.#windows[layer] ?? null;
   }
 
   #index(id: string): KvIndex {
@@ -83,14 +109,14 @@ export class Planner {
     );
   }
 
-  #checked(heads: readonly HeadPlan[]): LayerPlan {
+  #checked(heads: readonly HeadPlan[], layer: number, length: number): LayerPlan {
     if (heads.length !== this.#heads.length) {
       throw new RangeError(
         `Cannot plan as method ${this.#method.name} must return ${this.#heads.length} plans: ` +
           `current value is ${heads.length}`,
       );
     }
-    return { heads };
+    return { heads: withinWindow(heads, this.#window(layer), length) };
   }
 }
 
@@ -115,12 +141,17 @@ function lowerOnce(
   qLen: number,
   known: Map<string, TilePlan>,
 ): TilePlan {
-  const small = head.kind === "dense" || head.kind === "streaming";
-  if (!small) return lower(head, qStart, qLen, qStart + qLen);
+  if (!isSmall(head)) return lower(head, qStart, qLen, qStart + qLen);
   const key = JSON.stringify(head);
   const tiles = known.get(key) ?? lower(head, qStart, qLen, qStart + qLen);
   known.set(key, tiles);
   return tiles;
+}
+
+/** Whether a plan is told by few numbers. */
+function isSmall(plan: HeadPlan): boolean {
+  if (plan.kind === "intersect" || plan.kind === "union") return plan.plans.every(isSmall);
+  return plan.kind === "dense" || plan.kind === "streaming";
 }
 
 /** Lowers the plans of one decode row. */

@@ -1,4 +1,5 @@
 import type { Backend, KeyPlan } from "../../ffi/backend.ts";
+import { windowStart } from "../attention/window.ts";
 import type { PagedCache } from "../cache/paged_cache.ts";
 import type { ModelConfig } from "../model/types.ts";
 import type { ForwardEvent } from "./forward.ts";
@@ -29,7 +30,13 @@ export async function recordLayer(
     const row = await attentionRow(place, state.layer, head, tensors.q, keys[head]!);
     rows.set(head, row.probs);
     if (capture?.exactMass) {
-      const full = await attentionRow(place, state.layer, head, tensors.q, allKeys(place.position));
+      const full = await attentionRow(
+        place,
+        state.layer,
+        head,
+        tensors.q,
+        seenKeys(place, state.layer),
+      );
       masses.set(head, Math.exp(row.lse - full.lse));
     }
   }
@@ -46,8 +53,10 @@ function attentionRow(
   return backend.attentionRow(q, 0, head, config.scale, cache.view(layer, position + 1), plan);
 }
 
-function allKeys(position: number): KeyPlan {
-  return { ranges: Int32Array.of(0, position + 1), indices: new Int32Array(0) };
+/** Every key that the layer shows to the row. */
+function seenKeys({ config, position }: RecordPlace, layer: number): KeyPlan {
+  const start = windowStart(config.windows[layer]!, position);
+  return { ranges: Int32Array.of(start, position + 1), indices: new Int32Array(0) };
 }
 
 function capturedHeads(

@@ -1,6 +1,6 @@
 import { CancelledError } from "../../ffi/errors.ts";
 
-/** Events kept for whoever begins to iterate late. */
+/** Events kept for the first who iterates. */
 const BACKLOG = 256;
 
 /**
@@ -24,8 +24,7 @@ export class Run<Event, Result> implements PromiseLike<Result>, AsyncIterable<Ev
     const { signal, onSettled = () => {} } = options;
     const release = listenForStop(signal, (reason) => this.#abort.abort(reason));
     const emit = (event: Event) => {
-      this.#backlog.push(event);
-      if (this.#backlog.length > BACKLOG) this.#backlog.shift();
+      if (this.#queues.size === 0) this.#keep(event);
       for (const queue of this.#queues) queue.push(event);
       this.#wake();
     };
@@ -63,11 +62,11 @@ export class Run<Event, Result> implements PromiseLike<Result>, AsyncIterable<Ev
   }
 
   /**
-   * Events, then the end or the error of the run. Who begins late gets the last 256 events: a run that nobody iterates
-   * does not keep more.
+   * Events, then the end or the error of the run. Who is first gets the last 256 events from before: a run that nobody
+   * iterates does not keep more. Who comes later gets those from then on: events can be large, and are not kept twice.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<Event, void> {
-    const queue = [...this.#backlog];
+    const queue = this.#backlog.splice(0);
     this.#queues.add(queue);
     try {
       while (true) {
@@ -87,6 +86,11 @@ export class Run<Event, Result> implements PromiseLike<Result>, AsyncIterable<Ev
       this.#queues.delete(queue);
       if (!this.#settled) await this.#stop();
     }
+  }
+
+  #keep(event: Event): void {
+    this.#backlog.push(event);
+    if (this.#backlog.length > BACKLOG) this.#backlog.shift();
   }
 
   async #stop(): Promise<void> {

@@ -1,8 +1,10 @@
 import type { RunControl } from "../../ffi/backend.ts";
 import { BackendError, SessionBusyError } from "../../ffi/errors.ts";
 import type { Method } from "../attention/method.ts";
-import { PagedCache } from "../cache/paged_cache.ts";
+import type { PagedCache } from "../cache/paged_cache.ts";
+import type { ChatMessage } from "../model/chat_template.ts";
 import type { Tokenizer } from "../model/types.ts";
+import { type ChatOptions, type ChatTurn, chatTurn, type HeldChat } from "./chat.ts";
 import { Forward, type ForwardEvent, type ForwardRequest, type Phase } from "./forward.ts";
 import {
   Answering,
@@ -11,18 +13,25 @@ import {
   type GenerateOptions,
   type Generation,
 } from "./generate.ts";
+import { type CaptureWish, GenerationRun } from "./generation_run.ts";
 import { type Hook, type HookOptions, Hooks } from "./hooks.ts";
-import { type AttentionMap, type MapOptions, newMap } from "./map.ts";
+import { type AttentionMap, type MapOptions, newMap, poolRows } from "./map.ts";
 import { type SessionMemory, sessionMemory } from "./memory.ts";
 import { recordLayer } from "./record.ts";
 import { listenForStop, Run, throwIfAborted } from "./run.ts";
-import { sample } from "./sampler.ts";
+import { sample, type SamplingOptions } from "./sampler.ts";
 import { type Score, scoreOf, type ScoreOptions } from "./score.ts";
 import { randomAt } from "./seed.ts";
+import { saveSession } from "./session_file/save.ts";
+import { filePath } from "./session_file/file_path.ts";
+import { emptyState, type SessionState } from "./session_state.ts";
 import type {
+  FileProgress,
   Prefill,
   PrefillOptions,
   Progress,
+  SavedFile,
+  SaveOptions,
   SessionModel,
   SessionOptions,
   StepOptions,
@@ -31,6 +40,7 @@ import type {
 import type { LayerState } from "./state.ts";
 import { type CaptureOptions, type LayerRecord, Step } from "./step.ts";
 import { type Segment, TokenLog } from "./token_log.ts";
+import { type SessionTrace, Tracing } from "./tracing.ts";
 
 /** Where the next token is chosen from. */
 interface NextLogits {
@@ -40,11 +50,21 @@ interface NextLogits {
   readonly captured: boolean;
 }
 
-let create: (model: SessionModel, options: SessionOptions) => Session;
+let create: (model: SessionModel, options: SessionOptions, start?: SessionState) => Session;
 
-/** An empty session of a model. */
-export function openSession(model: SessionModel, options: SessionOptions): Session {
-  return create(model, options);
+/** A session of a model: an empty one, or one that goes on from `start` and owns its cache. */
+export function openSession(
+  model: SessionModel,
+  options: SessionOptions,
+  start?: SessionState,
+): Session {
+  return create(model, options, start);
+}
+
+/** Tokens to read, and the plans they get. */
+interface Part {
+  readonly ids: Int32Array;
+  readonly phase: Phase;
 }
 
 /** Rows that decode together when a question is read. */
@@ -59,7 +79,10 @@ const DECODE_ROWS = 64;
 export class Session {
   /** Functions that see and change the states of every pass. */
   readonly hooks: { add(options: HookOptions, hook: Hook): () => void; clear(): void };
+  /** Writes down what the session runs. */
+  readonly trace: SessionTrace;
   readonly #hooks = new Hooks();
+  readonly #tracing: Tracing;
   readonly #model: SessionModel;
   readonly #options: SessionOptions;
   readonly #cache: PagedCache;
@@ -69,32 +92,43 @@ export class Session {
   /** What `layers()` ended with and no step has used. */
   #walked: NextLogits | null = null;
   #contextTokens = 0;
+  #chat: HeldChat | null;
   #stream: ReturnType<Tokenizer["stream"]>;
+  #streamStart: number;
   #busy: { name: string; stop: () => void } | null = null;
   #closed = false;
 
   static {
-    create = (model, options) => new Session(model, options);
+    create = (model, options, start) => new Session(model, options, start);
   }
 
-  private constructor(model: SessionModel, options: SessionOptions, parent?: Session) {
+  private constructor(
+    model: SessionModel,
+    options: SessionOptions,
+    start: SessionState = emptyState(model, options),
+  ) {
     const { backend, config, weights } = model;
     this.#model = model;
     this.#options = options;
-    this.#cache = parent ? parent.#cache.fork() : new PagedCache(backend, {
-      layers: config.layers,
-      kvHeads: config.kvHeads,
-      dim: config.dim,
-      dtype: options.kv,
-    });
+    this.#cache = start.cache;
     const parts = { backend, config, weights, cache: this.#cache, method: options.attention };
     this.#forward = new Forward(parts, 1);
-    this.#seed = parent ? parent.#seed : options.seed;
+    this.#seed = options.seed;
+    this.#log = start.log;
+    this.#contextTokens = start.contextTokens;
+    this.#chat = start.chat;
     this.#stream = model.tokenizer.stream();
-    this.#log = new TokenLog(parent && parent.#log);
-    this.#walked = parent ? parent.#walked : null;
-    this.#contextTokens = parent ? parent.#contextTokens : 0;
+    this.#streamStart = start.streamStart;
+    for (const id of this.#log.ids.slice(start.streamStart)) this.#stream.push(id);
     this.hooks = this.#hooks;
+    this.trace = this.#tracing = new Tracing({
+      backend,
+      config,
+      attention: options.attention,
+      kv: options.kv,
+      tokens: () => this.#log.length,
+      check: (action) => this.#check(action),
+    });
     model.onOpen(this);
   }
 
@@ -153,13 +187,45 @@ export class Session {
    *
    * @throws {SessionBusyError} while another run is active
    */
-  ask(question: string, options: AskOptions = {}): Run<Progress | Step, Generation> {
+  ask(question: string, options: AskOptions = {}): GenerationRun<Progress | Step> {
     const text = framed(question, options.template);
     const { stop = ["\n"] } = options;
-    return this.#run("ask", options.signal, async (emit, signal, control) => {
+    return this.#generation("ask", options, async (emit, signal, control, wish) => {
       const answering = new Answering({ ...options, stop }, this.#model.config.eosIds);
       await this.#read(text, "decode", emit, signal, control);
-      return await this.#generate(answering, options, emit, signal, control);
+      return await this.#generate(answering, options, wish, emit, signal, control);
+    });
+  }
+
+  /**
+   * Answers a conversation, put into words by the model's chat template: a list that ends with the user's message. What
+   * stands before the last user message gets the method's prefill plans, that message and the answer its decode plans;
+   * `question` says where in a long message the question begins. The answer ends where the model ends it.
+   *
+   * A second call takes the same messages, the answer as the assistant's, and new ones; only what is new is read. The
+   * text of the template counts as it stands: it brings its own BOS token. After an abort while it reads, the session
+   * holds what it held before.
+   *
+   * @throws {SessionBusyError} while another run is active
+   * @throws {TokenizerError} when the model has no chat template, or the template refuses the messages
+   * @throws {RangeError} when the messages do not continue what the session holds
+   */
+  chat(
+    messages: readonly ChatMessage[],
+    options: ChatOptions = {},
+  ): GenerationRun<Progress | Step> {
+    return this.#generation("chat", options, async (emit, signal, control, wish) => {
+      const answering = new Answering(options, this.#model.config.eosIds);
+      const { chatTemplate } = this.#model.tokenizer;
+      const turn = await chatTurn(
+        chatTemplate,
+        messages,
+        options,
+        this.#heldChat(),
+        this.#answer(),
+      );
+      await this.#readChat(turn, emit, signal, control);
+      return await this.#generate(answering, options, wish, emit, signal, control);
     });
   }
 
@@ -169,10 +235,10 @@ export class Session {
    * @throws {SessionBusyError} while another run is active
    * @throws {RangeError} for an empty session or sampling options out of range
    */
-  generate(options: GenerateOptions = {}): Run<Step, Generation> {
-    return this.#run("generate", options.signal, async (emit, signal, control) => {
+  generate(options: GenerateOptions = {}): GenerationRun<Step> {
+    return this.#generation("generate", options, async (emit, signal, control, wish) => {
       const answering = new Answering(options, this.#model.config.eosIds);
-      return await this.#generate(answering, options, emit, signal, control);
+      return await this.#generate(answering, options, wish, emit, signal, control);
     });
   }
 
@@ -181,7 +247,7 @@ export class Session {
     const run = this.#run(
       "step",
       options.signal,
-      (_emit, signal, control) => this.#step(options, signal, control),
+      (_emit, signal, control) => this.#step(options, options.capture, signal, control),
     );
     return run.then((step) => step);
   }
@@ -198,7 +264,8 @@ export class Session {
 
   /**
    * The dense attention of one head over the whole text, pooled to at most `bins` x `bins`. Queries are recomputed
-   * with the plans their rows were computed with and the session's hooks; the softmax is over all keys.
+   * with the plans their rows were computed with and the session's hooks; the softmax is over all keys, or those of the
+   * layer's sliding window where the model has one.
    */
   map(layer: number, head: number, options: MapOptions = {}): Promise<AttentionMap> {
     const run = this.#run("map", options.signal, async (_emit, signal, control) => {
@@ -212,18 +279,7 @@ export class Session {
         for await (const { state, tensors } of this.#forward.pass(request)) {
           await this.#hooks.call(state);
           if (state.stage !== "qkv" || state.layer !== layer) continue;
-          const { sum, max, bins } = map;
-          await backend.poolMap(
-            tensors.q,
-            start,
-            head,
-            config.scale,
-            kv,
-            bins,
-            sum,
-            max,
-            control,
-          );
+          await poolRows(backend, config, map, { q: tensors.q, start }, kv, control);
         }
       }
       return map.finish();
@@ -257,6 +313,22 @@ export class Session {
     return this.#forked(options);
   }
 
+  /**
+   * Writes tokens, keys, values and options to one file, from which `Model.restore` makes a session that goes on just
+   * as this one. The file changes all at once: whoever is killed when, it is the old one or the new one. Hooks are not
+   * saved, nor what `layers()` ended with.
+   *
+   * @throws {SessionBusyError} while another run is active
+   * @throws {SessionFileError} when it cannot be written; an old file stays
+   */
+  save(path: string | URL, options: SaveOptions = {}): Run<FileProgress, SavedFile> {
+    return this.#run("save", options.signal, async (emit, signal, control) => {
+      const settings = { ...this.#options, seed: this.#seed };
+      const session = { model: this.#model, options: settings, state: this.#state() };
+      return await saveSession(session, filePath(path), { emit, signal, control });
+    });
+  }
+
   /** Stops a running run, then frees keys, values and activations. Calling it twice is fine. */
   close(): void {
     if (this.#closed) return;
@@ -280,6 +352,7 @@ export class Session {
     };
     this.#busy = { name: "layers", stop };
     try {
+      this.#tracing.start("layers");
       this.#holdBack();
       this.#walked = null;
       const records: LayerRecord[] = [];
@@ -290,7 +363,12 @@ export class Session {
       }
       this.#log.setPhase(this.#log.length - 1, "decode");
       this.#walked = { logits: this.#forward.readLogits(), records, captured: !!options.capture };
+      await this.#tracing.finish();
+    } catch (error) {
+      await this.#tracing.stop(error, options.signal);
+      throw error;
     } finally {
+      await this.#tracing.leave();
       release();
       this.#release();
     }
@@ -299,9 +377,26 @@ export class Session {
   #forked(options: { attention?: Method }): Session {
     const { attention = this.#options.attention } = options;
     const changed = attention !== this.#options.attention;
-    const fork = new Session(this.#model, { ...this.#options, attention }, this);
-    if (changed) fork.#walked = null;
+    const settings = { ...this.#options, attention, seed: this.#seed };
+    const state = { ...this.#state(), cache: this.#cache.fork(), log: new TokenLog(this.#log) };
+    const fork = new Session(this.#model, settings, state);
+    if (!changed) fork.#walked = this.#walked;
     return fork;
+  }
+
+  #state(): SessionState {
+    return {
+      cache: this.#cache,
+      log: this.#log,
+      contextTokens: this.#contextTokens,
+      chat: this.#chat,
+      streamStart: this.#streamStart,
+    };
+  }
+
+  #startStream(): void {
+    this.#stream = this.#model.tokenizer.stream();
+    this.#streamStart = this.#log.length;
   }
 
   #run<Event, Result>(
@@ -313,12 +408,53 @@ export class Session {
       control: RunControl,
     ) => Promise<Result>,
   ): Run<Event, Result> {
+    return this.#start(
+      name,
+      (controlOf, onSettled) =>
+        new Run(
+          (emit, inner) =>
+            this.#tracing.run(name, inner, () => work(emit, inner, controlOf(inner))),
+          { signal, onSettled },
+        ),
+    );
+  }
+
+  #generation<Event>(
+    name: string,
+    { signal, capture }: GenerateOptions,
+    work: (
+      emit: (event: Event) => void,
+      signal: AbortSignal,
+      control: RunControl,
+      wish: CaptureWish,
+    ) => Promise<Generation>,
+  ): GenerationRun<Event> {
+    const { tokenizer } = this.#model;
+    const source = {
+      method: this.attention.name,
+      tokens: (start: number, end: number) =>
+        this.#log.ids.slice(start, end).map((id) => tokenizer.piece(id)),
+      memory: () => this.memory(),
+    };
+    return this.#start(name, (controlOf, onSettled) =>
+      new GenerationRun(
+        (emit, inner, wish) =>
+          this.#tracing.run(name, inner, () => work(emit, inner, controlOf(inner), wish)),
+        { signal, capture, source, onSettled },
+      ));
+  }
+
+  #start<Started extends { cancel(): void }>(
+    name: string,
+    start: (controlOf: (signal: AbortSignal) => RunControl, onSettled: () => void) => Started,
+  ): Started {
     this.#check(name);
     const control = this.#model.backend.control();
-    const run: Run<Event, Result> = new Run((emit, inner) => {
-      inner.addEventListener("abort", () => control.cancel(), { once: true });
-      return work(emit, inner, control);
-    }, { signal, onSettled: () => this.#release() });
+    const controlOf = (signal: AbortSignal) => {
+      signal.addEventListener("abort", () => control.cancel(), { once: true });
+      return control;
+    };
+    const run = start(controlOf, () => this.#release());
     this.#busy = { name, stop: () => run.cancel() };
     return run;
   }
@@ -340,6 +476,7 @@ export class Session {
   }
 
   #free(): void {
+    this.#tracing.close();
     this.#forward.close();
     this.#cache.close();
     this.#model.onClose(this);
@@ -370,24 +507,95 @@ export class Session {
     control: RunControl,
   ): Promise<number> {
     const ids = this.#encode(text);
+    await this.#readParts([{ ids, phase }], emit, signal, control);
+    return ids.length;
+  }
+
+  async #readParts(
+    parts: readonly Part[],
+    emit: (event: Progress) => void,
+    signal: AbortSignal,
+    control: RunControl,
+  ): Promise<void> {
     const [before, contextTokens] = [this.#log.length, this.#contextTokens];
-    this.#cache.checkFits(before + ids.length, this.#options.memoryBytes);
-    this.#push(ids, phase);
+    const added = parts.reduce((sum, { ids }) => sum + ids.length, 0);
+    this.#cache.checkFits(before + added, this.#options.memoryBytes);
+    this.#push(parts);
     try {
       await this.#advance(this.#log.length - 1, emit, signal, control);
     } catch (error) {
       this.#log.truncate(Math.max(before, this.#cache.length));
+      this.#startStream();
       if (this.#cache.length === 0) this.#contextTokens = contextTokens;
       throw error;
     }
-    return ids.length;
   }
 
-  #push(ids: Int32Array, phase: Phase): void {
-    if (ids.length === 0) return;
-    this.#log.push(ids, phase);
+  async #readChat(
+    { text, context, question, nowMs }: ChatTurn,
+    emit: (event: Progress) => void,
+    signal: AbortSignal,
+    control: RunControl,
+  ): Promise<void> {
+    const contextTokens = this.#contextTokens;
+    const end = this.#takeAnswerEnd();
+    const before = this.#log.length;
+    try {
+      const parts: Part[] = [
+        { ids: this.#encode(context), phase: "prefill" },
+        { ids: this.#encode(question), phase: "decode" },
+      ];
+      await this.#readParts(parts, emit, signal, control);
+    } catch (error) {
+      this.#truncate(before);
+      this.#log.push(end, "decode");
+      if (before === 0) this.#contextTokens = contextTokens;
+      throw error;
+    }
+    this.#chat = { text, tokens: this.#log.length, nowMs };
+  }
+
+  #heldChat(): HeldChat | null {
+    if (this.#chat !== null || this.#log.length === 0) return this.#chat;
+    throw new RangeError(
+      "Cannot chat as the session holds a text that is no conversation, open a new session: current value is " +
+        `${this.#log.length} tokens`,
+    );
+  }
+
+  /** What was generated after the conversation that is held, without the token that ended it. */
+  #answer(): string {
+    const end = this.#log.length - (this.#answerEnded() ? 1 : 0);
+    const ids = this.#log.ids.slice(this.#chat?.tokens ?? 0, end);
+    return this.#model.tokenizer.decode(ids, { special: true });
+  }
+
+  #answerEnded(): boolean {
+    const last = this.#log.ids.at(-1);
+    const answered = this.#chat !== null && this.#log.length > this.#chat.tokens;
+    return answered && this.#model.config.eosIds.includes(last!);
+  }
+
+  /** The template writes the end of an answer itself. */
+  #takeAnswerEnd(): number[] {
+    const end = this.#answerEnded() ? this.#log.ids.slice(-1) : [];
+    if (end.length > 0) this.#truncate(this.#log.length - 1);
+    return end;
+  }
+
+  #truncate(length: number): void {
+    this.#log.truncate(length);
+    if (this.#cache.length > length) this.#cache.truncate(length);
     this.#walked = null;
-    this.#stream = this.#model.tokenizer.stream();
+    this.#startStream();
+  }
+
+  #push(parts: readonly Part[]): void {
+    const before = this.#log.length;
+    for (const { ids, phase } of parts) this.#log.push(ids, phase);
+    if (this.#log.length === before) return;
+    this.#walked = null;
+    this.#startStream();
     this.#contextTokens ||= this.#log.length;
   }
 
@@ -400,9 +608,14 @@ export class Session {
   ): Promise<void> {
     const first = this.#cache.length;
     const began = performance.now();
-    for (const { start, count, phase } of this.#segments(first, target)) {
+    for (const segment of this.#segments(first, target)) {
+      const { start, count, phase } = segment;
       throwIfAborted(signal);
-      await this.#pass(this.#request(start, count, control));
+      const chunkBegan = performance.now();
+      await this.#pass(this.#request(start, count, control), ({ state }) => {
+        if (phase === "prefill") this.#tracing.planned(state);
+      });
+      await this.#tracing.read(segment, performance.now() - chunkBegan);
       const done = start + count - first;
       emit({
         kind: "progress",
@@ -448,17 +661,25 @@ export class Session {
     }
   }
 
-  async #step(options: StepOptions, signal: AbortSignal, control: RunControl): Promise<Step> {
+  async #step(
+    options: SamplingOptions,
+    capture: CaptureOptions | undefined,
+    signal: AbortSignal,
+    control: RunControl,
+  ): Promise<Step> {
     const began = performance.now();
     throwIfAborted(signal);
-    const { logits, records } = this.#afterWalk(options.capture) ??
-      await this.#nextLogits(options.capture, control);
+    const { logits, records } = this.#afterWalk(capture) ??
+      await this.#nextLogits(capture, control);
     const index = this.#log.length;
     const token = sample(logits, options, randomAt(this.#seed, index), this.#log.ids);
     this.#log.push([token], "decode");
     this.#walked = null;
     const text = this.#stream.push(token);
-    return new Step({ token, text, index, logits, ms: performance.now() - began }, records);
+    const ms = performance.now() - began;
+    const step = new Step({ token, text, index, logits, ms }, records);
+    await this.#tracing.step(step);
+    return step;
   }
 
   #afterWalk(capture: CaptureOptions | undefined): NextLogits | null {
@@ -493,14 +714,18 @@ export class Session {
   async #generate(
     answering: Answering,
     options: GenerateOptions,
+    wish: CaptureWish,
     emit: (event: Step) => void,
     signal: AbortSignal,
     control: RunControl,
   ): Promise<Generation> {
     this.#seed = options.seed ?? this.#seed;
-    this.#stream = this.#model.tokenizer.stream();
+    this.#startStream();
     while (!answering.ended) {
-      const step = await this.#step(options, signal, control);
+      const late = wish.capture !== options.capture;
+      // What layers() computed without rows stays so, unless the caller's own options ask for them.
+      const capture = late && this.#walked?.captured === false ? undefined : wish.capture;
+      const step = await this.#step(options, capture, signal, control);
       answering.add(step);
       emit(step);
     }
@@ -517,7 +742,7 @@ export class Session {
     const { phase = before === 0 ? "prefill" : "decode" } = options;
     const ids = this.#encode(text);
     this.#cache.checkFits(before + ids.length, this.#options.memoryBytes);
-    this.#push(ids, phase);
+    this.#push([{ ids, phase }]);
     const logProbs = new Float32Array(ids.length).fill(NaN);
     if (before > 0) this.#holdBack();
     for (const { start, count } of this.#segments(this.#cache.length, this.#log.length - 1)) {

@@ -34,6 +34,13 @@ export interface SessionOptions {
    * @default the memory the machine has free, where `--allow-sys=systemMemoryInfo` lets it be read
    */
   readonly memoryBytes: number;
+  /**
+   * Tokens the session is meant to hold in the end. Only models whose rotary frequencies depend on the length (`dynamic`
+   * and `longrope`) use it: all keys of a session share the frequencies that were chosen before its first token.
+   * transformers chooses again as a text grows, so give the whole length here where the first text is only a part.
+   * @default the tokens of the first text
+   */
+  readonly contextTokens?: number;
 }
 
 /** What a session needs of its model. */
@@ -64,6 +71,40 @@ export interface Progress {
   readonly total: number;
   /** Milliseconds since the run began. */
   readonly ms: number;
+}
+
+/** Progress of a session into a file, or out of one. */
+export interface FileProgress {
+  /** Tells it from other events of a run. */
+  readonly kind: "file";
+  /** Bytes done, the header excluded. */
+  readonly done: number;
+  /** Bytes in all, the header excluded. */
+  readonly total: number;
+  /** Milliseconds since the first byte. */
+  readonly ms: number;
+}
+
+/** Result of saving a session. */
+export interface SavedFile {
+  /** Where it is. */
+  readonly path: string;
+  /** Its size. */
+  readonly bytes: number;
+  /** Milliseconds it took. */
+  readonly ms: number;
+}
+
+/** Options of saving a session. */
+export interface SaveOptions {
+  /** Stops the run; the old file stays. */
+  readonly signal?: AbortSignal;
+}
+
+/** Options of restoring a session: those of the file count where nothing is given. */
+export interface RestoreOptions extends Partial<SessionOptions> {
+  /** Stops the run. */
+  readonly signal?: AbortSignal;
 }
 
 /** Result of a prefill. */

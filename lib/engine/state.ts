@@ -30,7 +30,7 @@ export class LayerState {
   readonly replay: boolean;
   /**
    * Plans of the layer at stage `plan`: one of all rows in a prefill, one per row otherwise. Assign to change what is
-   * attended.
+   * attended: what is there is cut to the layer's sliding window, what is assigned is taken as it is.
    */
   plans: readonly LayerPlan[];
   readonly #tensors: Partial<Record<StateName, Tensor>>;

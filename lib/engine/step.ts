@@ -1,5 +1,5 @@
 import type { KeyPlan } from "../../ffi/backend.ts";
-import type { LayerPlan } from "../attention/plan.ts";
+import type { HeadPlan, LayerPlan } from "../attention/plan.ts";
 import { attendedKeys } from "../attention/lower_row.ts";
 import type { SearchCost } from "./planner.ts";
 
@@ -51,6 +51,14 @@ export interface LayerRecord {
   readonly rows: ReadonlyMap<number, Float32Array>;
   /** Dense mass by head. */
   readonly masses: ReadonlyMap<number, number>;
+}
+
+/** One head of a layer. */
+export interface HeadRef {
+  /** The layer. */
+  readonly layer: number;
+  /** The query head. */
+  readonly head: number;
 }
 
 /** Sums over all layers and heads of a step. */
@@ -108,13 +116,20 @@ export class Step {
     );
   }
 
+  /** Heads whose rows were captured: those that {@link attention} knows. */
+  get captured(): HeadRef[] {
+    return this.#records.flatMap(({ rows }, layer) =>
+      [...rows.keys()].map((head) => ({ layer, head }))
+    );
+  }
+
   /** What a head retrieved and attended. */
   retrieval(layer: number, head: number): HeadRetrieval {
     const record = this.#record(layer);
     const plan = record.plan.heads[head];
     if (!plan) throw new RangeError(`Cannot read retrieval as there is no head ${head}`);
     return {
-      indices: plan.kind === "staticPlusRetrieved" ? plan.retrieved : [],
+      indices: retrievedKeys(plan),
       scanned: record.searches[head]!.scanned,
       attended: attendedKeys(record.keys[head]!),
       keys: this.index,
@@ -135,6 +150,13 @@ export class Step {
       `Cannot read layer ${layer} as the step recorded layers 0 .. ${this.#records.length - 1}`,
     );
   }
+}
+
+/** In a layer with a sliding window the method's plan is a part of an intersection. */
+function retrievedKeys(plan: HeadPlan): readonly number[] {
+  if (plan.kind === "staticPlusRetrieved") return plan.retrieved;
+  if (plan.kind !== "intersect" && plan.kind !== "union") return [];
+  return [...new Set(plan.plans.flatMap(retrievedKeys))].sort((a, b) => a - b);
 }
 
 function count(records: readonly LayerRecord[], keys: number): StepCounts {
