@@ -15,8 +15,17 @@ export interface BinAxis {
 /** What stands for the values of a bin. */
 export type Pool = "max" | "mean" | "sum";
 
-/** An axis of at most `most` bins. */
+/**
+ * An axis of at most `most` bins.
+ *
+ * @throws {RangeError} when `most` is no whole number above 0
+ */
 export function binAxis(tokens: number, most: number): BinAxis {
+  if (!Number.isSafeInteger(most) || most < 1) {
+    throw new RangeError(
+      `Cannot bin as bins must be a whole number >= 1: current value is ${most}`,
+    );
+  }
   const bins = Math.max(1, Math.min(tokens, most));
   return {
     tokens,
@@ -26,19 +35,43 @@ export function binAxis(tokens: number, most: number): BinAxis {
   };
 }
 
+/** An axis whose bins hold so many tokens each, but for the last. */
+export interface FixedAxis extends BinAxis {
+  /** Tokens of a bin. */
+  readonly binTokens: number;
+}
+
+/** An axis of as many bins of `binTokens` tokens as it takes. */
+export function fixedAxis(tokens: number, binTokens: number): FixedAxis {
+  return {
+    tokens,
+    binTokens,
+    bins: Math.ceil(tokens / binTokens),
+    binOf: (token) => Math.floor(token / binTokens),
+    firstOf: (bin) => Math.min(tokens, bin * binTokens),
+  };
+}
+
 /** A row of values, pooled to the bins of an axis. Bins whose values are all `NaN` are `NaN`. */
 export function poolRow(values: ArrayLike<number>, axis: BinAxis, pool: Pool): Float64Array {
-  const pooled = new Float64Array(axis.bins).fill(NaN);
-  const counts = new Int32Array(axis.bins);
-  for (let token = 0; token < axis.tokens; token++) {
+  const pooled = new Float64Array(axis.bins);
+  for (let bin = 0; bin < axis.bins; bin++) {
+    pooled[bin] = poolSpan(values, axis.firstOf(bin), axis.firstOf(bin + 1), pool);
+  }
+  return pooled;
+}
+
+function poolSpan(values: ArrayLike<number>, start: number, end: number, pool: Pool): number {
+  let pooled = NaN;
+  let count = 0;
+  for (let token = start; token < end; token++) {
     const value = values[token]!;
     if (Number.isNaN(value)) continue;
-    const bin = axis.binOf(token);
-    const before = pooled[bin]!;
-    if (counts[bin]!++ === 0) pooled[bin] = value;
-    else pooled[bin] = pool === "max" ? Math.max(before, value) : before + value;
+    if (count++ === 0) pooled = value;
+    else if (pool !== "max") pooled += value;
+    else if (value > pooled) pooled = value;
   }
-  return pool === "mean" ? pooled.map((sum, bin) => sum / counts[bin]!) : pooled;
+  return pool === "mean" ? pooled / count : pooled;
 }
 
 /** A matrix `[rows, columns]`, pooled to the bins of two axes, `[rows.bins, columns.bins]`. */

@@ -11,7 +11,7 @@ const MOST_BYTES = 5_000_000;
 export function checkBundle(
   bundle: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
-  const bytes = Object.values(bundle).reduce((sum, part) => sum + part.length, 0);
+  const bytes = new Blob(Object.values(bundle)).size;
   if (bytes <= WARN_BYTES) return bundle;
   const size = `${(bytes / 1e6).toFixed(1)} MB`;
   const advice = "draw fewer cells (maxCells), fewer tokens, or save() it to a file";

@@ -1,5 +1,6 @@
 /** Charts by Observable Plot on jsdom, as SVG text. Both are loaded on the first chart. */
 import type * as PlotModule from "@observablehq/plot";
+import { xmlOfHtml } from "./escape.ts";
 
 /** Observable Plot. */
 export type Plot = typeof PlotModule;
@@ -46,5 +47,5 @@ export async function chart(
   svg.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   svg.setAttribute("xmlns:xlink", "http://www.w3.org/1999/xlink");
   refine(svg);
-  return svg.outerHTML;
+  return xmlOfHtml(svg.outerHTML);
 }

@@ -17,12 +17,39 @@ export interface Picture {
   readonly script?: string;
 }
 
+/** What the colours of a figure stand for. Figures of one measure can be drawn with a shared range. */
+export interface Ink {
+  /** What is measured, such as "attention". */
+  readonly measure: string;
+  /** Values at the palette's ends. */
+  readonly range: readonly [number, number];
+}
+
+/** What a figure may be asked to do otherwise when it is drawn. */
+export interface Redraw {
+  /**
+   * Values at the palette's ends.
+   * @default the figure's own
+   */
+  readonly range?: readonly [number, number];
+  /**
+   * Width in CSS pixels.
+   * @default the figure's own
+   */
+  readonly width?: number;
+}
+
 /** What a figure is made of. */
 export interface FigureParts {
   /** One useful line, and perhaps a small map in characters. */
   readonly text: string;
+  /**
+   * What its colours stand for.
+   * @default they are no amounts, or none that others share
+   */
+  readonly ink?: Ink;
   /** Draws the picture; called once, when it is first looked at. */
-  readonly draw: () => Picture | Promise<Picture>;
+  readonly draw: (how: Redraw) => Picture | Promise<Picture>;
 }
 
 /** What Jupyter is given: a value for each media type. */
@@ -35,18 +62,33 @@ export type MediaBundle = Readonly<Record<string, string>>;
 export class Figure {
   /** The figure in characters. */
   readonly text: string;
-  readonly #draw: () => Picture | Promise<Picture>;
+  /** What its colours stand for; `undefined` where they are no amounts that others share. */
+  readonly ink: Ink | undefined;
+  readonly #draw: (how: Redraw) => Picture | Promise<Picture>;
   #picture: Promise<Picture> | undefined;
 
   /** A figure of its parts. */
   constructor(parts: FigureParts) {
     this.text = parts.text;
+    this.ink = parts.ink;
     this.#draw = parts.draw;
+  }
+
+  /** The same figure with another width or another range of its colours. */
+  redrawn(how: Redraw): Figure {
+    const { text, ink } = this;
+    const parts = { text, draw: (later: Redraw) => this.#draw({ ...how, ...later }) };
+    return new Figure(ink ? { ...parts, ink: { ...ink, range: how.range ?? ink.range } } : parts);
+  }
+
+  /** The parts of the drawn figure, for who puts it into a larger one. */
+  picture(): Promise<Picture> {
+    return this.#picture ??= Promise.resolve(this.#draw({}));
   }
 
   /** The figure as SVG text. */
   async svg(): Promise<string> {
-    return (await this.#drawn()).svg;
+    return (await this.picture()).svg;
   }
 
   /**
@@ -55,7 +97,7 @@ export class Figure {
    * @param id of its root element; unique where absent
    */
   async html(id?: string): Promise<string> {
-    return frame(await this.#drawn(), id);
+    return frame(await this.picture(), id);
   }
 
   /** The figure as PNG bytes, drawn by resvg at `zoom` pixels a unit on white. */
@@ -113,10 +155,6 @@ export class Figure {
   /** The figure in characters. */
   toString(): string {
     return this.text;
-  }
-
-  #drawn(): Promise<Picture> {
-    return this.#picture ??= Promise.resolve(this.#draw());
   }
 
   async #page(): Promise<string> {

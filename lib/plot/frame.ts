@@ -1,4 +1,5 @@
 /** The HTML around a picture: its style, its root element, its script. */
+import { escapeText, scriptJson } from "./escape.ts";
 import type { Picture } from "./figure.ts";
 
 /** Colours follow the page; sizes fit a notebook's column. */
@@ -20,9 +21,11 @@ export function uniqueId(): string {
 export function frame({ svg, html = svg, script }: Picture, id: string = uniqueId()): string {
   const tip = `<div class="ll-tip" role="status"></div>`;
   const run = script
-    ? `<script>(()=>{const root=document.getElementById("${id}");if(!root)return;${script}})();</script>`
+    ? `<script>(()=>{const root=document.getElementById(${
+      scriptJson(id)
+    });if(!root)return;${script}})();</script>`
     : "";
-  return `<div class="ll-figure" id="${id}"><style>${STYLE}</style>${html}${
+  return `<div class="ll-figure" id="${escapeText(id)}"><style>${STYLE}</style>${html}${
     script ? tip : ""
   }</div>${run}`;
 }

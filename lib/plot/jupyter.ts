@@ -2,7 +2,8 @@
 import type { MediaBundle } from "./figure.ts";
 
 /** What is used of `Deno.jupyter`. */
-interface Jupyter {
+export interface Jupyter {
+  /** Shows a bundle, or replaces the one with the same id. */
   display(
     bundle: MediaBundle,
     options: { raw: true; display_id: string; update?: boolean },
@@ -26,8 +27,7 @@ export function inJupyter(): boolean {
 }
 
 /** A display of the running cell; `null` outside Jupyter. */
-export function liveDisplay(): LiveDisplay | null {
-  const jupyter = kernel();
+export function liveDisplay(jupyter: Jupyter | null = kernel()): LiveDisplay | null {
   if (!jupyter) return null;
   const display_id = `longlens-${crypto.randomUUID()}`;
   let shown = false;

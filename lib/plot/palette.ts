@@ -23,6 +23,11 @@ export const CATEGORIES: readonly string[] = [
 /** Red, green, blue. */
 export type Colour = readonly [number, number, number];
 
+/** Okabe and Ito's vermilion: attention, where the page shines through. */
+export const VERMILION: Colour = [213, 94, 0];
+/** Okabe and Ito's blue: what is no attention. */
+export const BLUE: Colour = [0, 114, 178];
+
 /** A sequential palette that was loaded. */
 export interface Palette {
   /** Its name. */
@@ -55,6 +60,15 @@ export async function loadPalette(name: PaletteName): Promise<Palette> {
   return { name, colour, bytes };
 }
 
+/** Entries, as those of a palette, that fade from nothing to a colour. */
+export function fadingBytes(colour: Colour): Uint8Array {
+  const bytes = new Uint8Array(4 * (LEVELS + 1));
+  for (let level = 0; level < LEVELS; level++) {
+    bytes.set([...colour, Math.round(255 * level / (LEVELS - 1))], 4 * level);
+  }
+  return bytes;
+}
+
 /** Palette entry of a share of ink; {@link NO_VALUE} for `NaN`. */
 export function levelOf(ink: number): number {
   return Number.isNaN(ink) ? NO_VALUE : Math.round(ink * (LEVELS - 1));
@@ -75,7 +89,8 @@ export function textOn(colour: Colour): "#000" | "#fff" {
   return luminance > 0.179 ? "#000" : "#fff";
 }
 
-function parseColour(text: string): Colour {
+/** A colour of CSS, written as `#rrggbb` or `rgb(r, g, b)`. */
+export function parseColour(text: string): Colour {
   const parts = text.startsWith("#")
     ? [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16))
     : text.match(/\d+/g)!.map(Number);

@@ -18,7 +18,7 @@ const PALETTE_COLOUR = 3;
 /**
  * The bytes of a PNG file.
  *
- * @throws {RangeError} when the pixels do not fill width x height
+ * @throws {RangeError} when the pixels do not fill width x height, or the palette is none
  */
 export async function encodePng(
   { width, height, pixels, palette }: PaletteImage,
@@ -26,6 +26,11 @@ export async function encodePng(
   if (width < 1 || height < 1 || pixels.length !== width * height) {
     throw new RangeError(
       `Cannot encode a PNG as pixels must be ${width} x ${height}: current value is ${pixels.length}`,
+    );
+  }
+  if (palette.length < 4 || palette.length > 1024 || palette.length % 4 !== 0) {
+    throw new RangeError(
+      `Cannot encode a PNG as the palette must have 1 .. 256 entries of 4 bytes: current value is ${palette.length} bytes`,
     );
   }
   const header = new Uint8Array(13);

@@ -8,7 +8,7 @@ export function rasterUri(
   values: ArrayLike<number>,
   shape: { readonly rows: number; readonly columns: number },
   scale: Scale,
-  palette: Palette,
+  palette: Pick<Palette, "bytes">,
 ): Promise<string> {
   const pixels = new Uint8Array(shape.rows * shape.columns);
   for (let cell = 0; cell < pixels.length; cell++) pixels[cell] = levelOf(scale.ink(values[cell]!));

@@ -11,7 +11,7 @@ export interface Scale {
   readonly range: readonly [number, number];
   /** Share of ink of a value, `0 .. 1`; values beyond the range get its end. `NaN` stays `NaN`. */
   ink(value: number): number;
-  /** Value that has a share of ink. */
+  /** Value that has a share of ink; shares beyond `0 .. 1` count as its ends. */
   value(ink: number): number;
 }
 
@@ -32,20 +32,31 @@ export function makeScale(
 ): Scale {
   const [low, high] = checked(range);
   if (name === "quantile") return quantileScale(values, [low, high]);
-  const floor = name === "log" ? Math.max(low, high / 10 ** LOG_DECADES) || Number.MIN_VALUE : low;
+  if (name === "log") return curveScale(name, logRange(low, high));
+  return curveScale(name, [low, high]);
+}
+
+function curveScale(name: "linear" | "sqrt" | "log", [low, high]: [number, number]): Scale {
   const { to, from } = CURVES[name];
-  const [a, b] = [to(floor), to(high)];
+  const [a, b] = [to(low), to(high)];
+  const ink = (value: number) => (to(Math.max(value, low)) - a) / (b - a);
   return {
     name,
-    range: [floor, high],
-    ink: (value) =>
-      clamp(
-        b === a
-          ? (value > floor || high === low ? 1 : 0)
-          : (to(Math.max(value, floor)) - a) / (b - a),
-      ),
-    value: (ink) => from(a + ink * (b - a)),
+    range: [low, high],
+    ink: (value) => clamp(a === b ? stepAt(high, value) : ink(value)),
+    value: (ink) => from(a + clamp(ink) * (b - a)),
   };
+}
+
+/** Ink where all values are the same: all of it, but none for 0. */
+function stepAt(threshold: number, value: number): number {
+  return Number.isNaN(value) ? NaN : Number(value >= threshold && value !== 0);
+}
+
+/** A range above 0. Nothing but zeros is a range of one value that no value reaches. */
+function logRange(low: number, high: number): [number, number] {
+  const top = high > 0 ? high : Number.MIN_VALUE;
+  return [Math.min(top, Math.max(low, top / 10 ** LOG_DECADES) || Number.MIN_VALUE), top];
 }
 
 /** Smallest and largest of the values that are numbers; `[0, 0]` where there are none. */

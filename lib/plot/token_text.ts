@@ -13,7 +13,12 @@ const HIDDEN = /\p{Cc}|\p{Cf}|\p{Surrogate}|\p{Zl}|\p{Zp}/gu;
 
 /** A token with its blanks, breaks and invisible characters shown: " a\n" as "·a↵". */
 export function visibleToken(text: string): string {
-  const shown = text.replace(/[ \n\r\t\u00a0]/g, (c) => SHOWN[c]!);
+  return visibleBreaks(text).replaceAll(" ", SHOWN[" "]!);
+}
+
+/** A text on one line, its breaks and invisible characters shown, its blanks as they are. */
+export function visibleBreaks(text: string): string {
+  const shown = text.replace(/[\n\r\t\u00a0]/g, (c) => SHOWN[c]!);
   return shown.replace(
     HIDDEN,
     (c) => `<${c.codePointAt(0)!.toString(16).toUpperCase().padStart(2, "0")}>`,

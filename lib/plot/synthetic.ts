@@ -1,0 +1,119 @@
+/** Made-up data with the shapes of real ones: the same every time. */
+import type { AttentionMatrix } from "./map_grid.ts";
+import type { HeadMatrix } from "./head_values.ts";
+import type { NeedleCell } from "./needle_cells.ts";
+import type { RetrievalRow } from "./retrieval_rows.ts";
+import type { RunReport } from "./run_phases.ts";
+
+/** Numbers in `0 .. 1` (mulberry32), the same for the same seed. */
+function numbersOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let word = Math.imul(state ^ (state >>> 15), state | 1);
+    word ^= word + Math.imul(word ^ (word >>> 7), word | 61);
+    return ((word ^ (word >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+const FILLER = "The river ran past the mill and the old road turned north again .".split(" ");
+const FACT = "The pass key is 71432 . Keep it in mind .".split(" ");
+const QUESTION = "What is the pass key ? It is".split(" ");
+/** Where the fact begins. */
+const FACT_AT = 64;
+
+/** A text of `count` tokens in which a fact is hidden, with a question at its end. */
+export function syntheticTokens(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => {
+    const word = QUESTION[i - (count - QUESTION.length)] ?? FACT[i - FACT_AT] ??
+      FILLER[i % FILLER.length]!;
+    return i === 0 ? word : ` ${word}`;
+  });
+}
+
+/** A head with a sink, a local band and, in the question, an eye for the fact. */
+export function syntheticAttention(count: number, recall: number): AttentionMatrix {
+  const next = numbersOf(1);
+  const values = new Float32Array(count * count);
+  for (let query = 0; query < count; query++) {
+    const row = values.subarray(query * count, query * count + query + 1);
+    row.forEach((_, key) => row[key] = weight(query, key, count, recall) * (0.5 + next()));
+    const sum = row.reduce((total, value) => total + value, 0);
+    row.forEach((value, key) => row[key] = value / sum);
+  }
+  return { rows: count, columns: count, values, layer: 3, head: 1 };
+}
+
+function weight(query: number, key: number, count: number, recall: number): number {
+  if (key === 0) return 6;
+  const isQuestion = query >= count - QUESTION.length;
+  const isFact = key >= FACT_AT && key < FACT_AT + FACT.length;
+  if (isQuestion && isFact) return recall;
+  return 2 * Math.exp((key - query) / 6) + 0.02;
+}
+
+/** Scores of heads, of which a few are high and one is missing. */
+export function syntheticHeads(layers: number, heads: number, seed: number): HeadMatrix {
+  const next = numbersOf(seed);
+  const values = Float64Array.from({ length: layers * heads }, () => next() ** 4);
+  values[Math.floor(values.length / 2) + 1] = NaN;
+  return { layers, heads, values };
+}
+
+/** A head that finds its fact at every step, and some other keys. */
+export function syntheticRetrieval(steps: number): RetrievalRow[] {
+  const next = numbersOf(3);
+  const tokens = syntheticTokens(steps + FACT_AT).slice(FACT_AT);
+  return tokens.map((token, step) => {
+    const keys = 4096 + step;
+    const middle = 1500 + 40 * step;
+    const near = Array.from({ length: 24 }, (_, i) => middle + 3 * i + Math.floor(3 * next()));
+    const far = Array.from({ length: 40 }, () => 128 + Math.floor(next() * 3400));
+    const indices = [...new Set([...near, ...far])].sort((a, b) => a - b);
+    const exact = [2, 700, keys - 3, ...near];
+    const ranges = [[0, 128], [keys - 512, keys]] as const;
+    const scanned = Math.round(keys * (0.02 + 0.02 * next()));
+    const attended = indices.length + 640;
+    return { step, layer: 3, head: 1, token, indices, exact, ranges, scanned, attended, keys };
+  });
+}
+
+/** Three methods: one that finds everything, one that loses the middle, one in between. */
+export function syntheticNeedles(): NeedleCell[] {
+  const next = numbersOf(4);
+  const cells: NeedleCell[] = [];
+  for (const method of ["dense", "streaming", "retrieval"]) {
+    for (const length of [1024, 2048, 4096, 8192, 16_384, 32_768]) {
+      for (let tenth = 0; tenth <= 10; tenth += 2) {
+        if (method === "dense" && length === 32_768 && tenth > 6) continue;
+        const depth = tenth / 10;
+        const chance = chanceOf(method, length, depth);
+        const answers = Array.from({ length: 20 }, () => next() < chance);
+        const right = answers.filter((isRight) => isRight).length;
+        cells.push({ method, length, depth, right, total: answers.length });
+      }
+    }
+  }
+  return cells;
+}
+
+function chanceOf(method: string, length: number, depth: number): number {
+  if (method === "dense") return 0.98;
+  const isInWindow = depth === 0 || (1 - depth) * length <= 1024;
+  if (isInWindow) return 0.97;
+  return method === "streaming" ? 0.08 : 1 - 0.06 * Math.log2(length / 512);
+}
+
+/** A run with a long prefill. */
+export function syntheticRun(): RunReport {
+  return {
+    phases: [
+      { name: "prefill", ms: 8120, tokens: 32_768 },
+      { name: "decode", ms: 2190, tokens: 64 },
+      { name: "search", ms: 640 },
+      { name: "rest", ms: 310 },
+    ],
+    memory: { kvBytes: 536e6, residentBytes: 21e6, tokens: 32_832 },
+    counts: { scanned: 31e6, attended: 14e6, keys: 1_074e6 },
+  };
+}
