@@ -139,7 +139,7 @@ export { grammarFiller, textFiller } from "./lib/eval/fillers.ts";
 
 // Figures
 export { plot, type Plots } from "./lib/plot/plot.ts";
-export type { Followed } from "./lib/plot/follow.ts";
+export type { Followed } from "./lib/plot/watch/follow.ts";
 export type { ProgressEvent, ProgressOptions } from "./lib/plot/progress.ts";
 export type { Watched } from "./lib/plot/live.ts";
 export type {
@@ -151,7 +151,7 @@ export type {
   LiveRun,
   LiveSource,
   LiveStep,
-} from "./lib/plot/live_types.ts";
+} from "./lib/plot/watch/live_types.ts";
 export {
   Figure,
   type FigureParts,
@@ -161,13 +161,13 @@ export {
   type Redraw,
 } from "./lib/plot/figure.ts";
 export type { FigureOptions, InkOptions } from "./lib/plot/options.ts";
-export type { PaletteName } from "./lib/plot/palette.ts";
-export type { ScaleName } from "./lib/plot/scale.ts";
+export type { PaletteName } from "./lib/plot/draw/palette.ts";
+export type { ScaleName } from "./lib/plot/draw/scale.ts";
 export type { AttentionMapOptions } from "./lib/plot/attention_map.ts";
 export type { AttentionRowOptions } from "./lib/plot/attention_row.ts";
 export type { TokenHeatOptions, TokenScores } from "./lib/plot/token_heat.ts";
-export type { AttentionMatrix, PooledAttention } from "./lib/plot/map_grid.ts";
-export type { PlanOverlay, PlanTile } from "./lib/plot/plan_overlay.ts";
+export type { AttentionMatrix, PooledAttention } from "./lib/plot/map/map_grid.ts";
+export type { PlanOverlay, PlanTile } from "./lib/plot/map/plan_overlay.ts";
 export type { HeadGridOptions, HeadMatrix, HeadValue } from "./lib/plot/head_grid.ts";
 export type { RetrievalRow, RetrievalTraceOptions } from "./lib/plot/retrieval_trace.ts";
 export type { NeedleAnswer, NeedleCell, NeedleGridOptions } from "./lib/plot/needle_grid.ts";

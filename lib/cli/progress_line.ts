@@ -1,4 +1,4 @@
-import { barText, TerminalLine } from "../plot/terminal_line.ts";
+import { barText, TerminalLine } from "../plot/watch/terminal_line.ts";
 
 const EVERY_MS = 100;
 

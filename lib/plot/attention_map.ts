@@ -1,4 +1,4 @@
-import { makeScale, rangeOf } from "./scale.ts";
+import { makeScale, rangeOf } from "./draw/scale.ts";
 import { Figure } from "./figure.ts";
 import {
   type AttentionMatrix,
@@ -7,13 +7,13 @@ import {
   mapGrid,
   massShare,
   type PooledAttention,
-} from "./map_grid.ts";
-import { drawMap, type MapDrawing } from "./map_picture.ts";
-import { coverageOf, type PlanOverlay } from "./plan_overlay.ts";
-import { grouped, percentText, shortNumber } from "./number_text.ts";
+} from "./map/map_grid.ts";
+import { drawMap, type MapDrawing } from "./map/map_picture.ts";
+import { coverageOf, type PlanOverlay } from "./map/plan_overlay.ts";
+import { grouped, percentText, shortNumber } from "./draw/number_text.ts";
 import type { InkOptions } from "./options.ts";
-import { textMap } from "./text_map.ts";
-import { binText } from "./token_axis.ts";
+import { textMap } from "./draw/text_map.ts";
+import { binText } from "./draw/token_axis.ts";
 
 /** Options of {@link attentionMap}. */
 export interface AttentionMapOptions extends InkOptions {

@@ -1,9 +1,9 @@
 import { Figure } from "./figure.ts";
-import { grouped, percentText, shortNumber } from "./number_text.ts";
+import { grouped, percentText, shortNumber } from "./draw/number_text.ts";
 import type { FigureOptions } from "./options.ts";
-import { drawRow, type RowDrawing } from "./row_picture.ts";
-import { attendedSpans, binnedRow, topSpans } from "./row_data.ts";
-import { binText, rangeText } from "./token_axis.ts";
+import { drawRow, type RowDrawing } from "./row/row_picture.ts";
+import { attendedSpans, binnedRow, topSpans } from "./row/row_data.ts";
+import { binText, rangeText } from "./draw/token_axis.ts";
 
 /** Options of {@link attentionRow}. */
 export interface AttentionRowOptions extends FigureOptions {

@@ -1,8 +1,8 @@
 import { Figure, type Picture } from "./figure.ts";
-import { escapeText } from "./escape.ts";
-import { placed, sizeOf } from "./nest.ts";
+import { escapeText } from "./draw/escape.ts";
+import { placed, sizeOf } from "./draw/nest.ts";
 import type { FigureOptions } from "./options.ts";
-import { label, svgDocument } from "./svg.ts";
+import { label, svgDocument } from "./draw/svg.ts";
 
 /** Options of {@link compare}. */
 export interface CompareFiguresOptions extends FigureOptions {

@@ -1,5 +1,5 @@
-import { frame } from "./frame.ts";
-import { checkBundle } from "./bundle.ts";
+import { frame } from "./draw/frame.ts";
+import { checkBundle } from "./draw/bundle.ts";
 
 /** A picture that was drawn. */
 export interface Picture {

@@ -1,12 +1,12 @@
 import { Figure, type Redraw } from "./figure.ts";
-import { type HeadCells, headCells, type HeadMatrix, type HeadValue } from "./head_values.ts";
-import { drawHeads, type HeadDrawing } from "./head_picture.ts";
-import { shortNumber } from "./number_text.ts";
+import { type HeadCells, headCells, type HeadMatrix, type HeadValue } from "./heads/head_values.ts";
+import { drawHeads, type HeadDrawing } from "./heads/head_picture.ts";
+import { shortNumber } from "./draw/number_text.ts";
 import type { InkOptions } from "./options.ts";
-import { makeScale, rangeOf, type ScaleName } from "./scale.ts";
-import { textMap } from "./text_map.ts";
+import { makeScale, rangeOf, type ScaleName } from "./draw/scale.ts";
+import { textMap } from "./draw/text_map.ts";
 
-export type { HeadMatrix, HeadValue } from "./head_values.ts";
+export type { HeadMatrix, HeadValue } from "./heads/head_values.ts";
 
 /** Options of {@link headGrid}. */
 export interface HeadGridOptions extends InkOptions {

@@ -1,10 +1,10 @@
 import { Figure, type MediaBundle } from "./figure.ts";
-import { follow, type RunView } from "./follow.ts";
-import { frame, uniqueId } from "./frame.ts";
-import { liveHtml } from "./live_html.ts";
-import { type LivePanel, livePanel, panelLine, terminalText } from "./live_panel.ts";
-import { LiveState } from "./live_state.ts";
-import { liveSvg } from "./live_svg.ts";
+import { follow, type RunView } from "./watch/follow.ts";
+import { frame, uniqueId } from "./draw/frame.ts";
+import { liveHtml } from "./watch/live_html.ts";
+import { type LivePanel, livePanel, panelLine, terminalText } from "./watch/live_panel.ts";
+import { LiveState } from "./watch/live_state.ts";
+import { liveSvg } from "./watch/live_svg.ts";
 import type {
   LiveFact,
   LiveGeneration,
@@ -12,10 +12,10 @@ import type {
   LiveRun,
   LiveSource,
   LiveStep,
-} from "./live_types.ts";
-import { openOutlet, type Outlet } from "./outlet.ts";
+} from "./watch/live_types.ts";
+import { openOutlet, type Outlet } from "./watch/outlet.ts";
 import type { ProgressEvent } from "./progress.ts";
-import { visibleBreaks } from "./token_text.ts";
+import { visibleBreaks } from "./draw/token_text.ts";
 
 /** What {@link live} gives beside the run's result. */
 export interface Watched {

@@ -6,15 +6,15 @@ import {
   type NeedlePanels,
   needlePanels,
   type Tally,
-} from "./needle_cells.ts";
-import { drawNeedles, shareOf } from "./needle_picture.ts";
-import { grouped, percentText } from "./number_text.ts";
+} from "./needle/needle_cells.ts";
+import { drawNeedles, shareOf } from "./needle/needle_picture.ts";
+import { grouped, percentText } from "./draw/number_text.ts";
 import type { FigureOptions } from "./options.ts";
-import type { PaletteName } from "./palette.ts";
-import { makeScale } from "./scale.ts";
-import { textMap } from "./text_map.ts";
+import type { PaletteName } from "./draw/palette.ts";
+import { makeScale } from "./draw/scale.ts";
+import { textMap } from "./draw/text_map.ts";
 
-export type { NeedleAnswer, NeedleCell } from "./needle_cells.ts";
+export type { NeedleAnswer, NeedleCell } from "./needle/needle_cells.ts";
 
 /** Options of {@link needleGrid}. */
 export interface NeedleGridOptions extends FigureOptions {

@@ -1,5 +1,5 @@
-import type { PaletteName } from "./palette.ts";
-import type { ScaleName } from "./scale.ts";
+import type { PaletteName } from "./draw/palette.ts";
+import type { ScaleName } from "./draw/scale.ts";
 
 /** Options that all figures share. */
 export interface FigureOptions {

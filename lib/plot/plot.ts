@@ -2,13 +2,13 @@ import { attentionMap, type AttentionMapOptions } from "./attention_map.ts";
 import { attentionRow, type AttentionRowOptions } from "./attention_row.ts";
 import { compare, type CompareFiguresOptions } from "./compare.ts";
 import type { Figure } from "./figure.ts";
-import type { Followed } from "./follow.ts";
+import type { Followed } from "./watch/follow.ts";
 import { gallery } from "./gallery.ts";
 import { headGrid, type HeadGridOptions, type HeadMatrix, type HeadValue } from "./head_grid.ts";
 import { live, type Watched } from "./live.ts";
-import type { LiveGeneration, LiveOptions, LiveRun } from "./live_types.ts";
+import type { LiveGeneration, LiveOptions, LiveRun } from "./watch/live_types.ts";
 import { progress, type ProgressOptions } from "./progress.ts";
-import type { AttentionMatrix, PooledAttention } from "./map_grid.ts";
+import type { AttentionMatrix, PooledAttention } from "./map/map_grid.ts";
 import {
   type NeedleAnswer,
   type NeedleCell,

@@ -1,4 +1,4 @@
-import { escapeText } from "./escape.ts";
+import { escapeText } from "./draw/escape.ts";
 import type { MediaBundle } from "./figure.ts";
 import {
   follow,
@@ -7,11 +7,11 @@ import {
   type RunState,
   type RunView,
   stateAfter,
-} from "./follow.ts";
-import { frame, uniqueId } from "./frame.ts";
-import { grouped, msText, rateText } from "./number_text.ts";
-import { openOutlet, type Outlet } from "./outlet.ts";
-import { barText } from "./terminal_line.ts";
+} from "./watch/follow.ts";
+import { frame, uniqueId } from "./draw/frame.ts";
+import { grouped, msText, rateText } from "./draw/number_text.ts";
+import { openOutlet, type Outlet } from "./watch/outlet.ts";
+import { barText } from "./watch/terminal_line.ts";
 
 /** How far a run has come. */
 export interface ProgressEvent {

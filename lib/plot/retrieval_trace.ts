@@ -1,12 +1,12 @@
 import { Figure } from "./figure.ts";
-import { grouped, percentText } from "./number_text.ts";
+import { grouped, percentText } from "./draw/number_text.ts";
 import type { InkOptions } from "./options.ts";
-import { drawTrace } from "./retrieval_picture.ts";
-import { type GatheredTrace, gatherTrace, type RetrievalRow } from "./retrieval_rows.ts";
-import { makeScale, rangeOf } from "./scale.ts";
-import { textMap } from "./text_map.ts";
+import { drawTrace } from "./retrieval/retrieval_picture.ts";
+import { type GatheredTrace, gatherTrace, type RetrievalRow } from "./retrieval/retrieval_rows.ts";
+import { makeScale, rangeOf } from "./draw/scale.ts";
+import { textMap } from "./draw/text_map.ts";
 
-export type { RetrievalRow } from "./retrieval_rows.ts";
+export type { RetrievalRow } from "./retrieval/retrieval_rows.ts";
 
 /** Options of {@link retrievalTrace}. */
 export interface RetrievalTraceOptions extends InkOptions {

@@ -1,10 +1,10 @@
 import { Figure } from "./figure.ts";
-import { bytesText, grouped, msText, percentText, rateText } from "./number_text.ts";
+import { bytesText, grouped, msText, percentText, rateText } from "./draw/number_text.ts";
 import type { FigureOptions } from "./options.ts";
-import { type RunParts, type RunReport, runReport, totalMs } from "./run_phases.ts";
-import { drawRun } from "./run_picture.ts";
+import { type RunParts, type RunReport, runReport, totalMs } from "./run/run_phases.ts";
+import { drawRun } from "./run/run_picture.ts";
 
-export type { RunCounts, RunMemory, RunParts, RunPhase, RunReport } from "./run_phases.ts";
+export type { RunCounts, RunMemory, RunParts, RunPhase, RunReport } from "./run/run_phases.ts";
 
 /**
  * Where the time of a run went: its phases as one bar and as a table with tokens a second, what keys and values take,

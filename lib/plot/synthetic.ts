@@ -1,9 +1,9 @@
 /** Made-up data with the shapes of real ones: the same every time. */
-import type { AttentionMatrix } from "./map_grid.ts";
-import type { HeadMatrix } from "./head_values.ts";
-import type { NeedleCell } from "./needle_cells.ts";
-import type { RetrievalRow } from "./retrieval_rows.ts";
-import type { RunReport } from "./run_phases.ts";
+import type { AttentionMatrix } from "./map/map_grid.ts";
+import type { HeadMatrix } from "./heads/head_values.ts";
+import type { NeedleCell } from "./needle/needle_cells.ts";
+import type { RetrievalRow } from "./retrieval/retrieval_rows.ts";
+import type { RunReport } from "./run/run_phases.ts";
 
 /** Numbers in `0 .. 1` (mulberry32), the same for the same seed. */
 function numbersOf(seed: number): () => number {

@@ -1,15 +1,15 @@
 import { Figure, type Picture } from "./figure.ts";
-import { heatHtml } from "./heat_html.ts";
-import { heatRuns } from "./heat_runs.ts";
-import { shades } from "./heat_shade.ts";
-import { heatSvg } from "./heat_svg.ts";
-import type { Heat, HeatRun, Metric } from "./heat_types.ts";
-import { grouped, shortNumber } from "./number_text.ts";
+import { heatHtml } from "./heat/heat_html.ts";
+import { heatRuns } from "./heat/heat_runs.ts";
+import { shades } from "./heat/heat_shade.ts";
+import { heatSvg } from "./heat/heat_svg.ts";
+import type { Heat, HeatRun, Metric } from "./heat/heat_types.ts";
+import { grouped, shortNumber } from "./draw/number_text.ts";
 import type { FigureOptions } from "./options.ts";
-import { loadPalette, type PaletteName } from "./palette.ts";
-import { topSpans } from "./row_data.ts";
-import { makeScale, rangeOf, type ScaleName } from "./scale.ts";
-import { shortToken } from "./token_text.ts";
+import { loadPalette, type PaletteName } from "./draw/palette.ts";
+import { topSpans } from "./row/row_data.ts";
+import { makeScale, rangeOf, type ScaleName } from "./draw/scale.ts";
+import { shortToken } from "./draw/token_text.ts";
 
 /** Scores of the tokens of a text: one for each token, `NaN` where there is none. */
 export type TokenScores = ArrayLike<number>;

@@ -8,8 +8,8 @@ import {
 import fc from "fast-check";
 import { JSDOM } from "jsdom";
 import { attentionRow } from "../../lib/plot/attention_row.ts";
-import { attendedSpans, topSpans } from "../../lib/plot/row_data.ts";
-import { labelWidth, placeLabels } from "../../lib/plot/row_labels.ts";
+import { attendedSpans, topSpans } from "../../lib/plot/row/row_data.ts";
+import { labelWidth, placeLabels } from "../../lib/plot/row/row_labels.ts";
 import { assertGolden } from "./golden.ts";
 import { assertInert, hostileText } from "./inert.ts";
 import { madeMatrix } from "./made_attention.ts";

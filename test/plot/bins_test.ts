@@ -1,6 +1,6 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { type BinAxis, binAxis, type Pool, poolMatrix, poolRow } from "../../lib/plot/bins.ts";
+import { type BinAxis, binAxis, type Pool, poolMatrix, poolRow } from "../../lib/plot/draw/bins.ts";
 
 const axes = fc.tuple(fc.integer({ min: 1, max: 3000 }), fc.integer({ min: 1, max: 700 }))
   .map(([tokens, most]) => binAxis(tokens, most));

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import fc from "fast-check";
-import { clipColumns, lastColumns, textColumns } from "../../lib/plot/columns.ts";
+import { clipColumns, lastColumns, textColumns } from "../../lib/plot/draw/columns.ts";
 
 Deno.test("textColumns() counts wide characters twice and marks not at all", () => {
   const texts = ["abc", "\u65e5\u672c", "a\u0301", "\u{1f600}", "\uff21", ""];

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertGreaterOrEqual } from "@std/assert";
 import fc from "fast-check";
 import { JSDOM } from "jsdom";
-import { escapeText, scriptJson, xmlOfHtml } from "../../lib/plot/escape.ts";
+import { escapeText, scriptJson, xmlOfHtml } from "../../lib/plot/draw/escape.ts";
 import { anyText } from "./any_text.ts";
 import { XSS_TOKENS } from "./xss_corpus.ts";
 

@@ -6,10 +6,10 @@ import type {
   LiveRun,
   LiveSource,
   LiveStep,
-} from "../../lib/plot/live_types.ts";
-import type { Jupyter } from "../../lib/plot/jupyter.ts";
-import { liveDisplay } from "../../lib/plot/jupyter.ts";
-import { notebookOutlet, type Outlet } from "../../lib/plot/outlet.ts";
+} from "../../lib/plot/watch/live_types.ts";
+import type { Jupyter } from "../../lib/plot/watch/jupyter.ts";
+import { liveDisplay } from "../../lib/plot/watch/jupyter.ts";
+import { notebookOutlet, type Outlet } from "../../lib/plot/watch/outlet.ts";
 import type { ProgressEvent } from "../../lib/plot/progress.ts";
 
 /** What a fake step is made of. */

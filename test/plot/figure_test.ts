@@ -7,7 +7,7 @@ import {
 } from "@std/assert";
 import { decode } from "fast-png";
 import { JSDOM } from "jsdom";
-import { checkBundle } from "../../lib/plot/bundle.ts";
+import { checkBundle } from "../../lib/plot/draw/bundle.ts";
 import { Figure, type MediaBundle, type Picture } from "../../lib/plot/figure.ts";
 
 const SVG =

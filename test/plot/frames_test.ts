@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertLessOrEqual, assertRejects } from "@std/assert";
-import { Frames } from "../../lib/plot/frames.ts";
+import { Frames } from "../../lib/plot/watch/frames.ts";
 import { pause } from "./fake_run.ts";
 import { mostASecond } from "./most_a_second.ts";
 

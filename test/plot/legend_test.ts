@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { caption } from "../../lib/plot/caption.ts";
-import { colourBar } from "../../lib/plot/colour_bar.ts";
-import { LEVELS, loadPalette } from "../../lib/plot/palette.ts";
-import { makeScale } from "../../lib/plot/scale.ts";
-import { textMap } from "../../lib/plot/text_map.ts";
+import { caption } from "../../lib/plot/draw/caption.ts";
+import { colourBar } from "../../lib/plot/draw/colour_bar.ts";
+import { LEVELS, loadPalette } from "../../lib/plot/draw/palette.ts";
+import { makeScale } from "../../lib/plot/draw/scale.ts";
+import { textMap } from "../../lib/plot/draw/text_map.ts";
 import { pictureOf } from "./read_png.ts";
 
 function textsOf(markup: string): string[] {

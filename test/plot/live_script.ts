@@ -1,5 +1,5 @@
 /** A generation that was made up, the same every time: a text with a fact, a question, an answer that copies it. */
-import type { LiveStep } from "../../lib/plot/live_types.ts";
+import type { LiveStep } from "../../lib/plot/watch/live_types.ts";
 import { fakeStep } from "./fake_run.ts";
 
 const FILLER = ["The", " mill", " stood", " by", " the", " river", ".", " Nobody", " came", ".\n"];

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { CancelledError } from "../../ffi/errors.ts";
 import { methods } from "../../lib/attention/methods.ts";
 import { showLive } from "../../lib/plot/live.ts";
-import { bytesText, grouped } from "../../lib/plot/number_text.ts";
+import { bytesText, grouped } from "../../lib/plot/draw/number_text.ts";
 import { showProgress } from "../../lib/plot/progress.ts";
 import { onBackends, someIds } from "../engine/tiny_model.ts";
 import { FakeJupyter } from "./fake_run.ts";

@@ -9,12 +9,12 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { CancelledError } from "../../ffi/errors.ts";
-import { textColumns } from "../../lib/plot/columns.ts";
+import { textColumns } from "../../lib/plot/draw/columns.ts";
 import { showLive } from "../../lib/plot/live.ts";
-import type { LiveOptions } from "../../lib/plot/live_types.ts";
-import { terminalOutlet } from "../../lib/plot/outlet.ts";
+import type { LiveOptions } from "../../lib/plot/watch/live_types.ts";
+import { terminalOutlet } from "../../lib/plot/watch/outlet.ts";
 import { plot } from "../../lib/plot/plot.ts";
-import { TerminalLine } from "../../lib/plot/terminal_line.ts";
+import { TerminalLine } from "../../lib/plot/watch/terminal_line.ts";
 import {
   FakeJupyter,
   fakeProgress,

@@ -1,5 +1,5 @@
 /** Attention with a sink, a local band, a slash and a block: seeded. */
-import type { AttentionMatrix, PooledAttention } from "../../lib/plot/map_grid.ts";
+import type { AttentionMatrix, PooledAttention } from "../../lib/plot/map/map_grid.ts";
 import { Random } from "../random.ts";
 
 /** A causal matrix whose rows sum to 1: the last `rows` queries of `columns` tokens. */

@@ -10,7 +10,7 @@ import {
   massShare,
   type PooledAttention,
   receivedWeights,
-} from "../../lib/plot/map_grid.ts";
+} from "../../lib/plot/map/map_grid.ts";
 import { madeMatrix, pooledMap } from "./made_attention.ts";
 
 const shapes = fc.tuple(

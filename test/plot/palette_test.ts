@@ -9,7 +9,7 @@ import {
   NO_VALUE,
   type PaletteName,
   textOn,
-} from "../../lib/plot/palette.ts";
+} from "../../lib/plot/draw/palette.ts";
 
 const NAMES: readonly PaletteName[] = ["viridis", "cividis", "magma", "greys"];
 

@@ -1,8 +1,8 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { isFuture, type MapGrid, mapGrid } from "../../lib/plot/map_grid.ts";
-import { coverageOf, type PlanTile } from "../../lib/plot/plan_overlay.ts";
-import { overlayUri } from "../../lib/plot/plan_picture.ts";
+import { isFuture, type MapGrid, mapGrid } from "../../lib/plot/map/map_grid.ts";
+import { coverageOf, type PlanTile } from "../../lib/plot/map/plan_overlay.ts";
+import { overlayUri } from "../../lib/plot/map/plan_picture.ts";
 import { madeMatrix } from "./made_attention.ts";
 import { readPng } from "./read_png.ts";
 

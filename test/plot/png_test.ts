@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { decode } from "fast-png";
 import fc from "fast-check";
-import { encodePng, pngUri } from "../../lib/plot/png.ts";
+import { encodePng, pngUri } from "../../lib/plot/draw/png.ts";
 import { readPng } from "./read_png.ts";
 
 const images = fc.record({

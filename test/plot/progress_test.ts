@@ -8,11 +8,11 @@ import {
 } from "@std/assert";
 import { CancelledError } from "../../ffi/errors.ts";
 import { Run } from "../../lib/engine/run.ts";
-import { clipColumns, textColumns } from "../../lib/plot/columns.ts";
-import { terminalOutlet } from "../../lib/plot/outlet.ts";
+import { clipColumns, textColumns } from "../../lib/plot/draw/columns.ts";
+import { terminalOutlet } from "../../lib/plot/watch/outlet.ts";
 import { plot } from "../../lib/plot/plot.ts";
 import { type ProgressEvent, showProgress } from "../../lib/plot/progress.ts";
-import { barText, TerminalLine } from "../../lib/plot/terminal_line.ts";
+import { barText, TerminalLine } from "../../lib/plot/watch/terminal_line.ts";
 import { FakeJupyter, fakeProgress, FakeTerminal, pause } from "./fake_run.ts";
 import { parsed } from "./inert.ts";
 import { XSS_TOKENS } from "./xss_corpus.ts";

@@ -8,7 +8,7 @@ import {
 import fc from "fast-check";
 import { Step } from "../../lib/engine/step.ts";
 import { galleryFigures } from "../../lib/plot/gallery.ts";
-import { gatherTrace } from "../../lib/plot/retrieval_rows.ts";
+import { gatherTrace } from "../../lib/plot/retrieval/retrieval_rows.ts";
 import { type RetrievalRow, retrievalTrace } from "../../lib/plot/retrieval_trace.ts";
 import { Random } from "../random.ts";
 import { assertGolden } from "./golden.ts";

@@ -1,6 +1,6 @@
 import { assertEquals, assertLessOrEqual } from "@std/assert";
 import fc from "fast-check";
-import { RollingStrip } from "../../lib/plot/rolling_strip.ts";
+import { RollingStrip } from "../../lib/plot/watch/rolling_strip.ts";
 
 /** Largest value of each bin, one by one. */
 function pooled(row: Float64Array, binTokens: number, bins: number): number[] {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { galleryFigures } from "../../lib/plot/gallery.ts";
-import { runReport, totalMs } from "../../lib/plot/run_phases.ts";
+import { runReport, totalMs } from "../../lib/plot/run/run_phases.ts";
 import { runSummary } from "../../lib/plot/run_summary.ts";
 import { assertGolden } from "./golden.ts";
 import { assertInert, hostileText, parsed } from "./inert.ts";

@@ -1,6 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { makeScale, rangeOf, type ScaleName } from "../../lib/plot/scale.ts";
+import { makeScale, rangeOf, type ScaleName } from "../../lib/plot/draw/scale.ts";
 
 const CURVES: readonly ScaleName[] = ["linear", "sqrt", "log"];
 const ALL: readonly ScaleName[] = [...CURVES, "quantile"];

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import fc from "fast-check";
-import { textWindows } from "../../lib/plot/text_windows.ts";
+import { textWindows } from "../../lib/plot/draw/text_windows.ts";
 
 Deno.test("textWindows() surrounds the largest values, the largest sum first", () => {
   const values = new Float64Array(100);

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { binAxis } from "../../lib/plot/bins.ts";
-import { binText, rangeText, tokenTicks } from "../../lib/plot/token_axis.ts";
+import { binAxis } from "../../lib/plot/draw/bins.ts";
+import { binText, rangeText, tokenTicks } from "../../lib/plot/draw/token_axis.ts";
 
 Deno.test("tokenTicks() are equally far apart at whole 1, 2 or 5 times a power of ten, within the axis", () => {
   const axes = fc.record({

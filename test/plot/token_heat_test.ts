@@ -7,12 +7,12 @@ import {
 } from "@std/assert";
 import fc from "fast-check";
 import { JSDOM } from "jsdom";
-import { foldText, heatRuns } from "../../lib/plot/heat_runs.ts";
-import { shadeLevel, SHADES, shades } from "../../lib/plot/heat_shade.ts";
-import { type Colour, loadPalette, parseColour } from "../../lib/plot/palette.ts";
-import { makeScale } from "../../lib/plot/scale.ts";
+import { foldText, heatRuns } from "../../lib/plot/heat/heat_runs.ts";
+import { shadeLevel, SHADES, shades } from "../../lib/plot/heat/heat_shade.ts";
+import { type Colour, loadPalette, parseColour } from "../../lib/plot/draw/palette.ts";
+import { makeScale } from "../../lib/plot/draw/scale.ts";
 import { tokenHeat } from "../../lib/plot/token_heat.ts";
-import { visibleToken } from "../../lib/plot/token_text.ts";
+import { visibleToken } from "../../lib/plot/draw/token_text.ts";
 import { assertGolden } from "./golden.ts";
 import { assertInert, hostileText } from "./inert.ts";
 import { XSS_TOKENS } from "./xss_corpus.ts";

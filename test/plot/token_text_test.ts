@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { shortToken, visibleToken } from "../../lib/plot/token_text.ts";
+import { shortToken, visibleToken } from "../../lib/plot/draw/token_text.ts";
 import { anyText } from "./any_text.ts";
 import { XSS_TOKENS } from "./xss_corpus.ts";
 

@@ -1,0 +1,137 @@
+/** Grids of heads as SVG. */
+import {
+  CELL_TEXT,
+  cellGrid,
+  GRID_MARGIN,
+  type GridAxis,
+  type GridCell,
+  gridLeft,
+} from "../draw/cell_grid.ts";
+import type { Picture } from "../figure.ts";
+import { gridHover } from "../draw/grid_hover.ts";
+import type { HeadCells } from "./head_values.ts";
+import { shortNumber } from "../draw/number_text.ts";
+import { loadPalette, type Palette, type PaletteName } from "../draw/palette.ts";
+import { rasterUri } from "../draw/raster.ts";
+import { rangeOf, type Scale } from "../draw/scale.ts";
+import { sheet } from "../draw/sheet.ts";
+
+/** Heads and how they are to be drawn. */
+export interface HeadDrawing {
+  /** Their values. */
+  readonly cells: HeadCells;
+  /** From values to ink. */
+  readonly scale: Scale;
+  /** What the values are. */
+  readonly label: string;
+  /** What the second values are. */
+  readonly sizeLabel: string;
+  /** Line above. */
+  readonly title: string;
+  /** Lines below. */
+  readonly facts: readonly string[];
+  /** Colours. */
+  readonly palette: PaletteName;
+  /** Width in pixels. */
+  readonly width: number;
+}
+
+/** More rows or columns than this are drawn as one picture. */
+const MOST_CELLS = 32;
+const WIDEST = 44;
+const HIGHEST = 26;
+const LOWEST = 5;
+const MOST_HEIGHT = 560;
+/** Width of a character in a cell, in a wide font. */
+const CHARACTER = 0.64 * CELL_TEXT;
+const LEAST_SHEET = 460;
+
+/** Draws the grid. */
+export async function drawHeads(drawing: HeadDrawing): Promise<Picture> {
+  const { cells, scale, label, title, facts, width } = drawing;
+  const palette = await loadPalette(drawing.palette);
+  const isRaster = Math.max(cells.layers, cells.heads) > MOST_CELLS;
+  const size = cellSize(drawing);
+  const body = await cellGrid({
+    rows: rowAxis(cells),
+    columns: { label: "head", names: wholeNumbers(cells.heads) },
+    ...size,
+    cells: isRaster
+      ? {
+        uri: await rasterUri(
+          cells.values,
+          { rows: cells.layers, columns: cells.heads },
+          scale,
+          palette,
+        ),
+      }
+      : cellsOf(drawing, palette, size),
+  });
+  const ink = { palette, scale, title: label };
+  const svg = await sheet({ title, body, facts, width: Math.min(width, LEAST_SHEET), ink });
+  return isRaster ? { svg, script: hoverOf(cells, label) } : { svg };
+}
+
+/** In whole pixels, so that no seam shows between two cells. */
+function cellSize({ cells, width }: HeadDrawing): { cellWidth: number; cellHeight: number } {
+  const room = width - gridLeft(rowAxis(cells)) - GRID_MARGIN.right;
+  const cellWidth = Math.max(2, Math.min(WIDEST, Math.floor(room / cells.heads)));
+  const cellHeight = Math.floor(Math.min(HIGHEST, 0.7 * cellWidth + 4, MOST_HEIGHT / cells.layers));
+  return { cellWidth, cellHeight: Math.max(LOWEST, cellHeight) };
+}
+
+function rowAxis({ layers }: HeadCells): GridAxis {
+  return { label: "layer", names: wholeNumbers(layers) };
+}
+
+function wholeNumbers(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => String(i));
+}
+
+function cellsOf(
+  { cells, scale, label, sizeLabel }: HeadDrawing,
+  palette: Palette,
+  { cellWidth, cellHeight }: { cellWidth: number; cellHeight: number },
+): GridCell[] {
+  const { heads, values, sizes, glyphs } = cells;
+  const largest = sizes ? rangeOf(sizes)[1] : 0;
+  const texts = glyphs ?? printed(values, cellWidth, cellHeight);
+  return Array.from(values, (value, i) => {
+    const [size, glyph] = [sizes?.[i] ?? NaN, glyphs?.[i] ?? ""];
+    const lines = [
+      `layer ${Math.floor(i / heads)}, head ${i % heads}`,
+      Number.isNaN(value) ? "no value" : `${label} ${shortNumber(value)}`,
+      ...(Number.isNaN(size) ? [] : [`${sizeLabel} ${shortNumber(size)}`]),
+      ...(glyph === "" ? [] : [glyph]),
+    ];
+    const colour = Number.isNaN(value) ? null : palette.colour(scale.ink(value));
+    const title = lines.join("\n");
+    if (!colour) return { colour, title };
+    if (glyphs || !sizes) return { colour, title, text: texts[i]! };
+    const radius = Math.sqrt(size / largest) * (Math.min(cellWidth, cellHeight) / 2 - 2);
+    return radius > 0 ? { colour, title, radius } : { colour, title };
+  });
+}
+
+/** The values with two decimals, or none of them where one does not fit its cell. */
+function printed(values: Float64Array, cellWidth: number, cellHeight: number): string[] {
+  const [low, high] = rangeOf(values);
+  const largest = Math.max(-low, high);
+  const decimals = largest < 10 ? 2 : 1;
+  const texts = Array.from(
+    values,
+    (value) => largest < 100 ? value.toFixed(decimals) : shortNumber(value),
+  );
+  const longest = Math.max(...texts.map((text, i) => Number.isNaN(values[i]!) ? 0 : text.length));
+  const fits = longest * CHARACTER <= cellWidth - 3 && cellHeight >= CELL_TEXT + 4;
+  return fits ? texts : texts.map(() => "");
+}
+
+function hoverOf({ layers, heads, values }: HeadCells, measure: string): string {
+  return gridHover({
+    rows: wholeNumbers(layers).map((layer) => `layer ${layer}`),
+    columns: wholeNumbers(heads).map((head) => `head ${head}`),
+    values,
+    measure,
+  });
+}
