@@ -95,7 +95,7 @@ function withSharedRanges(figures: readonly Figure[]): Figure[] {
 function together(items: readonly Item[], title: string, columns: number): Picture {
   const scripts = items.map(({ script }, i) =>
     script
-      ? `((root)=>{${script}})(root.querySelectorAll(":scope>.ll-compare>.ll-item")[${i}]);`
+      ? `((root)=>{${script}})((root.querySelector(":scope>.ll-rich")??root).querySelectorAll(":scope>.ll-compare>.ll-item")[${i}]);`
       : ""
   );
   const script = scripts.join("");

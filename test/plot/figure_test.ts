@@ -9,6 +9,7 @@ import { decode } from "fast-png";
 import { JSDOM } from "jsdom";
 import { checkBundle } from "../../lib/plot/draw/bundle.ts";
 import { Figure, type MediaBundle, type Picture } from "../../lib/plot/figure.ts";
+import { parsed } from "./inert.ts";
 
 const SVG =
   '<svg xmlns="http://www.w3.org/2000/svg" width="30" height="20"><rect width="30" height="20" fill="#0072b2"/></svg>';
@@ -92,9 +93,17 @@ Deno.test("Jupyter is given text, SVG and HTML, and the SVG is within the HTML",
   assertStringIncludes(bundle["text/html"]!, SVG);
 });
 
+Deno.test("html() shows the whole picture as an image where styles and SVG elements are taken out", async () => {
+  const document = parsed(await figure().html());
+  for (const taken of [...document.querySelectorAll("style, script, svg")]) taken.remove();
+  const images = [...document.querySelectorAll("img")];
+  assertEquals(images.map(({ src }) => atob(src.split(",")[1]!)), [SVG]);
+  assertEquals(document.querySelector(".ll-rich").style.display, "none");
+});
+
 Deno.test("Jupyter is refused more than 5 MB, with advice", async () => {
   const svg = SVG + " ".repeat(2_600_000);
-  const error = await assertRejects(() => display(figure({ svg })), RangeError, "5.2 MB");
+  const error = await assertRejects(() => display(figure({ svg })), RangeError, "8.7 MB");
   assertInstanceOf(error, RangeError);
   assertStringIncludes(error.message, "save() it to a file");
 });

@@ -13,14 +13,14 @@ export const hostileText: fc.Arbitrary<string> = fc.array(
 
 const ELEMENTS = new Set(
   ("html head body style div svg g rect text tspan title path line circle image script " +
-    "ol li code bdi mark wbr br form input label details summary b span line").split(" "),
+    "img ol li code bdi mark wbr br form input label details summary b span line").split(" "),
 );
 const ATTRIBUTES = new Set(
   ("id class role style xmlns xmlns:xlink fill fill-opacity font-family font-size font-weight " +
     "text-anchor width height viewbox viewBox x y dx dy x1 x2 y1 y2 d r cx cy rx transform stroke stroke-opacity " +
     "stroke-width stroke-linejoin stroke-linecap stroke-miterlimit opacity href preserveAspectRatio preserveaspectratio " +
     "image-rendering aria-label aria-hidden pointer-events font-variant visibility textlength textLength " +
-    "lengthadjust lengthAdjust unicode-bidi method type name checked title dir stroke-dasharray")
+    "lengthadjust lengthAdjust unicode-bidi method type name checked title dir alt src stroke-dasharray")
     .split(" "),
 );
 
@@ -62,5 +62,6 @@ function assertOurs(element: ParsedElement): void {
   for (const { name: attribute, value } of element.attributes) {
     assert(ATTRIBUTES.has(attribute), `${attribute} of <${name}> is not ours`);
     if (attribute === "href") assert(value.startsWith("data:image/png;base64,"), value);
+    if (attribute === "src") assert(value.startsWith("data:image/svg+xml;base64,"), value);
   }
 }

@@ -377,7 +377,7 @@ Deno.test("live() shows hostile tokens and titles as text, on the way and in the
   const frames = jupyter.shown.map(({ bundle }) => parsed(bundle["text/html"]!));
   for (const page of frames) {
     const names = new Set([...page.body.querySelectorAll("*")].map(({ tagName }) => tagName));
-    const ours = new Set("DIV STYLE B SPAN BDI svg g rect text image line".split(" "));
+    const ours = new Set("DIV IMG STYLE B SPAN BDI svg g rect text image line".split(" "));
     assertEquals([...names].filter((name) => !ours.has(name)), []);
   }
   assertNotEquals(frames.length, 1);
