@@ -46,7 +46,8 @@ export interface ChatTurn {
  * Renders `messages` and finds what is new after `held` and its `answer`.
  *
  * The question begins where the text of the messages before the last user message ends, if that is how the whole text
- * begins; else with the content of that message; and where a template changed the content too, with all that is new.
+ * begins; else with what the template makes of that message's content; and where it makes nothing of it, with all that
+ * is new.
  *
  * @throws {TokenizerError} when the template is missing or refuses the messages
  * @throws {RangeError} when they do not continue what is held, or `question` is not the end of the last user message
@@ -95,23 +96,47 @@ async function questionStart(
 ): Promise<number> {
   const found = messages.findLastIndex(({ role }) => role === "user");
   const last = found < 0 ? messages.length - 1 : found;
-  const parts = textsOf(messages[last]!);
-  if (options.question !== undefined) return placeOfQuestion(options.question, parts, text);
+  const marked = async (mark: Change): Promise<number | null> => {
+    const changed = messages.with(last, withTexts(messages[last]!, mark));
+    const other = await textOf(template, changed, { ...options, addGenerationPrompt: true });
+    return other === null || other === text ? null : sharedLength(text, other);
+  };
+  if (options.question !== undefined) return await placeOfQuestion(options.question, text, marked);
   const before = await textOf(template, messages.slice(0, last), options);
   if (before !== null && text.startsWith(before)) return before.length;
-  return Math.max(0, text.lastIndexOf(parts[0] || text));
+  return await marked((part, at) => at === 0 ? MARK + part.trimStart() : part) ?? 0;
 }
 
-/** The texts of a message, without the white space that templates trim. */
-function textsOf({ content }: ChatMessage): string[] {
-  const parts = typeof content === "string" ? [content] : content?.map((part) => part["text"]);
-  return (parts ?? []).filter((part) => typeof part === "string").map((part) => part.trim());
+/** No character: no text holds it. */
+const MARK = "\uffff";
+
+/** Changes one of the texts of a message. */
+type Change = (part: string, at: number, parts: readonly string[]) => string;
+
+function withTexts(message: ChatMessage, change: Change): ChatMessage {
+  const { content } = message;
+  if (typeof content === "string") return { ...message, content: change(content, 0, [content]) };
+  if (!content) return message;
+  const parts = content.flatMap(({ text }) => typeof text === "string" ? [text] : []);
+  let at = 0;
+  const changed = content.map((part) =>
+    typeof part["text"] === "string" ? { ...part, text: change(part["text"], at++, parts) } : part
+  );
+  return { ...message, content: changed };
 }
 
-function placeOfQuestion(question: string, parts: readonly string[], text: string): number {
+/** `marked` tells where the text changes with the texts of the last user message; a search would find others, too. */
+async function placeOfQuestion(
+  question: string,
+  text: string,
+  marked: (mark: Change) => Promise<number | null>,
+): Promise<number> {
   const asked = question.trim();
-  const place = text.lastIndexOf(asked);
-  if (asked !== "" && parts.at(-1)?.endsWith(asked) && place >= 0) return place;
+  const end = await marked((part, at, { length }) =>
+    at === length - 1 ? part.trimEnd() + MARK : part
+  );
+  const place = (end ?? 0) - asked.length;
+  if (asked !== "" && place >= 0 && text.startsWith(asked, place)) return place;
   throw refusal(
     RangeError,
     "chat",
@@ -124,7 +149,7 @@ function placeOfQuestion(question: string, parts: readonly string[], text: strin
 async function textOf(
   template: ChatTemplate,
   messages: readonly ChatMessage[],
-  options: ChatOptions,
+  options: ChatTemplateOptions,
 ): Promise<string | null> {
   if (messages.length === 0) return null;
   try {

@@ -203,8 +203,9 @@ export class Session {
    * `question` says where in a long message the question begins. The answer ends where the model ends it.
    *
    * A second call takes the same messages, the answer as the assistant's, and new ones; only what is new is read. The
-   * text of the template counts as it stands: it brings its own BOS token. After an abort while it reads, the session
-   * holds what it held before.
+   * answer is all that the session generated, special tokens and what `stop` cut off included. The text of the template
+   * counts as it stands: it brings its own BOS token. After an abort while it reads, the session holds what it held
+   * before; after one while it answers, also what it has answered.
    *
    * @throws {SessionBusyError} while another run is active
    * @throws {TokenizerError} when the model has no chat template, or the template refuses the messages
@@ -729,7 +730,10 @@ export class Session {
       answering.add(step);
       emit(step);
     }
-    return answering.finish(this.#stream.flush());
+    const rest = this.#stream.flush();
+    // Half a character was given up: a fork or a file must not hold it either.
+    if (rest !== "") this.#startStream();
+    return answering.finish(rest);
   }
 
   async #score(

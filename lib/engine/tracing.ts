@@ -2,6 +2,7 @@
 import type { Backend } from "../../ffi/backend.ts";
 import { CancelledError } from "../../ffi/errors.ts";
 import type { Method } from "../attention/method.ts";
+import { reasonOf } from "../model/refusal.ts";
 import type { ModelConfig } from "../model/types.ts";
 import { type TraceOptions, TraceRecorder, type TraceRecording } from "../trace/recorder.ts";
 import type { TraceRow } from "../trace/schema.ts";
@@ -124,8 +125,7 @@ export class Tracing implements SessionTrace {
   async stop(error: unknown, signal?: AbortSignal): Promise<void> {
     const cancelled = signal?.aborted || error instanceof CancelledError;
     if (cancelled) return await this.leave();
-    const text = error instanceof Error ? error.message : `${error}`;
-    await this.#end({ ended: "failed", error: text });
+    await this.#end({ ended: "failed", error: reasonOf(error) });
   }
 
   /** The run was left; nothing happens when it has finished or thrown. */

@@ -1,10 +1,10 @@
 /**
  * Templates of chat models: `@huggingface/jinja` parses and runs them, and what it does otherwise than Jinja on Python, so
  * that a prompt would silently differ, is put right. Known to remain: lengths count UTF-16 units, `%` of a negative
- * number has its sign, and the pairs of `items()` print as lists.
+ * number has its sign, the pairs of `items()` print as lists, and `join` knows no `attribute`.
  */
-import { type Node, type Nodes, rewriteProgram, STRIP, TEXT } from "./jinja_rewrite.ts";
-import { boundedRange, strip, textOf, type Value } from "./jinja_values.ts";
+import { type Node, type Nodes, rewriteProgram, STRIP, TEXT, TEXTS } from "./jinja_rewrite.ts";
+import { boundedRange, strip, textOf, textsOf, type Value } from "./jinja_values.ts";
 import { strftime } from "./strftime.ts";
 
 /** A parsed template. */
@@ -66,4 +66,5 @@ function setGlobals(environment: InstanceType<Jinja["Environment"]>, now: Date):
   const Callable = refuse.constructor as new (call: (args: Value[]) => Value) => Value;
   const Text = environment.set("", "").constructor as new (text: string) => Value;
   environment.setVariable(TEXT, new Callable(([value]) => new Text(textOf(value!))));
+  environment.setVariable(TEXTS, new Callable(([value]) => textsOf(value!, Text)));
 }

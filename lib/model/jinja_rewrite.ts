@@ -20,6 +20,8 @@ export interface Nodes {
 
 /** The function that makes a value text; no template can write its name. */
 export const TEXT = "text()";
+/** The function that makes the items of a list texts; no template can write its name. */
+export const TEXTS = "texts()";
 /** The function that strips a text; no template can write its name. */
 export const STRIP = "strip()";
 
@@ -87,6 +89,7 @@ function replacedFilter(node: Node, nodes: Nodes): Node {
   const called = filter.type === "CallExpression";
   const { value: name } = (called ? filter["callee"] : filter) as { value?: unknown };
   const args = called ? filter["args"] as unknown[] : [];
+  if (name === "join") node["operand"] = nodes.call(TEXTS, operand);
   if (name !== "trim" && name !== "string") return node;
   const text = nodes.call(TEXT, operand);
   return name === "string" ? text : nodes.call(STRIP, nodes.string("strip"), text, ...args);

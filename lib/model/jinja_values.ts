@@ -40,6 +40,14 @@ export function strip(method: string, text: unknown, characters: unknown = null)
   return letters.slice(start, end).join("");
 }
 
+/** A list with `str()` of each of its items, `Text` being the class of texts; any other value as it is. */
+export function textsOf(value: Value, Text: new (text: string) => Value): Value {
+  const content: unknown = value.value;
+  if (!Array.isArray(content)) return value;
+  const texts = content.map((item) => new Text(textOf(item)));
+  return Reflect.construct(value.constructor as new () => Value, [texts]);
+}
+
 /** What `str()` makes of a value; `repr()` where it stands in a list or dictionary. */
 export function textOf(value: Value, inside = false): string {
   const { type } = value;

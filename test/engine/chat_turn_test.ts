@@ -80,6 +80,22 @@ Deno.test("chatTurn() begins the question where it is told to", async () => {
   }
 });
 
+Deno.test("chatTurn() does not take what the template writes for the question", async () => {
+  const { chatTemplate, decode, encode } = await methodsOf("bytes");
+  const options = { template: templates["turns"]! };
+  for (const asked of ["a", "assistant", "close", "user", "open"]) {
+    const wanted = flat(`${asked}<|close|>\n<|open|>assistant\n`);
+    for (
+      const [content, more] of [[asked, {}], [`A text. ${asked} `, { question: asked }]] as const
+    ) {
+      const messages = [{ role: "user", content }];
+      const turn = await chatTurn(chatTemplate, messages, { ...options, ...more }, null, "");
+      assertEquals(flat(decode(turn.question)), wanted);
+      assertEquals([...turn.context, ...turn.question], [...encode(turn.text)]);
+    }
+  }
+});
+
 Deno.test("chatTurn() takes all that is new for the question where the template changes it", async () => {
   const { chatTemplate } = await methodsOf("bytes");
   const template = "{{ messages[-1].content | upper }}";

@@ -138,6 +138,32 @@ onFiles("restore() finishes a character that was half streamed", async (model, p
   assertEquals(texts, ["", Array.from(copy.ids.slice(-2)).join("+")]);
 });
 
+Deno.test("restore() forgets half a character that a generation has given up", async () => {
+  await inFolder(async (folder) => {
+    const model = await Model.load(undefined, { onNotice: () => {} });
+    const session = model.session();
+    await session.prefill("Once");
+    const bytes = model.tokenizer.encode("🙂");
+    assertEquals(bytes.length, 4);
+    const say = (session: Session, byte: number) =>
+      session.hooks.add({ at: "logits" }, (state) => {
+        const logits = state.read("logits");
+        logits[bytes[byte++ % 4]!] = 1e9;
+        state.write("logits", logits);
+      });
+    say(session, 0);
+    assertEquals((await session.generate({ maxTokens: 2 })).text, "\ufffd");
+    await session.save(`${folder}/a`);
+    const copies = [session.fork(), await model.restore(`${folder}/a`)];
+    for (const copy of copies) say(copy, 2);
+    for (let step = 0; step < 4; step++) {
+      const { text } = await session.step();
+      for (const copy of copies) assertEquals((await copy.step()).text, text);
+    }
+    model.close();
+  });
+});
+
 onFiles("restore() takes options that keys and values do not depend on", async (model, path) => {
   const session = await prefilled(model, 40, { kv: "bf16" });
   await session.save(path);

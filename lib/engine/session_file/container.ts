@@ -10,7 +10,7 @@ import { createHash, type Hash } from "node:crypto";
 import type { ZodType } from "zod";
 import { SessionFileError } from "../../../ffi/errors.ts";
 import { assertPlainJson } from "../../model/json_text.ts";
-import { refusal } from "../../model/refusal.ts";
+import { reasonOf, refusal } from "../../model/refusal.ts";
 import { parseWith, type Zod } from "../../model/schema.ts";
 
 /** Element types of sections. */
@@ -171,8 +171,7 @@ function parseJson(bytes: Uint8Array, file: string): unknown {
     assertPlainJson(text, MAX_DEPTH);
     return JSON.parse(text);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw wrong(file, "the header must be plain JSON", reason);
+    throw wrong(file, "the header must be plain JSON", reasonOf(cause));
   }
 }
 

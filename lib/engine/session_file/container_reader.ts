@@ -1,5 +1,5 @@
 import { SessionFileError } from "../../../ffi/errors.ts";
-import { refusal } from "../../model/refusal.ts";
+import { reasonOf, refusal } from "../../model/refusal.ts";
 import { loadZod } from "../../model/schema.ts";
 import {
   decodeHeader,
@@ -91,12 +91,9 @@ async function openFile(path: string): Promise<Deno.FsFile> {
     const { isFile } = await Deno.stat(path);
     if (isFile) return await Deno.open(path);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
     throw new SessionFileError(
-      `Cannot open ${path} as reading failed: current value is ${reason}`,
-      {
-        cause,
-      },
+      `Cannot open ${path} as reading failed: current value is ${reasonOf(cause)}`,
+      { cause },
     );
   }
   throw refusal(SessionFileError, `read ${path}`, "it must be a file", "something else");

@@ -4,7 +4,7 @@ import type { Method } from "../../attention/method.ts";
 import { rebuildMethod } from "../../attention/saved_method.ts";
 import { type KvRowBytes, kvRowBytes, KvRowWriter } from "../../cache/kv_rows.ts";
 import type { PagedCache } from "../../cache/paged_cache.ts";
-import { refusal, showValue } from "../../model/refusal.ts";
+import { reasonOf, refusal, showValue } from "../../model/refusal.ts";
 import { loadZod } from "../../model/schema.ts";
 import type { ModelConfig } from "../../model/types.ts";
 import { throwIfAborted } from "../run.ts";
@@ -126,8 +126,7 @@ function methodOf({ attention: { name, options } }: SessionContent, path: string
   try {
     return rebuildMethod({ name, options });
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw wrong(path, "its attention method must be a known one", reason);
+    throw wrong(path, "its attention method must be a known one", reasonOf(cause));
   }
 }
 

@@ -2,6 +2,7 @@ import { CancelledError, SessionFileError } from "../../../ffi/errors.ts";
 import type { Backend } from "../../../ffi/backend.ts";
 import { readKvRows } from "../../cache/kv_rows.ts";
 import type { PagedCache } from "../../cache/paged_cache.ts";
+import { reasonOf } from "../../model/refusal.ts";
 import { loadZod } from "../../model/schema.ts";
 import { throwIfAborted } from "../run.ts";
 import type { SessionState } from "../session_state.ts";
@@ -52,9 +53,8 @@ export async function saveSession(
     return { path, bytes, ms: performance.now() - began };
   } catch (cause) {
     if (cause instanceof CancelledError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
     throw new SessionFileError(
-      `Cannot save the session to ${path} as writing failed: current value is ${reason}`,
+      `Cannot save the session to ${path} as writing failed: current value is ${reasonOf(cause)}`,
       { cause },
     );
   }
