@@ -1,22 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { ABI_VERSION, DIRECT_SYMBOLS, inBackground, RUN_SYMBOLS } from "../../ffi/symbols.ts";
+import { declarations, HEADER } from "./header.ts";
 
-const header = await Deno.readTextFile(
-  new URL("../../kernels/include/longlens.h", import.meta.url),
-);
 const table = await Deno.readTextFile(new URL("../../ffi/symbols.ts", import.meta.url));
-
-/** Function name to return type and parameters, as the header declares them. */
-function declarations(): Map<string, { result: string; parameters: string[] }> {
-  const found = new Map<string, { result: string; parameters: string[] }>();
-  for (
-    const [, result, name, list] of header.matchAll(/LL_API ([\w\s*]+?)\s?(ll_\w+)\(([^)]*)\)/g)
-  ) {
-    const parameters = list!.replace(/\s+/g, " ").split(", ").filter((text) => text !== "void");
-    found.set(name!, { result: result!, parameters });
-  }
-  return found;
-}
 
 /** The C declarations in the comments of ffi/symbols.ts, by function. */
 function comments(name: string): string[] {
@@ -80,12 +66,12 @@ Deno.test("inBackground() binds every function a second time, nonblocking", () =
 });
 
 Deno.test("ABI_VERSION is the header's", () => {
-  assertEquals(String(ABI_VERSION), header.match(/#define LL_ABI_VERSION (\d+)/)?.[1]);
+  assertEquals(String(ABI_VERSION), HEADER.match(/#define LL_ABI_VERSION (\d+)/)?.[1]);
 });
 
 Deno.test("the header's codes are those that ffi/ writes out", () => {
   const codes = Object.fromEntries(
-    [...header.matchAll(/#define (LL_\w+) (\d+)/g)].map(([, name, value]) => [name, Number(value)]),
+    [...HEADER.matchAll(/#define (LL_\w+) (\d+)/g)].map(([, name, value]) => [name, Number(value)]),
   );
   const { LL_INVALID_ARGUMENT, LL_OUT_OF_MEMORY, LL_CANCELLED } = codes;
   assertEquals([LL_INVALID_ARGUMENT, LL_OUT_OF_MEMORY, LL_CANCELLED], [1, 2, 3]);

@@ -1,0 +1,206 @@
+/** Cases of embed, qkv, output, logits, logProbs and of weight files. */
+import type { Activation, DType, FileDType, Tensor } from "../../ffi/backend.ts";
+import type { Scope } from "../kernels/scope.ts";
+import { type Outcome, TOLERANCE } from "../kernels/tolerance.ts";
+import type { Random } from "../random.ts";
+import type { Case } from "./record_cases.ts";
+
+const DTYPES: readonly DType[] = ["f32", "bf16"];
+const FILE_DTYPES: readonly FileDType[] = ["f32", "bf16", "f16"];
+const EPS = 1e-5;
+
+/** All of them. */
+export function modelCases(): Case[] {
+  return [
+    ...DTYPES.flatMap(casesOf),
+    ...FILE_DTYPES.flatMap((stored) => DTYPES.map((as) => fileCase(stored, as))),
+    largeLogits(),
+    cancelledOutput(),
+  ];
+}
+
+function casesOf(dtype: DType): Case[] {
+  const activations: readonly Activation[] = ["silu", "gelu_tanh"];
+  return [
+    {
+      name: `embed, ${dtype}`,
+      tolerance: TOLERANCE.f32,
+      work: (scope, random) => embed(scope, random, matrix(scope, random, 41, 33, dtype)),
+    },
+    ...[false, true].map((isFull): Case => ({
+      name: `qkv, ${dtype}, ${isFull ? "with" : "without"} biases, head norms, rope tables`,
+      tolerance: TOLERANCE.f32,
+      work: (scope, random) => qkv(scope, random, dtype, isFull),
+    })),
+    ...activations.map((activation): Case => ({
+      name: `output, ${dtype}, ${activation}`,
+      tolerance: TOLERANCE.f32,
+      work: (scope, random) => output(scope, random, dtype, activation),
+    })),
+    {
+      name: `logits and log_probs, ${dtype}`,
+      tolerance: TOLERANCE.f32,
+      work: (scope, random) => logits(scope, random, dtype),
+    },
+  ];
+}
+
+async function embed(scope: Scope, random: Random, table: Tensor): Promise<Outcome[]> {
+  const [vocab, hidden] = [table.shape[0]!, table.shape[1]!];
+  const ids = Int32Array.from({ length: 50 }, () => random.integer(0, vocab - 1));
+  const out = scope.tensor([ids.length, hidden]);
+  await scope.backend.embed(ids, table, 1.5, out);
+  return [{ name: "out", values: out.read(), width: hidden }];
+}
+
+async function qkv(
+  scope: Scope,
+  random: Random,
+  dtype: DType,
+  isFull: boolean,
+): Promise<Outcome[]> {
+  const [tokens, hidden, heads, kvHeads, dim, tables] = [19, 67, 4, 2, 20, 2];
+  const half = isFull ? 5 : dim / 2;
+  const maybe = (count: number) => isFull ? vector(scope, random, count) : null;
+  const weights = {
+    norm: vector(scope, random, hidden),
+    eps: EPS,
+    wq: matrix(scope, random, heads * dim, hidden, dtype),
+    wk: matrix(scope, random, kvHeads * dim, hidden, dtype),
+    wv: matrix(scope, random, kvHeads * dim, hidden, dtype),
+    bq: maybe(heads * dim),
+    bk: maybe(kvHeads * dim),
+    bv: maybe(kvHeads * dim),
+    qNorm: maybe(dim),
+    kNorm: maybe(dim),
+  };
+  const angles = random.normals(tables * tokens * half, 3);
+  const cos = scope.tensor([tables, tokens, half], angles.map(Math.cos));
+  const sin = scope.tensor([tables, tokens, half], angles.map(Math.sin));
+  const rope = isFull ? { cos, sin, tableOfHead: Int32Array.of(0, 1, 1, 0, 1, 0) } : { cos, sin };
+  const rows = (count: number) => scope.tensor([tokens, count, dim]);
+  const out = { q: rows(heads), k: rows(kvHeads), v: rows(kvHeads) };
+  await scope.backend.qkv(matrix(scope, random, tokens, hidden), weights, rope, out);
+  return Object.entries(out).map(([name, tensor]) => ({
+    name,
+    values: tensor.read(),
+    width: tensor.shape[1]! * dim,
+  }));
+}
+
+async function output(
+  scope: Scope,
+  random: Random,
+  dtype: DType,
+  activation: Activation,
+): Promise<Outcome[]> {
+  const [tokens, hidden, ffn, heads, dim] = [21, 67, 130, 3, 20];
+  const x = matrix(scope, random, tokens, hidden);
+  const rows = random.normals(tokens * heads * dim);
+  const attention = scope.tensor([tokens, heads, dim], rows);
+  const weights = outputWeights(scope, random, { hidden, ffn, width: heads * dim }, dtype);
+  await scope.backend.output(x, attention, { ...weights, activation });
+  return [{ name: "x", values: x.read(), width: hidden }];
+}
+
+async function logits(scope: Scope, random: Random, dtype: DType): Promise<Outcome[]> {
+  const [rows, hidden, vocab] = [9, 130, 517];
+  const x = matrix(scope, random, rows, hidden);
+  const head = matrix(scope, random, vocab, hidden, dtype);
+  const out = scope.tensor([rows, vocab]);
+  await scope.backend.logits(x, vector(scope, random, hidden), EPS, head, out);
+  const targets = Int32Array.from({ length: rows }, () => random.integer(0, vocab - 1));
+  const probs = await scope.backend.logProbs(out, targets);
+  return [
+    { name: "logits", values: out.read(), width: vocab },
+    { name: "log_probs", values: probs, width: 1, floor: 1 },
+  ];
+}
+
+function largeLogits(): Case {
+  return {
+    name: "log_probs, logits of 1e30",
+    tolerance: TOLERANCE.f32,
+    work: async (scope, random) => {
+      const values = random.normals(7 * 33, 1e30);
+      const targets = Int32Array.from({ length: 7 }, () => random.integer(0, 32));
+      const probs = await scope.backend.logProbs(scope.tensor([7, 33], values), targets);
+      return [{ name: "log_probs", values: probs, width: 1, floor: 1 }];
+    },
+  };
+}
+
+/** A tensor at an odd offset of a file, shown by embedding its rows. */
+function fileCase(stored: FileDType, as: DType): Case {
+  return {
+    name: `convert, ${stored} in a file to ${as}`,
+    tolerance: 0,
+    work: async (scope, random) => {
+      const [rows, width, offset] = [700, 100, 3];
+      const words = Uint16Array.from({ length: 2 * rows * width }, () => finiteWord(random));
+      const path = await Deno.makeTempFile();
+      try {
+        await Deno.writeFile(path, new Uint8Array([1, 2, 3, ...new Uint8Array(words.buffer)]));
+        const file = scope.keep(await scope.backend.openWeights(path));
+        return await embed(scope, random, await file.tensor(offset, stored, [rows, width], as));
+      } finally {
+        await Deno.remove(path);
+      }
+    },
+  };
+}
+
+/** Half a word of random bits that is a number of size 1 or so as f16, as bf16 and as upper half of an f32. */
+function finiteWord(random: Random): number {
+  const sign = random.chance(0.5) ? 0x8000 : 0;
+  return sign | random.integer(0x3c00, 0x42ff);
+}
+
+function cancelledOutput(): Case {
+  return {
+    name: "output, cancelled",
+    tolerance: 0,
+    isCancelled: true,
+    work: async (scope, random) => {
+      const [tokens, hidden, ffn] = [2000, 256, 1024];
+      const x = matrix(scope, random, tokens, hidden);
+      const attention = scope.tensor([tokens, 4, 64], random.normals(tokens * 256));
+      const weights = outputWeights(scope, random, { hidden, ffn, width: 256 }, "f32");
+      const control = scope.backend.control();
+      await scope.backend.output(x, attention, { ...weights, activation: "silu" }, control);
+      return [];
+    },
+  };
+}
+
+function outputWeights(
+  scope: Scope,
+  random: Random,
+  { hidden, ffn, width }: { readonly hidden: number; readonly ffn: number; readonly width: number },
+  dtype: DType,
+) {
+  return {
+    wo: matrix(scope, random, hidden, width, dtype),
+    norm: vector(scope, random, hidden),
+    eps: EPS,
+    wGate: matrix(scope, random, ffn, hidden, dtype),
+    wUp: matrix(scope, random, ffn, hidden, dtype),
+    wDown: matrix(scope, random, hidden, ffn, dtype),
+  };
+}
+
+function vector(scope: Scope, random: Random, count: number): Tensor {
+  return scope.tensor([count], random.normals(count));
+}
+
+/** A random matrix whose products with normal vectors are of size 1. */
+export function matrix(
+  scope: Scope,
+  random: Random,
+  rows: number,
+  columns: number,
+  dtype: DType = "f32",
+): Tensor {
+  const data = random.normals(rows * columns, 1 / Math.sqrt(columns));
+  return scope.tensor([rows, columns], data, dtype);
+}

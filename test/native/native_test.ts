@@ -1,0 +1,131 @@
+/** The recorded cases on the native library without Deno between, and the instructions that it takes. */
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { type Compiler, findCompiler } from "../../ffi/compiler.ts";
+import { LibraryError } from "../../ffi/errors.ts";
+import { findLibrary } from "../../ffi/library.ts";
+import { inFolder } from "../ffi/child.ts";
+import { declarations } from "../ffi/header.ts";
+import { buildDriver } from "./build_driver.ts";
+import { type Recording, writeCases } from "./case_file.ts";
+import { CASES } from "./cases.ts";
+import {
+  comparison,
+  countInstructions,
+  majorVersion,
+  storedCounts,
+  whyNotCompared,
+  whyNotCounted,
+} from "./counts.ts";
+import { recordCases } from "./record_cases.ts";
+import { instructionSets, runDriver } from "./run_driver.ts";
+
+const compiler = await compilerOrNull();
+const notCounted = compiler ? await reasonNotToCount(compiler) : "there is no compiler";
+if (!compiler) console.log("Skips the driver of test/native as no C++ compiler answers");
+if (notCounted) console.log(`Skips the counts of instructions as ${notCounted}`);
+
+async function compilerOrNull(): Promise<Compiler | null> {
+  try {
+    return await findCompiler();
+  } catch (error) {
+    if (error instanceof LibraryError) return null;
+    throw error;
+  }
+}
+
+async function reasonNotToCount(compiler: Compiler): Promise<string | null> {
+  return await whyNotCounted() ?? whyNotCompared(await storedCounts(), compiler);
+}
+
+/** Calls `work` with a driver on the shipped library. */
+async function withDriver(work: (driver: string, folder: string) => Promise<void>): Promise<void> {
+  await inFolder(async (folder) => {
+    const { path } = await findLibrary();
+    await work(await buildDriver(folder, compiler!, path), folder);
+  });
+}
+
+/** The recordings with the last element of each expectation changed by more than its tolerance. */
+function withWrongExpectations(recordings: readonly Recording[]): Recording[] {
+  return recordings.filter(({ expectations }) => expectations.length > 0).map((recording) => {
+    const expectations = recording.expectations.map((one) => {
+      const values = one.values.slice();
+      const last = values.at(-1)!;
+      values[values.length - 1] = Number.isFinite(last) && last !== 0 ? 2 * last : 1;
+      return { ...one, values };
+    });
+    return { ...recording, expectations };
+  });
+}
+
+async function assertAllFail(driver: string, folder: string, recordings: readonly Recording[]) {
+  const wrong = withWrongExpectations(recordings);
+  await writeCases(`${folder}/wrong.cases`, wrong);
+  const { success, report } = await runDriver(driver, `${folder}/wrong.cases`, "");
+  assertEquals([success, report.match(/^FAILED/gm)?.length], [false, wrong.length]);
+  for (const { name } of wrong) assertStringIncludes(report, `FAILED ${name}: `);
+}
+
+async function assertCovered(recordings: readonly Recording[]): Promise<void> {
+  const checks = await Deno.readTextFile(new URL("checks.cpp", import.meta.url));
+  const called = recordings.flatMap(({ calls }) => calls.map(({ name }) => name));
+  const checked = [...checks.matchAll(/\b(ll_\w+)\(/g)].map(([, name]) => name!);
+  const covered = new Set([...called, ...checked]);
+  assertEquals([...declarations().keys()].filter((name) => !covered.has(name)), []);
+}
+
+Deno.test({
+  name: "the driver replays the cases of every function, each instruction set right",
+  ignore: !compiler,
+  fn: (t) =>
+    withDriver(async (driver, folder) => {
+      const file = `${folder}/all.cases`;
+      const recordings = await recordCases(file, CASES);
+      for (const isa of await instructionSets(driver)) {
+        await t.step(`the cases come out right with ${isa}`, async () => {
+          const { success, report } = await runDriver(driver, file, isa);
+          assert(success, report);
+          assertMatch(report, new RegExp(`^${CASES.length} cases, 0 failures$`, "m"));
+        });
+      }
+      await t.step("every function of the header is replayed or checked", async () => {
+        await assertCovered(recordings);
+      });
+      await t.step("wrong expectations fail their cases", async () => {
+        await assertAllFail(driver, folder, recordings);
+      });
+      await t.step("a file that is cut short fails", async () => {
+        await Deno.truncate(file, 1000);
+        const { success, report } = await runDriver(driver, file, "");
+        assertEquals(success, false);
+        assertStringIncludes(report, "the file ends in the middle");
+      });
+    }),
+});
+
+Deno.test({
+  name: "no operation takes 3 % more instructions than stored",
+  ignore: notCounted !== null,
+  fn: () =>
+    inFolder(async (folder) => {
+      const instructions = await countInstructions(folder, compiler!);
+      const problems = comparison(await storedCounts(), instructions);
+      assertEquals(problems, [], "Where it must be, store them: test/native/counts.ts --write");
+    }),
+});
+
+Deno.test("comparison() reports counts that rose by more than 3 % and names on one side only", () => {
+  const stored = { compiler: "", isa: "", instructions: { a: 1000, b: 1000, c: 1000, d: 1000 } };
+  const problems = comparison(stored, { a: 1030, b: 1031, c: 500, e: 1 });
+  assertEquals(problems, [
+    "b: 1000 -> 1031 instructions, +3.10 %",
+    "d: is not in both",
+    "e: is not in both",
+  ]);
+});
+
+Deno.test("majorVersion() tells compilers apart, not their commands", () => {
+  assertEquals(majorVersion("g++ (Debian 12.2.0-14+deb12u1) 12.2.0"), "gcc 12");
+  assertEquals(majorVersion("c++ (Ubuntu 13.1.0-8ubuntu1~22.04) 13.1.0"), "gcc 13");
+  assertEquals(majorVersion("Debian clang version 14.0.6"), "clang 14");
+});

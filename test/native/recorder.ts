@@ -1,0 +1,198 @@
+/**
+ * Stands in for the native library and records the calls that `NativeBackend` makes.
+ *
+ * Memory that a call writes comes back filled with numbers of cells, each given once, so that whatever the backend makes
+ * of it (a slice, a number of an object) still tells which memory must hold it.
+ */
+import { PAGE_TOKENS } from "../../ffi/backend.ts";
+import { NativeBackend } from "../../ffi/native_backend.ts";
+import type { NativeLibrary } from "../../ffi/native_library.ts";
+import { Memory } from "../../ffi/native_memory.ts";
+import { DTYPE_CODES } from "../../ffi/native_tensor.ts";
+import { DIRECT_SYMBOLS, RUN_SYMBOLS } from "../../ffi/symbols.ts";
+import { declarations } from "../ffi/header.ts";
+import { type Argument, type Block, bytesOf, type Call, type Expectation } from "./case_file.ts";
+
+const BLOCK_BITS = 32n;
+const LL_CANCELLED = 3;
+/** From here f32 no longer tells neighbours apart. */
+const MAX_CELLS = 2 ** 24;
+
+type HostArray = ArrayBufferView & { readonly length: number };
+
+interface Cells {
+  readonly first: number;
+  readonly count: number;
+  readonly address: bigint;
+  readonly isFloat: boolean;
+}
+
+/** Where an array lies, and its elements' type. */
+export interface Place {
+  /** Address of its first element. */
+  readonly address: bigint;
+  /** Whether its elements are f32; else they are i32. */
+  readonly isFloat: boolean;
+}
+
+/** Records calls and the memory they work on. */
+export class Recorder {
+  /** Blocks of memory. */
+  readonly blocks: Block[] = [];
+  /** Calls in their order. */
+  readonly calls: Call[] = [];
+  /** What the backend already relies on. */
+  readonly expectations: Expectation[] = [];
+  /** What `NativeBackend` counts. */
+  allocatedBytes = 0;
+  /** Functions that take no `ll_run`. */
+  readonly symbols: Readonly<Record<string, (...args: unknown[]) => number>>;
+  readonly #cells: Cells[] = [];
+  readonly #written = new Map<unknown, bigint>();
+
+  /** Nothing is recorded yet. */
+  constructor() {
+    this.symbols = {
+      ...Object.fromEntries(
+        Object.keys(DIRECT_SYMBOLS).map((name) => [name, (...args) => this.#record(name, args)]),
+      ),
+      ll_page_bytes: (dim, dtype, out) => this.#pageBytes(dim as number, dtype as number, out),
+    };
+  }
+
+  /** A backend whose calls are recorded. */
+  backend(): NativeBackend {
+    return new NativeBackend(this as unknown as NativeLibrary);
+  }
+
+  /** A block of device memory. */
+  allocate(sizeBytes: number): Memory {
+    return this.#memory(sizeBytes, new Uint8Array(), "allocated");
+  }
+
+  /** A block that holds the file at `path`. */
+  mapFile(path: string): Memory {
+    const content = Deno.readFileSync(path);
+    return this.#memory(content.length, content, "mapped");
+  }
+
+  /** Records a call; one with a control is cancelled while it runs. */
+  run(name: string, args: readonly unknown[], { control }: { readonly control?: unknown }): void {
+    this.#record(name, [RUN, ...args], control !== undefined);
+  }
+
+  /** Nothing fails here. */
+  check(): void {}
+
+  /** The driver frees memory after the case. */
+  release(): void {}
+
+  /** Where the array lies whose cells `numbers` are. */
+  placeOf(numbers: Float32Array): Place {
+    const first = numbers[0]!;
+    if (numbers.some((number, i) => number !== first + i)) {
+      throw new Error("Cannot find the array as its cells do not follow each other");
+    }
+    const { address, isFloat, ...cells } = this.#cellsOf(first, numbers.length);
+    return { address: address + BigInt(4 * (first - cells.first)), isFloat };
+  }
+
+  #cellsOf(first: number, count: number): Cells {
+    const found = this.#cells.find((cells) =>
+      first >= cells.first && first + count <= cells.first + cells.count
+    );
+    if (!found) throw new Error("Cannot find the array as no call wrote it");
+    return found;
+  }
+
+  #memory(bytes: number, content: Uint8Array, kind: "allocated" | "mapped"): Memory {
+    const address = this.#block({ kind: "device", bytes, content });
+    return new Memory(this as unknown as NativeLibrary, address, bytes, kind);
+  }
+
+  #block(block: Block): bigint {
+    return BigInt(this.blocks.push(block)) << BLOCK_BITS;
+  }
+
+  #record(name: string, values: readonly unknown[], cancel = false): number {
+    const args = values.map((value, i) => this.#argument(name, i, value));
+    this.calls.push({ name, status: cancel ? LL_CANCELLED : 0, cancel, args });
+    return 0;
+  }
+
+  #argument(name: string, index: number, value: unknown): Argument {
+    if (value === RUN) return { kind: "run" };
+    if (value === null) return { kind: "address", value: 0n };
+    if (ArrayBuffer.isView(value)) {
+      return { kind: "address", value: this.#host(value as HostArray, ACCESS.get(name)![index]!) };
+    }
+    const type = TYPES[name]!.parameters[index]!;
+    if (type === "f32") return { kind: "number", value: Math.fround(value as number) };
+    const kind = type === "u64" ? "address" : "integer";
+    return { kind, value: BigInt(value as number | bigint) };
+  }
+
+  #host(array: HostArray, access: Access): bigint {
+    const known = this.#written.get(array);
+    if (known !== undefined) return known;
+    const kind = array instanceof BigUint64Array ? "addresses" : "host";
+    const content = access === "written" ? new Uint8Array() : bytesOf(array).slice();
+    const address = this.#block({ kind, bytes: array.byteLength, content });
+    if (access !== "read") this.#fill(array, address);
+    return address;
+  }
+
+  #fill(array: HostArray, address: bigint): void {
+    if (!(array instanceof Float32Array || array instanceof Int32Array)) {
+      throw new Error(
+        "Cannot record the call as it writes elements of another type than f32 or i32",
+      );
+    }
+    const last = this.#cells.at(-1);
+    const first = last ? last.first + last.count : 1;
+    const { length: count } = array;
+    if (first + count > MAX_CELLS) throw new Error("Cannot record the case as it writes too much");
+    this.#cells.push({ first, count, address, isFloat: array instanceof Float32Array });
+    for (let i = 0; i < count; i++) array[i] = first + i;
+    this.#written.set(array, address);
+  }
+
+  /** The backend needs this answer at once, so the driver only asks the library whether it agrees. */
+  #pageBytes(dim: number, dtype: number, out: unknown): number {
+    const bytes = PAGE_TOKENS * (2 * dim * (dtype === DTYPE_CODES.f32 ? 4 : 2) + 4);
+    const answer = new Int32Array(2); // of the same size as an i64
+    this.#record("ll_page_bytes", [dim, dtype, answer]);
+    this.expectations.push({
+      name: "bytes of a page",
+      address: this.#written.get(answer)!,
+      values: Int32Array.of(bytes, 0),
+      width: 2,
+      floor: 0,
+      tolerance: 0,
+    });
+    (out as BigInt64Array)[0] = BigInt(bytes);
+    return 0;
+  }
+}
+
+const RUN = Symbol("ll_run");
+
+const TYPES: Readonly<Record<string, { readonly parameters: readonly string[] }>> = {
+  ...DIRECT_SYMBOLS,
+  ...RUN_SYMBOLS,
+};
+
+/** What a function does with what a parameter points to. */
+type Access = "read" | "written" | "both";
+
+const ACCESS: ReadonlyMap<string, readonly Access[]> = new Map(
+  [...declarations()].map(([name, { parameters }]) => [
+    name,
+    parameters.map((parameter) => accessOf(name, parameter)),
+  ]),
+);
+
+function accessOf(name: string, parameter: string): Access {
+  if (!parameter.includes("*") || parameter.includes("const")) return "read";
+  return name === "ll_pool_map" ? "both" : "written";
+}
