@@ -4,7 +4,7 @@ import { DownloadError } from "../../ffi/errors.ts";
 import { loadConfig } from "./config.ts";
 import { HubCache } from "./hub/cache.ts";
 import { chooseFiles, chooseShards, INDEX } from "./hub/choose.ts";
-import { freeDiskBytes } from "./hub/disk.ts";
+import { freeDiskBytes, Room } from "./hub/disk.ts";
 import { type Asked, downloadError } from "./hub/errors.ts";
 import { fetchFiles, type FetchJob } from "./hub/fetch_files.ts";
 import { type Patience, retrying } from "./hub/patience.ts";
@@ -91,7 +91,8 @@ function makeJob(name: string, asked: Asked, cache: HubCache, options: HubOption
   const { freeBytes = freeDiskBytes, attempts = 6, retryMs = 1000, stallMs = 30_000 } = options;
   const remote = new RemoteRepository(name, asked, { signal, stallMs });
   const patience = { attempts, retryMs, stallMs };
-  return { ...patience, asked, remote, cache, signal, onDownload, onNotice, freeBytes };
+  const room = new Room(freeBytes, onNotice);
+  return { ...patience, asked, remote, cache, signal, onDownload, onNotice, room };
 }
 
 /** What the hub has, or `null` where it cannot be asked and the `cached` snapshot does. */

@@ -91,7 +91,8 @@ export class ArrowStream {
 
   /** Writes rows in place of the batch that was appended last; there must be one. */
   async replaceLast(rows: readonly ArrowRow[]): Promise<void> {
-    const end = await this.#write(this.#last, this.#format.encode(rows));
+    const old = await readSpan(this.#file, { start: this.#last, end: this.#end });
+    const end = await this.#write(this.#last, this.#format.encode(rows), old);
     if (end < this.#end) await this.#file.truncate(end);
     this.#end = end;
   }
@@ -106,18 +107,28 @@ export class ArrowStream {
     this.close();
   }
 
-  /** Returns where the bytes end; when they cannot be written, nothing of them stays. */
-  async #write(start: number, bytes: Uint8Array): Promise<number> {
+  /** Returns where the bytes end; when they cannot be written, nothing of them stays, but `old` ones are put back. */
+  async #write(start: number, bytes: Uint8Array, old?: Uint8Array): Promise<number> {
     try {
-      this.#file.seekSync(start, Deno.SeekMode.Start);
-      for (let done = 0; done < bytes.length;) done += await this.#file.write(bytes.subarray(done));
+      await this.#put(start, bytes);
     } catch (error) {
-      await this.#file.truncate(start).catch(() => {});
+      await this.#putBack(start, old).catch(() => {});
       throw error;
     }
     // A removed file takes whatever is written, and nobody will find it.
     if (this.#file.statSync().nlink !== 0) return start + bytes.length;
     throw new Deno.errors.NotFound(`Cannot write ${this.#path} as the file was removed`);
+  }
+
+  async #put(start: number, bytes: Uint8Array): Promise<void> {
+    this.#file.seekSync(start, Deno.SeekMode.Start);
+    for (let done = 0; done < bytes.length;) done += await this.#file.write(bytes.subarray(done));
+  }
+
+  /** The room of the old bytes is kept all the time: a full disk would not give it back. */
+  async #putBack(start: number, old = new Uint8Array() as Uint8Array): Promise<void> {
+    await this.#file.truncate(start + old.length);
+    await this.#put(start, old);
   }
 }
 

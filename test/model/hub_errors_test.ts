@@ -4,7 +4,16 @@ import { DownloadError, type DownloadReason, ModelFormatError } from "../../ffi/
 import { type HubOptions, locateOnHub } from "../../lib/model/hub.ts";
 import { locateModel } from "../../lib/model/location.ts";
 import { fromRoot, runScript } from "../ffi/child.ts";
-import { COMMIT, type HubTest, repository, text, tree, withHub } from "./hub_fixture.ts";
+import {
+  assertWeights,
+  COMMIT,
+  type HubTest,
+  repository,
+  setEnv,
+  text,
+  tree,
+  withHub,
+} from "./hub_fixture.ts";
 import { type Intercept, refuse, type Seen } from "./hub_server.ts";
 
 const MAIN = { name: "org/name", revision: "main" };
@@ -152,6 +161,44 @@ Deno.test("locateOnHub() refuses an HF_ENDPOINT that is no address", async () =>
   await withHub(async () => {
     await assertRejects(() => locateOnHub(MAIN), DownloadError, "HF_ENDPOINT must be");
   }, { HF_ENDPOINT: "file:///etc" });
+});
+
+const hiding: [name: string, endpoint: (url: string) => string, intercept: Intercept][] = [
+  ["wants a token", (url) => url, () => refuse(401, "")],
+  ["wants its terms accepted", (url) => url, onFiles(403, "GatedRepo")],
+  ["has no such model", (url) => url, () => refuse(404, "RepoNotFound")],
+  ["fails", (url) => url, () => refuse(503, "")],
+  ["answers with a page", (url) => url, () => new Response("<html>")],
+  ["is not reached", () => CLOSED, () => undefined],
+  ["has no protocol", (url) => url.replace("http://", ""), () => undefined],
+  ["has no such port", () => "https://127.0.0.1:99999", () => undefined],
+];
+
+for (const [name, endpoint, intercept] of hiding) {
+  Deno.test(`the password of a hub's address is not shown where the hub ${name}`, async () => {
+    await withHub(async ({ hub }) => {
+      hub.intercept = intercept;
+      const address = endpoint(hub.url);
+      const login = "user:pa'ss@secret@";
+      const known = /^https?:/.test(address);
+      setEnv("HF_ENDPOINT", known ? address.replace("//", `//${login}`) : `${login}${address}`);
+      const notices: string[] = [];
+      const options = { ...QUICK, onNotice: (text: string) => void notices.push(text) };
+      const error = await assertRejects(() => locateOnHub(MAIN, options), DownloadError);
+      const shown = [Deno.inspect(error), ...notices].join("\n");
+      for (const part of ["pa'ss", "secret"]) assert(!shown.includes(part), shown);
+    });
+  });
+}
+
+Deno.test("locateOnHub() fetches from a hub whose address has a password", async () => {
+  await withHub(async ({ hub }) => {
+    setEnv("HF_ENDPOINT", hub.url.replace("//", "//user:word@"));
+    await assertWeights(await locateOnHub(MAIN));
+    const sent = hub.seen.filter(({ to }) => to === "hub").map(({ headers }) => headers);
+    const login = `Basic ${btoa("user:word")}`;
+    assertEquals(new Set(sent.map((one) => one.get("authorization"))), new Set([login]));
+  });
 });
 
 Deno.test("locateOnHub() names the flag that is missing", async () => {

@@ -251,13 +251,50 @@ Deno.test("a part goes on over Xet from any offset", async () => {
   });
 });
 
-Deno.test("what comes over Xet is checked as all else is", async () => {
+Deno.test("a page in place of what comes over Xet sends the file over plain http", async () => {
+  await withHub(async (test) => {
+    const { hub } = test;
+    hub.repositories.get("org/name")!.xet = true;
+    hub.intercept = ({ path }) =>
+      path.includes("/reconstructions/") ? new Response("<html>Log in</html>") : undefined;
+    const notices: string[] = [];
+    const onNotice = (text: string) => void notices.push(text);
+    await assertWeights(await locateOnHub(MAIN, { ...QUICK, attempts: 1, onNotice }));
+    assertEquals(hub.paths("cdn").at(-1), `/${etagOf(test, "model.safetensors")}`);
+    assertEquals(notices.length, 1);
+    assertStringIncludes(notices[0]!, "Goes on without Xet: Cannot download");
+  });
+});
+
+Deno.test("wrong bytes over Xet are fetched anew over plain http, in the same load", async () => {
   await withHub(async (test) => {
     const { hub } = test;
     hub.repositories.get("org/name")!.xet = true;
     hub.intercept = ({ path }, answer) => path.startsWith("/xorb/") ? flipped(answer()) : undefined;
+    const seen: DownloadProgress[] = [];
+    const onDownload = (progress: DownloadProgress) => void seen.push(progress);
+    await assertWeights(await locateOnHub(MAIN, { ...QUICK, onDownload }));
+    assertEquals(ranges(test).at(-1), null);
+    assertEquals(hub.paths("cdn").map((path) => path.split("/")[1]), [
+      "v2",
+      "xorb",
+      etagOf(test, "model.safetensors"),
+    ]);
+    assertEquals(seen.at(-1)!.done, seen.at(-1)!.total);
+  });
+});
+
+Deno.test("wrong bytes over Xet and then over plain http are refused and removed", async () => {
+  await withHub(async (test) => {
+    const { hub } = test;
+    hub.repositories.get("org/name")!.xet = true;
+    const etag = etagOf(test, "model.safetensors");
+    hub.intercept = ({ path }, answer) =>
+      path.startsWith("/xorb/") || path === `/${etag}` ? flipped(answer()) : undefined;
     const error = await assertRejects(() => locateOnHub(MAIN, QUICK), DownloadError);
-    assertEquals(error.reason, "checksum");
+    assertEquals([error.reason, hub.paths("cdn").length], ["checksum", 3]);
+    const names = Object.keys(await tree(join(test.cache, "models--org--name")));
+    assertEquals(names.filter((path) => path.includes(etag)), []);
   });
 });
 
@@ -327,11 +364,12 @@ Deno.test("a part on the disk counts for the room that is needed", async () => {
   });
 });
 
-Deno.test("where free disk cannot be known that is said and the download goes on", async () => {
+Deno.test("where free disk cannot be known that is said once and the download goes on", async () => {
   await withHub(async () => {
     const notices: string[] = [];
     const freeBytes = () => Promise.resolve(null);
     await locateOnHub(MAIN, { freeBytes, onNotice: (text) => void notices.push(text) });
+    assertEquals(notices.length, 1);
     assertStringIncludes(notices[0]!, "--allow-sys=statfs");
   });
 });

@@ -127,6 +127,22 @@ Deno.test("an append that does not fit on the disk leaves whole batches, and can
     assertEquals(await readArrowStream(path), rows(0, 3));
   }));
 
+Deno.test("a replacement that does not fit on the disk leaves the old rows, and can be tried again", () =>
+  withFile(async (path) => {
+    using stream = await ArrowStream.open(path, FIELDS);
+    await stream.append(rows(0, 2));
+    await stream.append([row(2)]);
+    const before = await Deno.readFile(path);
+    {
+      using _full = diskFull({ afterBytes: 10 });
+      await assertRejects(() => stream.replaceLast(rows(3, 90)), Error, "No space left");
+    }
+    assertEquals(await Deno.readFile(path), before);
+    await stream.replaceLast(rows(2, 40));
+    await stream.append([row(40)]);
+    assertEquals(await readArrowStream(path), rows(0, 41));
+  }));
+
 Deno.test("an append to a file that was removed is refused", () =>
   withFile(async (path) => {
     using stream = await ArrowStream.open(path, FIELDS);

@@ -2,13 +2,14 @@
 
 type Write = typeof Deno.FsFile.prototype.write;
 
-/** Takes `afterBytes` more bytes and then fails as a full disk does. */
+/** Lets files grow by `afterBytes` and then fails as a full disk does; what a file has may be written over. */
 export function diskFull({ afterBytes }: { afterBytes: number }): Disposable {
   let left = afterBytes;
-  return replaceWrite(async (bytes, write) => {
-    if (left === 0) throw new Error("No space left on device (os error 28)");
-    const count = await write(bytes.subarray(0, left));
-    left -= count;
+  return replaceWrite(async (bytes, write, file) => {
+    const over = Math.max(0, file.statSync().size - file.seekSync(0, Deno.SeekMode.Current));
+    if (over + left === 0) throw new Error("No space left on device (os error 28)");
+    const count = await write(bytes.subarray(0, over + left));
+    left -= Math.max(0, count - over);
     return count;
   });
 }
@@ -21,10 +22,12 @@ export function diskSlow({ ms }: { ms: number }): Disposable {
   });
 }
 
-function replaceWrite(other: (bytes: Uint8Array, write: Write) => Promise<number>): Disposable {
+function replaceWrite(
+  other: (bytes: Uint8Array, write: Write, file: Deno.FsFile) => Promise<number>,
+): Disposable {
   const { write } = Deno.FsFile.prototype;
   Deno.FsFile.prototype.write = function (bytes) {
-    return other(bytes, (some) => write.call(this, some));
+    return other(bytes, (some) => write.call(this, some), this);
   };
   return { [Symbol.dispose]: () => void (Deno.FsFile.prototype.write = write) };
 }

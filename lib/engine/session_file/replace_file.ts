@@ -2,11 +2,15 @@ import { basename, dirname, join, resolve } from "node:path";
 import { granted } from "../../../ffi/permissions.ts";
 import { throwIfAborted } from "../run.ts";
 
+/** The bits of a mode that say who may read, write and run a file. */
+const MODE = 0o777;
+
 const PART = /^\.[0-9a-f-]{36}\.tmp$/;
 
 /**
  * Puts what `write` writes in the place of the file at `path`. Whoever is killed when, there is the old file or the
- * new one, whole. What killed writers left beside it is removed. An abort counts until the new file takes its place.
+ * new one, whole. The mode of the old file stays. What killed writers left beside it is
+ * removed. An abort counts until the new file takes its place.
  */
 export async function replaceFile<T>(
   path: string,
@@ -14,43 +18,51 @@ export async function replaceFile<T>(
   write: (file: Deno.FsFile) => Promise<T>,
 ): Promise<T> {
   const target = await resolveTarget(path);
-  const part = `${target}.${crypto.randomUUID()}.tmp`;
+  const part = `${target.path}.${crypto.randomUUID()}.tmp`;
   const result = await writePart(part, target, signal, write);
-  const folder = dirname(target);
+  const folder = dirname(target.path);
   // The file is in its place: what follows may fail, and must not ask for permissions.
   if (granted({ name: "read", path: folder })) {
     await syncFolder(folder).catch(() => {});
-    await removeLeftovers(folder, basename(target)).catch(() => {});
+    await removeLeftovers(folder, basename(target.path)).catch(() => {});
   }
   return result;
 }
 
+/** What is replaced. */
+interface Target {
+  readonly path: string;
+  /** Who may read and write it; `null` where it is not there, or the system has no such modes. */
+  readonly mode: number | null;
+}
+
 /** A link stays, and what it points to is replaced; what is no file is not. */
-async function resolveTarget(path: string): Promise<string> {
+async function resolveTarget(path: string): Promise<Target> {
   let target: string;
   try {
     target = await Deno.realPath(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return resolve(path);
+    if (error instanceof Deno.errors.NotFound) return { path: resolve(path), mode: null };
     throw error;
   }
-  if ((await Deno.stat(target)).isFile) return target;
+  const { isFile, mode } = await Deno.stat(target);
+  if (isFile) return { path: target, mode };
   throw new TypeError("there is something that is no file");
 }
 
 async function writePart<T>(
   part: string,
-  target: string,
+  target: Target,
   signal: AbortSignal,
   write: (file: Deno.FsFile) => Promise<T>,
 ): Promise<T> {
-  const file = Deno.openSync(part, { write: true, createNew: true });
+  const file = openLike(target, part);
   try {
-    lock(file);
     const result = await write(file);
     await file.sync();
     throwIfAborted(signal);
-    await Deno.rename(part, target);
+    await setMode(part, file, target);
+    await Deno.rename(part, target.path);
     return result;
   } catch (error) {
     await Deno.remove(part).catch(() => {});
@@ -58,6 +70,23 @@ async function writePart<T>(
   } finally {
     file.close();
   }
+}
+
+/** Opens a file that from its first byte on no more people may read than the target. */
+function openLike({ mode }: Target, part: string): Deno.FsFile {
+  const file = Deno.openSync(part, {
+    write: true,
+    createNew: true,
+    ...(mode !== null && { mode: mode & MODE }),
+  });
+  lock(file);
+  return file;
+}
+
+/** Gives the file what the process's mask took away when it was opened. */
+async function setMode(part: string, file: Deno.FsFile, { mode }: Target): Promise<void> {
+  if (mode === null || (await file.stat()).mode === mode) return;
+  await Deno.chmod(part, mode & MODE);
 }
 
 /** Tells others, as long as this process lives, that the file is no leftover: at once after opening, so that none sees it unlocked. */

@@ -7,6 +7,7 @@ import { ModelFormatError } from "../../../ffi/errors.ts";
 import { exists } from "../json_file.ts";
 import { refusal } from "../refusal.ts";
 import { shardNames } from "../safetensors.ts";
+import { INDEX, SINGLE } from "./choose.ts";
 import { type HubFile, isCommit } from "./remote.ts";
 
 /** The cached part of a repository. */
@@ -52,19 +53,24 @@ export class HubCache {
     if (await this.commit(revision) === commit) return;
     const path = this.#ref(revision);
     await Deno.mkdir(dirname(path), { recursive: true });
-    const whole = await Deno.makeTempFile({ dir: dirname(path) });
-    await Deno.writeTextFile(whole, commit);
-    await Deno.rename(whole, path);
+    // Not in refs/, where every file is taken for a branch or tag.
+    const whole = join(this.folder, `${crypto.randomUUID()}.tmp`);
+    try {
+      await Deno.writeTextFile(whole, commit, { createNew: true });
+      await Deno.rename(whole, path);
+    } catch (error) {
+      await removeIfThere(whole);
+      throw error;
+    }
   }
 
   /** What the snapshot lacks that every model needs, or `undefined`. */
   async lacks(commit: string): Promise<string | undefined> {
     const folder = this.snapshot(commit);
     const needed = ["config.json", "tokenizer.json"];
-    const index = "model.safetensors.index.json";
-    if (!await exists(join(folder, "model.safetensors"))) {
-      if (!await exists(join(folder, index))) return "model.safetensors";
-      needed.push(...await shardNames(join(folder, index)));
+    if (!await exists(join(folder, SINGLE))) {
+      if (!await exists(join(folder, INDEX))) return SINGLE;
+      needed.push(...await shardNames(join(folder, INDEX)));
     }
     for (const name of needed) if (!await exists(join(folder, name))) return name;
   }

@@ -5,7 +5,8 @@ import { type HubFile, isSound } from "./remote.ts";
 /** The index of weights in several files. */
 export const INDEX = "model.safetensors.index.json";
 
-const SINGLE = "model.safetensors";
+/** Weights in one file. */
+export const SINGLE = "model.safetensors";
 const TOKENIZER = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"];
 const TEMPLATE = ["chat_template.jinja", "chat_template.json"];
 const MORE_TEMPLATES = /^additional_chat_templates\/[\w-][\w.-]*\.jinja$/;

@@ -12,25 +12,37 @@ export async function freeDiskBytes(folder: string): Promise<number | null> {
   return bavail * bsize;
 }
 
-/** Throws where `files` do not fit; says so where that cannot be known. */
-export async function assertSpace(
-  files: readonly HubFile[],
-  cache: HubCache,
-  asked: Asked,
-  { freeBytes, onNotice }: {
-    readonly freeBytes: (folder: string) => Promise<number | null>;
-    readonly onNotice: (text: string) => void;
-  },
-): Promise<void> {
-  const needed = await missingBytes(files, cache);
-  const free = await freeBytes(cache.folder);
-  if (free === null) {
-    onNotice(
-      `Free disk is not checked before ${asked.what} is downloaded: allow --allow-sys=statfs`,
-    );
-  } else if (free < needed) {
+/** Whether there is room for what a download brings, in as many steps as it comes in. */
+export class Room {
+  readonly #freeBytes: (folder: string) => Promise<number | null>;
+  readonly #onNotice: (text: string) => void;
+  #isTold = false;
+
+  /** Asks `freeBytes`; where that cannot know, `onNotice` is told, once. */
+  constructor(
+    freeBytes: (folder: string) => Promise<number | null>,
+    onNotice: (text: string) => void,
+  ) {
+    this.#freeBytes = freeBytes;
+    this.#onNotice = onNotice;
+  }
+
+  /** Throws where `files` do not fit. */
+  async assertFits(files: readonly HubFile[], cache: HubCache, asked: Asked): Promise<void> {
+    const needed = await missingBytes(files, cache);
+    const free = await this.#freeBytes(cache.folder);
+    if (free === null) return this.#tell(asked);
+    if (free >= needed) return;
     const rule = `it needs ${megabytes(needed)} of disk in ${cache.folder}`;
     throw downloadError("no-space", asked, rule, `${megabytes(free)} free`);
+  }
+
+  #tell({ what }: Asked): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
+    this.#onNotice(
+      `Free disk is not checked before ${what} is downloaded: allow --allow-sys=statfs`,
+    );
   }
 }
 

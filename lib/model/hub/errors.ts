@@ -21,7 +21,12 @@ export function downloadError(
   cause?: unknown,
 ): DownloadError {
   const message = `Cannot download ${what} as ${rule}: current value is ${value}`;
-  return new DownloadError(message, { reason, cause });
+  return new DownloadError(withoutPasswords(message), { reason, cause });
+}
+
+/** The address of a hub may hold a name and a password, and other addresses begin with it. */
+function withoutPasswords(text: string): string {
+  return text.replaceAll(/(https?:\/\/)[^/\s]*@/g, "$1");
 }
 
 /** The error of an answer of the hub that is none of 200 to 299. */
@@ -77,6 +82,16 @@ function notFound(code: string | null, url: string, asked: Asked): DownloadError
 /** Whether asking again may help. */
 export function isPassing(error: unknown): error is DownloadError {
   return error instanceof DownloadError && error.reason === "network";
+}
+
+/** Whether the bytes that came are not those that were announced. */
+export function isDamage(error: unknown): error is DownloadError {
+  return error instanceof DownloadError && error.reason === "checksum";
+}
+
+/** Whether a transfer over Xet failed with what plain http may be free of: other hosts answer there. */
+export function isOnlyOfXet(error: unknown): error is DownloadError {
+  return error instanceof DownloadError && !["checksum", "no-space"].includes(error.reason);
 }
 
 /** What a failed request means: a stop that the caller asked for, an error that explains itself, or trouble on the way. */

@@ -1,7 +1,7 @@
 /** Files of a commit into the cache: those that are not there, one after another, each by one process at a time. */
 import type { HubCache } from "./cache.ts";
-import { assertSpace } from "./disk.ts";
-import { type Asked, downloadError, explained } from "./errors.ts";
+import type { Room } from "./disk.ts";
+import { type Asked, downloadError, explained, isDamage, isOnlyOfXet } from "./errors.ts";
 import { Part } from "./part.ts";
 import { type Patience, pause, retrying } from "./patience.ts";
 import { type DownloadProgress, Meter } from "./progress.ts";
@@ -23,8 +23,8 @@ export interface FetchJob extends Patience {
   readonly onDownload: (progress: DownloadProgress) => void;
   /** Called with what a person should know. */
   readonly onNotice: (text: string) => void;
-  /** Bytes free where a folder is, or `null` where that cannot be known. */
-  readonly freeBytes: (folder: string) => Promise<number | null>;
+  /** Where all files must fit. */
+  readonly room: Room;
 }
 
 /** Fetches those of `files` that the snapshot of `commit` lacks. */
@@ -33,19 +33,20 @@ export async function fetchFiles(
   commit: string,
   job: FetchJob,
 ): Promise<void> {
-  const { asked, cache, onDownload } = job;
+  const { asked, cache, onDownload, room } = job;
   const missing: HubFile[] = [];
   for (const file of files) if (!await cache.has(commit, file)) missing.push(file);
   if (missing.length === 0) return;
   await cache.prepare(commit);
-  await assertSpace(missing, cache, asked, job);
+  await room.assertFits(missing, cache, asked);
   const total = missing.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const meter = new Meter(total, onDownload);
   for (const file of missing) {
     using _lock = await lock(file, job);
     if (await cache.hasBlob(file)) meter.found(file.name, file.sizeBytes);
     else await fetchBlob(file, commit, job, meter);
-    await cache.link(commit, file);
+    // A link that is there already may be what another process opens just now.
+    if (!await cache.has(commit, file)) await cache.link(commit, file);
   }
 }
 
@@ -64,24 +65,49 @@ async function lock(file: HubFile, job: FetchJob): Promise<Deno.FsFile> {
   }
 }
 
+/** Wrong bytes that came over Xet, now or in an earlier load, are fetched anew over plain http. */
 async function fetchBlob(
   file: HubFile,
   commit: string,
   job: FetchJob,
   meter: Meter,
 ): Promise<void> {
-  const { asked, cache, remote } = job;
+  const { asked, cache, onNotice } = job;
+  const xet = file.xet && asked.settings.xet;
   using part = await Part.open(cache.part(file), file, asked);
+  try {
+    await fetchPart(part, file, commit, job, meter, xet);
+  } catch (error) {
+    if (!xet || !isDamage(error)) throw error;
+    onNotice(`Begins anew without Xet: ${error.message}`);
+    meter.found(file.name, -part.filled);
+    using again = await Part.open(cache.part(file), file, asked);
+    await fetchPart(again, file, commit, job, meter, false);
+  }
+}
+
+/** What fails over Xet goes on over plain http. */
+async function fetchPart(
+  part: Part,
+  file: HubFile,
+  commit: string,
+  job: FetchJob,
+  meter: Meter,
+  xet: boolean,
+): Promise<void> {
+  const { cache, remote, onNotice } = job;
   meter.found(file.name, part.filled);
-  let parallel = file.xet && asked.settings.xet;
-  const attempt = async () => {
+  const goOn = async (xet: boolean) => {
     if (part.isFull) return;
-    const xet = parallel;
-    parallel = false; // what fails over Xet goes on over plain http
-    const opened = await remote.open(commit, file, part.filled, xet);
-    await fill(part, file, opened, job, meter);
+    await fill(part, file, await remote.open(commit, file, part.filled, xet), job, meter);
   };
-  await retrying(attempt, { ...job, progress: () => part.filled });
+  try {
+    if (xet) await goOn(true);
+  } catch (error) {
+    if (!isOnlyOfXet(error)) throw error;
+    onNotice(`Goes on without Xet: ${error.message}`);
+  }
+  await retrying(() => goOn(false), { ...job, progress: () => part.filled });
   await part.keep(cache.blob(file));
   meter.ended(file.name);
 }

@@ -58,9 +58,10 @@ function readPath(variable: string): string | undefined {
 
 function endpoint(): string {
   const chosen = readEnv("HF_ENDPOINT") ?? "https://huggingface.co";
-  const protocol = URL.parse(chosen)?.protocol;
-  if (protocol === "https:" || protocol === "http:") return chosen.replace(/\/+$/, "");
-  throw refusal(DownloadError, "use the hub", "HF_ENDPOINT must be an http(s) URL", chosen);
+  const url = URL.parse(chosen);
+  if (url?.protocol === "https:" || url?.protocol === "http:") return url.href.replace(/\/+$/, "");
+  const shown = chosen.replace(/^.*@/s, "...@"); // before it there may be a password
+  throw refusal(DownloadError, "use the hub", "HF_ENDPOINT must be an http(s) URL", shown);
 }
 
 async function readToken(): Promise<HubToken | undefined> {
