@@ -1,5 +1,5 @@
 import { makeScale, rangeOf } from "./draw/scale.ts";
-import { Figure } from "./figure.ts";
+import { Figure, inkOf } from "./figure.ts";
 import {
   type AttentionMatrix,
   isFuture,
@@ -11,7 +11,7 @@ import {
 import { drawMap, type MapDrawing } from "./map/map_picture.ts";
 import { coverageOf, type PlanOverlay } from "./map/plan_overlay.ts";
 import { grouped, percentText, shortNumber } from "./draw/number_text.ts";
-import type { InkOptions } from "./options.ts";
+import { checkTokens, type InkOptions } from "./options.ts";
 import { textMap } from "./draw/text_map.ts";
 import { binText } from "./draw/token_axis.ts";
 
@@ -73,7 +73,7 @@ export function attentionMap(
   const { pool = "max", bins = 512, scale: scaleName = "sqrt", palette = "viridis" } = options;
   const { excludeSink = false, width = 640, plan, tokens } = options;
   const grid = mapGrid(data, bins);
-  checkTokens(tokens, grid);
+  checkTokens("attention", tokens, grid.keys.tokens);
   const values = shownValues(grid, pool, excludeSink);
   const scaleOf = (range = options.range) => makeScale(scaleName, values, range);
   const scale = scaleOf();
@@ -94,7 +94,7 @@ export function attentionMap(
   };
   return new Figure({
     text: textOf(drawing),
-    ink: { measure: `attention, ${pool}`, range: scale.range },
+    ...inkOf(`attention, ${pool}`, scale),
     draw: (how) => drawMap({ ...drawing, width: how.width ?? width, scale: scaleOf(how.range) }),
   });
 }
@@ -117,7 +117,8 @@ function factsOf(
   const [low, high] = rangeOf(values);
   const size = queries.tokens === keys.tokens
     ? `${grouped(keys.tokens)} ${keys.tokens === 1 ? "token" : "tokens"}`
-    : `${grouped(queries.tokens)} queries, ${grouped(keys.tokens)} keys`;
+    : `${grouped(queries.tokens)} ${queries.tokens === 1 ? "query" : "queries"}, ` +
+      `${grouped(keys.tokens)} keys`;
   const pooled = binText(keys) || binText(queries);
   const sink = percentText(massShare(grid, (_, column) => column === 0 ? 1 : 0));
   const first = keys.bins === keys.tokens ? "first key" : `first ${keys.firstOf(1)} keys`;
@@ -141,11 +142,4 @@ function zeroText(values: Float64Array): string {
 function textOf({ title, facts, values, grid, scale }: MapDrawing): string {
   const shape = { rows: grid.queries.bins, columns: grid.keys.bins };
   return `${title}: ${facts.join("; ")}\n${textMap(values, shape, scale)}`;
-}
-
-function checkTokens(tokens: readonly string[] | undefined, { keys }: MapGrid): void {
-  if (tokens === undefined || tokens.length >= keys.tokens) return;
-  throw new TypeError(
-    `Cannot draw attention as tokens must hold ${keys.tokens} texts: current value is ${tokens.length}`,
-  );
 }

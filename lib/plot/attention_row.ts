@@ -1,6 +1,6 @@
 import { Figure } from "./figure.ts";
 import { grouped, percentText, shortNumber } from "./draw/number_text.ts";
-import type { FigureOptions } from "./options.ts";
+import { checkTokens, type FigureOptions } from "./options.ts";
 import { drawRow, type RowDrawing } from "./row/row_picture.ts";
 import { attendedSpans, binnedRow, topSpans } from "./row/row_data.ts";
 import { binText, rangeText } from "./draw/token_axis.ts";
@@ -61,7 +61,7 @@ export interface AttentionRowOptions extends FigureOptions {
 export function attentionRow(probs: ArrayLike<number>, options: AttentionRowOptions = {}): Figure {
   const { scale = "log", bins = 256, top = 6, tokens, width = 640, height = 150 } = options;
   checkRow(probs);
-  checkTokens(tokens, probs.length);
+  checkTokens("a row of attention", tokens, probs.length);
   const row = binnedRow(probs, bins);
   const named = topSpans(probs, top);
   const spans = options.attended ?? attendedSpans(probs);
@@ -112,11 +112,4 @@ function checkRow(probs: ArrayLike<number>): void {
       }`,
     );
   }
-}
-
-function checkTokens(tokens: readonly string[] | undefined, keys: number): void {
-  if (tokens === undefined || tokens.length >= keys) return;
-  throw new TypeError(
-    `Cannot draw a row of attention as tokens must hold ${keys} texts: current value is ${tokens.length}`,
-  );
 }

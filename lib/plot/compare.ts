@@ -2,7 +2,8 @@ import { Figure, type Picture } from "./figure.ts";
 import { escapeText } from "./draw/escape.ts";
 import { placed, sizeOf } from "./draw/nest.ts";
 import type { FigureOptions } from "./options.ts";
-import { label, svgDocument } from "./draw/svg.ts";
+import { svgDocument } from "./draw/svg.ts";
+import { type TextLines, textLines } from "./draw/text_lines.ts";
 
 /** Options of {@link compare}. */
 export interface CompareFiguresOptions extends FigureOptions {
@@ -39,7 +40,8 @@ interface Item extends Picture {
 }
 
 const GAP = 24;
-const TITLE = 22;
+const TITLE = { x: 0, y: 15, line: 22, size: 15, weight: 600 };
+const ITEM = { y: 14, line: 18, size: 13, gap: 4 };
 const COLUMN = 480;
 /** Share of their width to which figures shrink before they wrap. */
 const LEAST_SHARE = 0.7;
@@ -106,24 +108,29 @@ function together(items: readonly Item[], title: string, columns: number): Pictu
 /** All figures in one SVG, row by row. */
 function asSvg(items: readonly Item[], title: string, columns: number): string {
   const sizes = items.map(({ svg }) => sizeOf(svg));
-  const head = items.some((item) => item.title !== "") ? TITLE : 0;
   const column = Math.max(...sizes.map(({ width }) => width));
-  let y = title === "" ? 0 : TITLE + 4;
-  const parts = title === ""
-    ? []
-    : [label(title, { x: 0, y: 15, "font-size": 15, "font-weight": 600 })];
+  const width = Math.min(columns, items.length) * (column + GAP) - GAP;
+  const top = title === "" ? NOTHING : textLines(title, { ...TITLE, width });
+  const parts = [top.markup];
+  let y = title === "" ? 0 : top.height + 4;
   for (let first = 0; first < items.length; first += columns) {
     const row = items.slice(first, first + columns);
-    row.forEach(({ svg, title }, i) => {
-      const x = i * (column + GAP);
-      if (title !== "") parts.push(label(title, { x, y: y + 14, "font-size": 13 }));
-      parts.push(placed(svg, x, y + head));
+    const heads = row.map(({ title }, i) => itemTitle(title, i * (column + GAP), y, column));
+    const head = Math.max(...heads.map(({ height }) => height));
+    row.forEach(({ svg }, i) => {
+      parts.push(heads[i]!.markup, placed(svg, i * (column + GAP), y + head));
     });
     y += head + Math.max(...sizes.slice(first, first + columns).map(({ height }) => height)) + GAP;
   }
-  const beside = Math.min(columns, items.length);
-  const size = { width: beside * (column + GAP) - GAP, height: y - GAP };
-  return svgDocument({ ...size, about: title }, ...parts);
+  return svgDocument({ width, height: y - GAP, about: title }, ...parts);
+}
+
+const NOTHING: TextLines = { markup: "", height: 0 };
+
+function itemTitle(title: string, x: number, y: number, width: number): TextLines {
+  if (title === "") return NOTHING;
+  const { markup, height } = textLines(title, { ...ITEM, x, y: y + ITEM.y, width });
+  return { markup, height: height + ITEM.gap };
 }
 
 /** Each figure as it is, in boxes that wrap. */

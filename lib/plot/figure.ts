@@ -1,5 +1,6 @@
 import { frame } from "./draw/frame.ts";
 import { checkBundle } from "./draw/bundle.ts";
+import type { Scale } from "./draw/scale.ts";
 
 /** A picture that was drawn. */
 export interface Picture {
@@ -23,6 +24,14 @@ export interface Ink {
   readonly measure: string;
   /** Values at the palette's ends. */
   readonly range: readonly [number, number];
+}
+
+/**
+ * The ink of a scale. None for quantiles: they are of a figure's own values, and no range makes them mean the same
+ * elsewhere.
+ */
+export function inkOf(measure: string, { name, range }: Scale): { readonly ink?: Ink } {
+  return name === "quantile" ? {} : { ink: { measure, range } };
 }
 
 /** What a figure may be asked to do otherwise when it is drawn. */

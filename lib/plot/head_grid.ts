@@ -1,6 +1,6 @@
-import { Figure, type Redraw } from "./figure.ts";
+import { Figure, inkOf, type Redraw } from "./figure.ts";
 import { type HeadCells, headCells, type HeadMatrix, type HeadValue } from "./heads/head_values.ts";
-import { drawHeads, type HeadDrawing } from "./heads/head_picture.ts";
+import { drawHeads, type HeadDrawing, isOnePicture } from "./heads/head_picture.ts";
 import { shortNumber } from "./draw/number_text.ts";
 import type { InkOptions } from "./options.ts";
 import { makeScale, rangeOf, type ScaleName } from "./draw/scale.ts";
@@ -59,22 +59,19 @@ export function headGrid(
   const shape = { rows: cells.layers, columns: cells.heads };
   return new Figure({
     text: `${title}: ${facts.join("; ")}\n${textMap(cells.values, shape, scale)}`,
-    // Quantiles are of a figure's own values: no range makes them mean the same elsewhere.
-    ...(scale.name === "quantile" ? {} : { ink: { measure: label, range: scale.range } }),
+    ...inkOf(label, scale),
     draw: (how: Redraw) =>
       drawHeads({ ...drawing, scale: scaleOf(how.range), width: how.width ?? width }),
   });
 }
 
-function factsOf(
-  { layers, heads, values, sizes, glyphs }: HeadCells,
-  label: string,
-  sizeLabel: string,
-): string[] {
+function factsOf(cells: HeadCells, label: string, sizeLabel: string): string[] {
+  const { layers, heads, values, sizes, glyphs } = cells;
   const missing = values.reduce((count, value) => count + Number(Number.isNaN(value)), 0);
   const facts = missing === values.length ? [] : extremes(values, heads, label);
   if (missing > 0) facts.push(`hatched: ${missing} of ${layers * heads} without a value`);
-  if (sizes && !glyphs) facts.push(`circle area: ${sizeLabel}, ${rangeText(sizes)}`);
+  if (sizes && (glyphs || isOnePicture(cells))) facts.push(`${sizeLabel} ${rangeText(sizes)}`);
+  else if (sizes) facts.push(`circle area: ${sizeLabel}, ${rangeText(sizes)}`);
   return facts;
 }
 

@@ -5,7 +5,7 @@ import {
   type NeedlePanel,
   type NeedlePanels,
   needlePanels,
-  type Tally,
+  sumOf,
 } from "./needle/needle_cells.ts";
 import { drawNeedles, shareOf } from "./needle/needle_picture.ts";
 import { grouped, percentText } from "./draw/number_text.ts";
@@ -74,11 +74,4 @@ function panelText({ name, tallies }: NeedlePanel, { lengths, depths }: NeedlePa
   return `${name || "all"}: ${share} right\n${
     textMap(values, shape, makeScale("linear", values, [0, 1]))
   }`;
-}
-
-function sumOf(tallies: readonly Tally[]): Tally {
-  return {
-    right: tallies.reduce((sum, { right }) => sum + right, 0),
-    total: tallies.reduce((sum, { total }) => sum + total, 0),
-  };
 }

@@ -33,3 +33,19 @@ export interface InkOptions extends FigureOptions {
    */
   readonly palette?: PaletteName;
 }
+
+/**
+ * Checks that there is a text for each of `count` keys, where there are texts.
+ *
+ * @throws {TypeError} when there are fewer
+ */
+export function checkTokens(
+  what: string,
+  tokens: readonly string[] | undefined,
+  count: number,
+): void {
+  if (tokens === undefined || tokens.length >= count) return;
+  throw new TypeError(
+    `Cannot draw ${what} as tokens must hold ${count} texts: current value is ${tokens.length}`,
+  );
+}

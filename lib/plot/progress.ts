@@ -10,6 +10,7 @@ import {
 } from "./watch/follow.ts";
 import { frame, uniqueId } from "./draw/frame.ts";
 import { grouped, msText, rateText } from "./draw/number_text.ts";
+import { BLUE, css } from "./draw/palette.ts";
 import { openOutlet, type Outlet } from "./watch/outlet.ts";
 import { barText } from "./watch/terminal_line.ts";
 
@@ -54,8 +55,6 @@ export function showProgress<Result>(
 ): Promise<Result> {
   return follow(run, new ProgressView(title), outlet);
 }
-
-const BAR_COLOUR = "#0072b2";
 
 class ProgressView implements RunView<{ readonly kind: string }, unknown> {
   readonly #title: string;
@@ -111,7 +110,7 @@ class ProgressView implements RunView<{ readonly kind: string }, unknown> {
     return `<span role="progressbar" aria-valuenow="${percent}" style="flex:0 0 200px;height:8px;` +
       `border-radius:4px;background-color:rgba(128,128,128,.25);overflow:hidden">` +
       `<span style="display:block;height:100%;width:${percent}%;` +
-      `background-color:${BAR_COLOUR}"></span></span>`;
+      `background-color:${css(BLUE)}"></span></span>`;
   }
 
   #share(): number {

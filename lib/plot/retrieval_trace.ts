@@ -1,6 +1,6 @@
-import { Figure } from "./figure.ts";
+import { Figure, inkOf } from "./figure.ts";
 import { grouped, percentText } from "./draw/number_text.ts";
-import type { InkOptions } from "./options.ts";
+import { checkTokens, type InkOptions } from "./options.ts";
 import { drawTrace } from "./retrieval/retrieval_picture.ts";
 import { type GatheredTrace, gatherTrace, type RetrievalRow } from "./retrieval/retrieval_rows.ts";
 import { makeScale, rangeOf } from "./draw/scale.ts";
@@ -69,7 +69,7 @@ export function retrievalTrace(
 ): Figure {
   const { width = 640, palette = "viridis", tokens } = options;
   const trace = gatherTrace(rows);
-  checkTokens(tokens, trace);
+  checkTokens("retrieval", tokens, trace.axis.tokens);
   const title = options.title ?? titleOf(trace);
   const facts = factsOf(trace);
   const values = Float64Array.from(trace.rows.flatMap(({ retrieved }) => [...retrieved]));
@@ -77,13 +77,11 @@ export function retrievalTrace(
   const scaleName = options.scale ?? "sqrt";
   const measure = measureOf(trace);
   const shape = { rows: trace.rows.length, columns: trace.axis.bins };
-  const text = `${title}: ${facts.join("; ")}\n${
-    textMap(values, shape, makeScale(scaleName, values, range))
-  }`;
+  const scale = makeScale(scaleName, values, range);
+  const text = `${title}: ${facts.join("; ")}\n${textMap(values, shape, scale)}`;
   return new Figure({
     text,
-    // Quantiles are of a figure's own values: no range makes them mean the same elsewhere.
-    ...(scaleName === "quantile" ? {} : { ink: { measure, range } }),
+    ...inkOf(measure, scale),
     draw: (how) =>
       drawTrace({
         trace,
@@ -129,11 +127,4 @@ function factsOf({ data, axis, k, steps, rows }: GatheredTrace): string[] {
   }
   if (k !== null) facts.push(`recall@${k}: share of the ${k} largest that was attended`);
   return facts;
-}
-
-function checkTokens(tokens: readonly string[] | undefined, { axis }: GatheredTrace): void {
-  if (tokens === undefined || tokens.length >= axis.tokens) return;
-  throw new TypeError(
-    `Cannot draw retrieval as tokens must hold ${axis.tokens} texts: current value is ${tokens.length}`,
-  );
 }

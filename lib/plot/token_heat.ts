@@ -1,4 +1,4 @@
-import { Figure, type Picture } from "./figure.ts";
+import { Figure, inkOf, type Picture } from "./figure.ts";
 import { heatHtml } from "./heat/heat_html.ts";
 import { heatRuns } from "./heat/heat_runs.ts";
 import { shades } from "./heat/heat_shade.ts";
@@ -75,7 +75,7 @@ export function tokenHeat(
   const [first] = heat.metrics;
   return new Figure({
     text: textOf(heat),
-    ...(kinds.length === 1 ? { ink: { measure: first!.name, range: first!.scale.range } } : {}),
+    ...(kinds.length === 1 ? inkOf(first!.name, first!.scale) : {}),
     draw: (how) => drawHeat(heatIn(how.range), options.palette, how.width ?? width),
   });
 }

@@ -339,3 +339,25 @@ Deno.test("a pooled map with a plan and without its sink is the golden one", asy
   const figure = attentionMap(map, { plan, scale: "log", excludeSink: true });
   await assertGolden("attention_map_plan.svg", await figure.svg());
 });
+
+Deno.test("queries without weights count in no mean", () => {
+  const values = [1, 0, 0, NaN, NaN, NaN, 0.5, 0.25, 0.25];
+  const { text } = attentionMap({ rows: 3, columns: 3, values });
+  assertStringIncludes(text, "first key: 75 % of the mass");
+  const none = attentionMap({ rows: 1, columns: 1, values: [NaN] }).text;
+  assertStringIncludes(none, "first key: - of the mass");
+});
+
+Deno.test("attentionMap() refuses a pooled map of more bins than tokens", () => {
+  const [mean, max] = [new Float64Array(16), new Float64Array(16)];
+  assertThrows(
+    () => attentionMap({ layer: 0, head: 0, tokens: 2, bins: 4, mean, max }),
+    TypeError,
+    "mean must hold 2 x 2 numbers: current value is 16",
+  );
+});
+
+Deno.test("quantile scales have no range that others share", () => {
+  const values = [1, 0, 0.5, 0.5];
+  assertEquals(attentionMap({ rows: 2, columns: 2, values }, { scale: "quantile" }).ink, undefined);
+});

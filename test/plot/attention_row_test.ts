@@ -124,8 +124,8 @@ Deno.test("the largest weights are named with the texts of their tokens", async 
     ...drawn(await attentionRow(probs, { tokens, top: 3 }).svg()).querySelectorAll("text"),
   ]
     .map((text) => text.textContent);
-  assertEquals(texts.includes("\u00b7t10\u00b7t11 10\u201311: 0.5"), true);
-  assertEquals(texts.includes("\u00b7t70 70: 0.4"), true);
+  assertEquals(texts.includes("\u2068\u00b7t10\u00b7t11\u2069 10\u201311: 0.5"), true);
+  assertEquals(texts.includes("\u2068\u00b7t70\u2069 70: 0.4"), true);
 });
 
 Deno.test("labels that have no room are counted in the caption", async () => {

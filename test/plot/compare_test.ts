@@ -174,3 +174,16 @@ Deno.test("each figure of the gallery becomes a PNG of its size", async () => {
     );
   }
 });
+
+Deno.test("compare() keeps figures whole that are asked to be too narrow", async () => {
+  const { retrievalTrace, runSummary } = galleryFigures();
+  const svg = await compare([retrievalTrace!, runSummary!], { width: 200 }).svg();
+  assert(!/ (?:width|height|r)="-/.test(svg));
+});
+
+Deno.test("compare() breaks titles that are wider than their figures", async () => {
+  const title = "A long title ".repeat(20).trim();
+  const texts = textsOf(await compare([probe("a", [0, 1])], { title, titles: [title] }).svg());
+  assertEquals(texts.filter((text) => text.length > 90), []);
+  assertEquals(texts.filter((text) => text !== "a 0,1").join(" "), `${title} ${title}`);
+});

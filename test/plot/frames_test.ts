@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertLessOrEqual, assertRejects } from "@std/assert";
+import { follow } from "../../lib/plot/watch/follow.ts";
 import { Frames } from "../../lib/plot/watch/frames.ts";
 import { pause } from "./fake_run.ts";
 import { mostASecond } from "./most_a_second.ts";
@@ -59,4 +60,37 @@ Deno.test("finish() of Frames throws what showing threw", async () => {
   frames.changed();
   await pause(20);
   await assertRejects(() => frames.finish(), RangeError, "too large");
+});
+
+/** A view of nothing. */
+function viewOf(failed: () => void) {
+  return {
+    see() {},
+    done() {},
+    failed,
+    bundle: () => Promise.resolve({}),
+    line: () => "",
+  };
+}
+
+async function* noEvents() {}
+
+Deno.test("follow() shows the last frame though one before it could not be shown", async () => {
+  let last = 0;
+  const outlet = {
+    show: () => Promise.reject(new Error("too large")),
+    finish: () => Promise.resolve(void last++),
+  };
+  const run = Object.assign(noEvents(), { then: pause(20).then.bind(pause(20)) });
+  await assertRejects(() => follow(run, viewOf(() => {}), outlet), Error, "too large");
+  assertEquals(last, 1);
+});
+
+Deno.test("follow() throws the run's error though the view cannot take it in", async () => {
+  const broken = Promise.reject<void>(new RangeError("the run's"));
+  const run = Object.assign(noEvents(), { then: broken.then.bind(broken) });
+  const view = viewOf(() => {
+    throw new Error("the view's");
+  });
+  await assertRejects(() => follow(run, view, null), RangeError, "the run's");
 });

@@ -224,3 +224,24 @@ Deno.test("headGrid() says in its text what is there", () => {
     /^Score of 1 x 3 heads: score 0\.25 \.\. 1; highest at layer 0, head 2; hatched: 1 of 3/,
   );
 });
+
+Deno.test("headGrid() of many heads says no circles, and tells sizes and texts under the pointer", async () => {
+  const [layers, heads] = [2, 33];
+  const ones = new Float64Array(layers * heads).fill(1);
+  const figure = headGrid(
+    { layers, heads, values: ones, sizes: ones, glyphs: [..."R".repeat(66)] },
+    {
+      sizeLabel: "budget",
+    },
+  );
+  assert(!figure.text.includes("circle"), figure.text);
+  assertStringIncludes(figure.text, "budget 1 .. 1");
+  assertStringIncludes((await figure.picture()).script!, "budget 1\\nR");
+});
+
+Deno.test("headGrid() cuts texts that are wider than their cells", async () => {
+  const glyphs = ["retrieval head", "R"];
+  const svg = await headGrid({ layers: 1, heads: 2, values: [1, 2], glyphs }).svg();
+  assertStringIncludes(svg, ">retrie\u2026</text>");
+  assertStringIncludes(svg, "retrieval head</title>");
+});

@@ -191,3 +191,14 @@ Deno.test("needleGrid() names what is wrong", () => {
     "length must be a finite number >= 0: current value is NaN",
   );
 });
+
+Deno.test("needleGrid() gives each method room for its numbers where there is one length", async () => {
+  const cells = ["dense", "streaming", "retrieval"].map((method) => cell(1024, 0.5, 7, method));
+  const svg = await needleGrid(cells).svg();
+  const starts = [
+    ...svg.matchAll(/aria-label="(?:dense|streaming|retrieval) [^>]*translate\((\d+),0\)/g),
+  ];
+  const [a, b, c] = starts.map(([, x]) => Number(x));
+  assertEquals(starts.length, 3);
+  assert(b! - a! >= 140 && c! - b! >= 140, `${a} ${b} ${c}`);
+});

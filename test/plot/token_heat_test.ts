@@ -11,6 +11,7 @@ import { foldText, heatRuns } from "../../lib/plot/heat/heat_runs.ts";
 import { shadeLevel, SHADES, shades } from "../../lib/plot/heat/heat_shade.ts";
 import { type Colour, loadPalette, parseColour } from "../../lib/plot/draw/palette.ts";
 import { makeScale } from "../../lib/plot/draw/scale.ts";
+import { TokenLines } from "../../lib/plot/draw/token_lines.ts";
 import { tokenHeat } from "../../lib/plot/token_heat.ts";
 import { visibleToken } from "../../lib/plot/draw/token_text.ts";
 import { assertGolden } from "./golden.ts";
@@ -303,4 +304,14 @@ Deno.test("a long text with folds and a palette is the golden one", async () => 
   );
   const figure = tokenHeat(tokens, scores, { palette: "viridis", maxTokens: 120, window: 20 });
   await assertGolden("token_heat_folds.svg", await figure.svg());
+});
+
+Deno.test("TokenLines counts the lines of very many pieces", () => {
+  const lines = new TokenLines(10);
+  for (let i = 0; i < 200_000; i++) lines.put("12345", 0);
+  assertEquals(lines.count, 100_000);
+});
+
+Deno.test("scores by quantile have no range that others share", () => {
+  assertEquals(tokenHeat(["a", "b"], [1, 2], { scale: "quantile" }).ink, undefined);
 });

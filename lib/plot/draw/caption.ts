@@ -1,5 +1,7 @@
 /** The small print below a figure. */
+import { textColumns } from "./columns.ts";
 import { label } from "./svg.ts";
+import { wrapped } from "./text_lines.ts";
 
 /** Height of a line. */
 const LINE = 15;
@@ -28,19 +30,10 @@ export function caption(
 
 function broken(facts: readonly string[], most: number): string[] {
   const lines: string[] = [];
-  for (const fact of facts.flatMap((fact) => words(fact, most))) {
-    const last = lines.at(-1);
-    const longer = `${last} \u00b7 ${fact}`;
-    if (last !== undefined && longer.length <= most) lines[lines.length - 1] = longer;
+  for (const fact of facts.flatMap((fact) => wrapped(fact, most))) {
+    const longer = `${lines.at(-1)} \u00b7 ${fact}`;
+    if (lines.length > 0 && textColumns(longer) <= most) lines[lines.length - 1] = longer;
     else lines.push(fact);
   }
   return lines;
-}
-
-/** A fact that is longer than a line, broken between its words. */
-function words(fact: string, most: number): string[] {
-  if (fact.length <= most) return [fact];
-  const cut = fact.lastIndexOf(" ", most);
-  const end = cut > 0 ? cut : most;
-  return [fact.slice(0, end), ...words(fact.slice(end).trimStart(), most)];
 }

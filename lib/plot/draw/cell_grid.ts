@@ -1,6 +1,7 @@
 /** Grids of coloured cells with axes, as SVG. */
 import { chart, type ChartOptions, type Plot } from "./chart.ts";
 import { hatch } from "./hatch.ts";
+import { textColumns } from "./columns.ts";
 import { type Colour, css, textOn } from "./palette.ts";
 import { element } from "./svg.ts";
 
@@ -49,12 +50,18 @@ export const CELL_TEXT = 9;
 /** Width of a character of an axis, in a wide font. */
 const CHARACTER = 6.2;
 const LINE = 12;
+/** Width of an axis' own label and the gap before its names. */
+const AXIS_LABEL = 22;
 const MARGIN = { top: 2, right: 8, bottom: 34 };
 
 /** Pixels at the left of a grid. */
 export function gridLeft({ names, label }: GridAxis): number {
-  const longest = Math.max(...names.map((name) => name.length));
-  return (longest > 0 ? Math.ceil(longest * CHARACTER) + 8 : 2) + (label ? 16 : 0);
+  const longest = longestOf(names);
+  return (longest > 0 ? Math.ceil(longest * CHARACTER) + 8 : 2) + (label ? AXIS_LABEL : 0);
+}
+
+function longestOf(names: readonly string[]): number {
+  return Math.max(...names.map(textColumns));
 }
 
 /** Pixels above, beside and below a grid. */
@@ -124,11 +131,7 @@ function frame({ rows, columns, cellWidth, cellHeight }: CellGrid): ChartOptions
     marginBottom: MARGIN.bottom,
     color: { type: "identity" },
     r: { type: "identity" },
-    x: scaleOf(
-      columns,
-      Math.max(...columns.names.map((name) => name.length)) * CHARACTER + 6,
-      cellWidth,
-    ),
+    x: scaleOf(columns, longestOf(columns.names) * CHARACTER + 6, cellWidth),
     y: scaleOf(rows, LINE, cellHeight),
   };
 }

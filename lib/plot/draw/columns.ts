@@ -3,8 +3,8 @@
 /** Characters that take two columns: East Asian wide ones and emoji. */
 const WIDE =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
-/** Characters that stand on the one before. */
-const MARK = /\p{Mn}|\p{Me}/u;
+/** Characters that stand on the one before, and isolates. */
+const MARK = /\p{Mn}|\p{Me}|[\u2066-\u2069]/u;
 
 /** Columns that a character takes. */
 export function columnsOf(character: string): number {

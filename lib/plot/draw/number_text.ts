@@ -18,8 +18,9 @@ export function grouped(count: number): string {
   return GROUPED.format(Math.round(count));
 }
 
-/** A share of 1 as percent: `85 %`, and with a digit more below 10: `3.2 %`. */
+/** A share of 1 as percent: `85 %`, and with a digit more below 10: `3.2 %`; "-" for `NaN`. */
 export function percentText(share: number): string {
+  if (Number.isNaN(share)) return "-";
   const percent = 100 * share;
   if (percent > 0 && percent < 0.05) return "< 0.1 %";
   return `${percent > 0 && percent < 9.95 ? percent.toFixed(1) : percent.toFixed(0)} %`;

@@ -47,7 +47,7 @@ export class TokenLines {
 
   /** Lines with something on them. */
   get count(): number {
-    return 1 + Math.max(0, ...this.pieces.map(({ line }) => line));
+    return 1 + (this.pieces.at(-1)?.line ?? 0);
   }
 
   /** Goes to a new line unless `cells` have room on this one. */

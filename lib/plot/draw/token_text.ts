@@ -30,3 +30,8 @@ export function shortToken(text: string, most = 16): string {
   const shown = [...visibleToken(text)];
   return shown.length <= most ? shown.join("") : shown.slice(0, most - 1).join("") + "\u2026";
 }
+
+/** A shown token that does not turn what stands beside it, as one in a script from right to left would. */
+export function isolated(shown: string): string {
+  return `\u2068${shown}\u2069`;
+}

@@ -7,6 +7,7 @@ import {
   type GridCell,
   gridLeft,
 } from "../draw/cell_grid.ts";
+import { clipColumns } from "../draw/columns.ts";
 import type { Picture } from "../figure.ts";
 import { gridHover } from "../draw/grid_hover.ts";
 import type { HeadCells } from "./head_values.ts";
@@ -50,7 +51,7 @@ const LEAST_SHEET = 460;
 export async function drawHeads(drawing: HeadDrawing): Promise<Picture> {
   const { cells, scale, label, title, facts, width } = drawing;
   const palette = await loadPalette(drawing.palette);
-  const isRaster = Math.max(cells.layers, cells.heads) > MOST_CELLS;
+  const isRaster = isOnePicture(cells);
   const size = cellSize(drawing);
   const body = await cellGrid({
     rows: rowAxis(cells),
@@ -69,7 +70,12 @@ export async function drawHeads(drawing: HeadDrawing): Promise<Picture> {
   });
   const ink = { palette, scale, title: label };
   const svg = await sheet({ title, body, facts, width: Math.min(width, LEAST_SHEET), ink });
-  return isRaster ? { svg, script: hoverOf(cells, label) } : { svg };
+  return isRaster ? { svg, script: hoverOf(drawing) } : { svg };
+}
+
+/** Whether the cells are too many for circles and texts, which then show under the pointer only. */
+export function isOnePicture({ layers, heads }: HeadCells): boolean {
+  return Math.max(layers, heads) > MOST_CELLS;
 }
 
 /** In whole pixels, so that no seam shows between two cells. */
@@ -89,28 +95,38 @@ function wholeNumbers(count: number): string[] {
 }
 
 function cellsOf(
-  { cells, scale, label, sizeLabel }: HeadDrawing,
+  drawing: HeadDrawing,
   palette: Palette,
   { cellWidth, cellHeight }: { cellWidth: number; cellHeight: number },
 ): GridCell[] {
+  const { cells, scale, label } = drawing;
   const { heads, values, sizes, glyphs } = cells;
   const largest = sizes ? rangeOf(sizes)[1] : 0;
-  const texts = glyphs ?? printed(values, cellWidth, cellHeight);
+  const most = Math.max(1, Math.floor(cellWidth / CHARACTER));
+  const texts = glyphs?.map((glyph) => clipColumns(glyph, most)) ??
+    printed(values, cellWidth, cellHeight);
   return Array.from(values, (value, i) => {
-    const [size, glyph] = [sizes?.[i] ?? NaN, glyphs?.[i] ?? ""];
     const lines = [
       `layer ${Math.floor(i / heads)}, head ${i % heads}`,
       Number.isNaN(value) ? "no value" : `${label} ${shortNumber(value)}`,
-      ...(Number.isNaN(size) ? [] : [`${sizeLabel} ${shortNumber(size)}`]),
-      ...(glyph === "" ? [] : [glyph]),
+      ...besideValue(drawing, i),
     ];
     const colour = Number.isNaN(value) ? null : palette.colour(scale.ink(value));
     const title = lines.join("\n");
     if (!colour) return { colour, title };
     if (glyphs || !sizes) return { colour, title, text: texts[i]! };
-    const radius = Math.sqrt(size / largest) * (Math.min(cellWidth, cellHeight) / 2 - 2);
+    const radius = Math.sqrt(sizes[i]! / largest) * (Math.min(cellWidth, cellHeight) / 2 - 2);
     return radius > 0 ? { colour, title, radius } : { colour, title };
   });
+}
+
+/** What is known of a head beside its value. */
+function besideValue({ cells: { sizes, glyphs }, sizeLabel }: HeadDrawing, i: number): string[] {
+  const [size, glyph] = [sizes?.[i] ?? NaN, glyphs?.[i] ?? ""];
+  return [
+    ...(Number.isNaN(size) ? [] : [`${sizeLabel} ${shortNumber(size)}`]),
+    ...(glyph === "" ? [] : [glyph]),
+  ];
 }
 
 /** The values with two decimals, or none of them where one does not fit its cell. */
@@ -127,11 +143,14 @@ function printed(values: Float64Array, cellWidth: number, cellHeight: number): s
   return fits ? texts : texts.map(() => "");
 }
 
-function hoverOf({ layers, heads, values }: HeadCells, measure: string): string {
+function hoverOf(drawing: HeadDrawing): string {
+  const { layers, heads, values, sizes, glyphs } = drawing.cells;
+  const notes = Array.from(values, (_, i) => besideValue(drawing, i).join("\n"));
   return gridHover({
+    ...(sizes || glyphs ? { notes } : {}),
     rows: wholeNumbers(layers).map((layer) => `layer ${layer}`),
     columns: wholeNumbers(heads).map((head) => `head ${head}`),
     values,
-    measure,
+    measure: drawing.label,
   });
 }

@@ -1,4 +1,5 @@
 /** A shaded text as SVG, in a font of equal widths. It shows the first kind of score. */
+import { clipColumns, textColumns } from "../draw/columns.ts";
 import { foldText } from "./heat_runs.ts";
 import { type Shade, shadeLevel } from "./heat_shade.ts";
 import type { Heat } from "./heat_types.ts";
@@ -18,6 +19,8 @@ import { visibleToken } from "../draw/token_text.ts";
 
 /** Height of the key to the shades. */
 const KEY = 22;
+/** Columns of the score's name there. */
+const NAME = 40;
 
 /** The text as a picture. */
 export async function heatSvg(
@@ -43,7 +46,7 @@ function layOut({ tokens, metrics, runs }: Heat, columns: number): TokenLines {
   const { values, scale } = metrics[0]!;
   for (const run of runs) {
     lines.next();
-    if (!run.open) lines.put(shortened(foldText(run, metrics), columns), -1);
+    if (!run.open) lines.put(clipColumns(foldText(run, metrics), columns), -1);
     for (const word of run.open ? wordsOf(tokens, run.start, run.end) : []) {
       lines.putWord(word.map((token) => ({
         text: visibleToken(tokens[token]!),
@@ -61,17 +64,13 @@ function keyMarkup({ metrics }: Heat, shades: readonly Shade[]): string {
   let x = 0;
   const put = (text: string, level: number) => {
     const piece = label(text, { x: x + 4, y: 13, fill: shades[level]!.text });
-    const width = 8 + 6.4 * text.length;
+    const width = 8 + 6.4 * textColumns(text);
     const markup = shadeMarkup(shades[level]!, x, 0, width) + piece;
     x += width;
     return markup;
   };
-  return put(name, 0) +
+  return put(clipColumns(name, NAME), 0) +
     [0, 0.25, 0.5, 0.75, 1].map((ink) => put(shortNumber(scale.value(ink)), shadeLevel(ink))).join(
       "",
     );
-}
-
-function shortened(text: string, most: number): string {
-  return text.length <= most ? text : text.slice(0, most - 1) + "\u2026";
 }

@@ -67,9 +67,9 @@ export function mapGrid(data: PooledAttention | AttentionMatrix, bins: number): 
 }
 
 function gridOfPooled({ layer, head, tokens, bins, mean, max }: PooledAttention): MapGrid {
-  checkFilled("mean", mean, bins, bins);
-  checkFilled("max", max, bins, bins);
   const axis = binAxis(tokens, bins);
+  checkFilled("mean", mean, axis.bins, axis.bins);
+  checkFilled("max", max, axis.bins, axis.bins);
   return { queries: axis, keys: axis, firstQuery: 0, mean, max, title: titleOf(layer, head) };
 }
 
@@ -95,20 +95,43 @@ export function isFuture(grid: MapGrid, row: number, column: number): boolean {
   return grid.keys.firstOf(column) >= grid.firstQuery + grid.queries.firstOf(row + 1);
 }
 
-/** Mean weight that a key of each column receives from the queries that see it. */
+/** Pairs of a query and a key at or before it. */
+export function causalPairs(
+  [q0, q1]: readonly [number, number],
+  [k0, k1]: readonly [number, number],
+): number {
+  const below = Math.max(q0, k1 - 1);
+  const full = Math.max(0, q1 - below) * (k1 - k0);
+  const [from, to] = [Math.max(q0, k0), Math.min(q1, below)];
+  if (from >= to) return full;
+  return full + ((from - k0 + 1) + (to - k0)) * (to - from) / 2;
+}
+
+/** Pairs of a query and a key at or before it in a cell. */
+export function cellPairs(
+  { queries, keys, firstQuery }: MapGrid,
+  row: number,
+  column: number,
+): number {
+  return causalPairs(
+    [firstQuery + queries.firstOf(row), firstQuery + queries.firstOf(row + 1)],
+    [keys.firstOf(column), keys.firstOf(column + 1)],
+  );
+}
+
+/** Mean weight that a key of each column receives from the queries that see it; those that are `NaN` do not count. */
 export function receivedWeights(grid: MapGrid): Float64Array {
-  const { queries, keys, firstQuery, mean } = grid;
-  const received = new Float64Array(keys.bins);
+  const { queries, keys, mean } = grid;
+  const [received, pairs] = [new Float64Array(keys.bins), new Float64Array(keys.bins)];
   for (let row = 0; row < queries.bins; row++) {
     const count = binSize(queries, row);
     for (let column = 0; column < keys.bins; column++) {
       if (isFuture(grid, row, column)) break;
-      received[column]! += count * mean[row * keys.bins + column]!;
+      const mass = mean[row * keys.bins + column]!;
+      if (Number.isNaN(mass)) continue;
+      received[column]! += count * mass;
+      pairs[column]! += cellPairs(grid, row, column);
     }
-  }
-  const pairs = new Float64Array(keys.bins);
-  for (let key = 0; key < keys.tokens; key++) {
-    pairs[keys.binOf(key)]! += Math.max(0, firstQuery + queries.tokens - Math.max(key, firstQuery));
   }
   return received.map((mass, column) => pairs[column] === 0 ? NaN : mass / pairs[column]!);
 }
@@ -129,18 +152,23 @@ export function effectiveColumns({ queries, keys, mean }: MapGrid, first: number
   });
 }
 
-/** Mean over all queries of what `share` takes of a cell's mass. */
+/** Mean over the queries whose mass is known of what `share` takes of it; `NaN` where no query's is. */
 export function massShare(grid: MapGrid, share: (row: number, column: number) => number): number {
   const { queries, keys, mean } = grid;
-  let mass = 0;
+  let [mass, known] = [0, 0];
   for (let row = 0; row < queries.bins; row++) {
     const count = binSize(queries, row);
+    let isKnown = false;
     for (let column = 0; column < keys.bins; column++) {
       if (isFuture(grid, row, column)) break;
-      mass += count * mean[row * keys.bins + column]! * share(row, column);
+      const own = mean[row * keys.bins + column]!;
+      if (Number.isNaN(own)) continue;
+      isKnown = true;
+      mass += count * own * share(row, column);
     }
+    if (isKnown) known += count;
   }
-  return mass / queries.tokens;
+  return mass / known;
 }
 
 function titleOf(layer: number | undefined, head: number | undefined): string {

@@ -1,6 +1,7 @@
 /** Attention maps as SVG: raster, axes, strips, overlay, colour bar, caption. */
 import type { BinAxis } from "../draw/bins.ts";
 import type { Picture } from "../figure.ts";
+import { textColumns } from "../draw/columns.ts";
 import { type Box, hatch } from "../draw/hatch.ts";
 import { effectiveColumns, type MapGrid, receivedWeights } from "./map_grid.ts";
 import { hoverScript } from "./map_hover.ts";
@@ -145,7 +146,7 @@ function namesOf(
 function roomOf(names: readonly string[] | undefined, width: number): number {
   if (!names) return 0;
   const size = Math.min(FONT, 0.85 * width / names.length);
-  return size * MONO * Math.max(...names.map((name) => name.length)) + 8;
+  return size * MONO * Math.max(...names.map(textColumns)) + 8;
 }
 
 /** Where the raster is: as high as wide for a square map, and at least a line for each of a few queries. */

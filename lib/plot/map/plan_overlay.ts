@@ -1,4 +1,4 @@
-import { isFuture, type MapGrid, massShare } from "./map_grid.ts";
+import { causalPairs, cellPairs, isFuture, type MapGrid, massShare } from "./map_grid.ts";
 import { percentText } from "../draw/number_text.ts";
 
 /** A rectangle of computed attention, in tokens. */
@@ -77,17 +77,13 @@ function sharesOfMask({ queries, keys }: MapGrid, mask: ArrayLike<number | boole
 
 /** Computed query-key pairs of each cell over those the causal half has. */
 function sharesOfTiles(grid: MapGrid, tiles: readonly PlanTile[]): Float64Array {
-  const { queries, keys, firstQuery } = grid;
+  const { queries, keys } = grid;
   const area = new Float64Array(queries.bins * keys.bins);
   for (const tile of tiles) addTile(grid, tile, area);
   return area.map((pairs, cell) => {
     const [row, column] = [Math.floor(cell / keys.bins), cell % keys.bins];
     if (isFuture(grid, row, column)) return 0;
-    const whole = causalPairs(
-      [firstQuery + queries.firstOf(row), firstQuery + queries.firstOf(row + 1)],
-      [keys.firstOf(column), keys.firstOf(column + 1)],
-    );
-    return Math.min(1, pairs / whole);
+    return Math.min(1, pairs / cellPairs(grid, row, column));
   });
 }
 
@@ -109,18 +105,6 @@ function addTile(grid: MapGrid, tile: PlanTile, area: Float64Array): void {
       area[row * keys.bins + column]! += causalPairs(rows, columns);
     }
   }
-}
-
-/** Pairs of a query and a key at or before it. */
-function causalPairs(
-  [q0, q1]: readonly [number, number],
-  [k0, k1]: readonly [number, number],
-): number {
-  const below = Math.max(q0, k1 - 1);
-  const full = Math.max(0, q1 - below) * (k1 - k0);
-  const [from, to] = [Math.max(q0, k0), Math.min(q1, below)];
-  if (from >= to) return full;
-  return full + ((from - k0 + 1) + (to - k0)) * (to - from) / 2;
 }
 
 function clipped(

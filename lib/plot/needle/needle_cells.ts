@@ -114,6 +114,14 @@ export function needlePanels(rows: readonly NeedleCell[] | readonly NeedleAnswer
   return { lengths, depths, panels, placeless: rows.length - entries.length };
 }
 
+/** All answers of some cells. */
+export function sumOf(tallies: readonly Tally[]): Tally {
+  return {
+    right: tallies.reduce((sum, { right }) => sum + right, 0),
+    total: tallies.reduce((sum, { total }) => sum + total, 0),
+  };
+}
+
 function isAnswers(
   rows: readonly NeedleCell[] | readonly NeedleAnswer[],
 ): rows is readonly NeedleAnswer[] {

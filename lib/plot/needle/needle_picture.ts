@@ -7,8 +7,9 @@ import {
   type GridCell,
   gridLeft,
 } from "../draw/cell_grid.ts";
+import { clipColumns } from "../draw/columns.ts";
 import type { Picture } from "../figure.ts";
-import type { NeedlePanel, NeedlePanels, Tally } from "./needle_cells.ts";
+import { type NeedlePanel, type NeedlePanels, sumOf, type Tally } from "./needle_cells.ts";
 import { placed, sizeOf } from "../draw/nest.ts";
 import { grouped, percentText } from "../draw/number_text.ts";
 import { loadPalette, type Palette, type PaletteName } from "../draw/palette.ts";
@@ -33,7 +34,8 @@ export interface NeedleDrawing extends NeedlePanels {
 /** Panels beside each other at most. */
 const MOST_BESIDE = 3;
 const CELL = { narrowest: 3.2 * 0.64 * CELL_TEXT, widest: 46, height: 20 };
-const PANEL = { gap: 10, head: 32, character: 7 };
+/** The least width is that of the label of the lengths. */
+const PANEL = { gap: 10, head: 32, character: 7, least: 140 };
 const LEAST_SHEET = 460;
 
 /** Draws the grids. */
@@ -62,10 +64,11 @@ export function shareOf({ right, total }: Tally): number {
   return right / total;
 }
 
-/** As many panels beside each other as leave room for the numbers. */
+/** As many panels beside each other as leave room for the numbers and the labels. */
 function columnsOf(drawing: NeedleDrawing): number {
   let columns = Math.min(MOST_BESIDE, drawing.panels.length);
-  while (columns > 1 && cellWidth(drawing, columns) < CELL.narrowest) columns--;
+  const least = Math.max(CELL.narrowest, PANEL.least / drawing.lengths.length);
+  while (columns > 1 && cellWidth(drawing, columns) < least) columns--;
   return columns;
 }
 
@@ -74,7 +77,8 @@ function cellWidth(drawing: NeedleDrawing, columns: number): number {
   const axes = gridLeft(depthAxis(drawing, true)) +
     (columns - 1) * gridLeft(depthAxis(drawing, false));
   const room = width - axes - columns * GRID_MARGIN.right - (columns - 1) * PANEL.gap;
-  return Math.max(4, Math.min(CELL.widest, Math.floor(room / columns / lengths.length)));
+  const widest = Math.max(CELL.widest, Math.ceil(PANEL.least / lengths.length));
+  return Math.max(4, Math.min(widest, Math.floor(room / columns / lengths.length)));
 }
 
 async function drawPanel(
@@ -97,11 +101,9 @@ async function drawPanel(
 /** A panel's name and the share of all its answers, above its grid. */
 function withHead(grid: string, { name, tallies }: NeedlePanel, left: number): string {
   const { width, height } = sizeOf(grid);
-  const right = tallies.reduce((sum, tally) => sum + tally.right, 0);
-  const total = tallies.reduce((sum, tally) => sum + tally.total, 0);
-  const most = Math.floor((width - left) / PANEL.character);
-  const shown = [...name].length > most ? [...name].slice(0, most - 1).join("") + "\u2026" : name;
-  const share = total === 0 ? "not asked" : shareLine({ right, total });
+  const all = sumOf(tallies);
+  const shown = clipColumns(name, Math.floor((width - left) / PANEL.character));
+  const share = all.total === 0 ? "not asked" : shareLine(all);
   const head = name === "" ? 18 : PANEL.head;
   const bold = { x: left, y: 11, "font-size": 11, "font-weight": 600 };
   return svgDocument(

@@ -4,7 +4,7 @@ import type { Picture } from "../figure.ts";
 import { gridHover } from "../draw/grid_hover.ts";
 import { placed, sizeOf } from "../draw/nest.ts";
 import { grouped, percentText } from "../draw/number_text.ts";
-import { loadPalette, type PaletteName } from "../draw/palette.ts";
+import { loadPalette, type PaletteName, textOn } from "../draw/palette.ts";
 import { rasterUri } from "../draw/raster.ts";
 import { contextList } from "./retrieval_context.ts";
 import type { DrawnRow, GatheredTrace } from "./retrieval_rows.ts";
@@ -38,12 +38,14 @@ const MARGIN = { left: 84, right: 6, top: 18, bottom: 34 };
 /** Width of a column beside the map. */
 const COLUMN = 62;
 const COLUMNS_WIDTH = 3 * COLUMN;
+/** A narrower map would show nothing. */
+const LEAST_MAP = 120;
 const ROW = { highest: 16, lowest: 4, room: 480, told: 11 };
 const TOKEN_CHARACTERS = 10;
 const COLOURS = { scanned: "#0072b2", attended: "#e69f00", recall: "#009e73", missed: "#d55e00" };
 
 function mapWidth(width: number): number {
-  return width - MARGIN.left - MARGIN.right - COLUMNS_WIDTH;
+  return Math.max(LEAST_MAP, width - MARGIN.left - MARGIN.right - COLUMNS_WIDTH);
 }
 
 /** Draws the trace. */
@@ -57,7 +59,8 @@ export async function drawTrace(drawing: TraceDrawing): Promise<Picture> {
   );
   const scale = drawing.scaleOf(values);
   const shape = { rows: trace.rows.length, columns: trace.axis.bins };
-  const map = await drawMap(drawing, await rasterUri(values, shape, scale, palette));
+  const line = textOn(palette.colour(0));
+  const map = await drawMap(drawing, await rasterUri(values, shape, scale, palette), line);
   const side = await drawShares(trace);
   const { width, height } = sizeOf(map);
   const size = { width: width + sizeOf(side).width, height, about: "" };
@@ -81,7 +84,7 @@ function rowScale({ rows }: GatheredTrace): NonNullable<ChartOptions["y"]> {
 }
 
 /** Steps by positions. */
-function drawMap({ trace, width }: TraceDrawing, uri: string): Promise<string> {
+function drawMap({ trace, width }: TraceDrawing, uri: string, line: string): Promise<string> {
   const wide = mapWidth(width);
   const high = trace.rows.length * rowHeight(trace);
   const image = element("image", {
@@ -105,7 +108,7 @@ function drawMap({ trace, width }: TraceDrawing, uri: string): Promise<string> {
       marginBottom: MARGIN.bottom,
       x: positionScale(trace, wide),
       y: tokenScale(trace),
-      marks: mapMarks(plot, trace),
+      marks: mapMarks(plot, trace, line),
     }),
     (svg) => svg.insertAdjacentHTML("afterbegin", image),
   );
@@ -135,8 +138,12 @@ function tokenScale(trace: GatheredTrace): NonNullable<ChartOptions["y"]> {
   };
 }
 
-/** Lines for other attended keys, crosses for missed ones. */
-function mapMarks(plot: Plot, trace: GatheredTrace): NonNullable<ChartOptions["marks"]> {
+/** Lines, of a colour that is seen where nothing was retrieved, for other attended keys, crosses for missed ones. */
+function mapMarks(
+  plot: Plot,
+  trace: GatheredTrace,
+  stroke: string,
+): NonNullable<ChartOptions["marks"]> {
   const { axis, rows } = trace;
   const ranges = rows.flatMap(({ ranges }, row) =>
     ranges.map(([start, end]) => ({ row, start, end }))
@@ -145,7 +152,7 @@ function mapMarks(plot: Plot, trace: GatheredTrace): NonNullable<ChartOptions["m
     [...missed.keys()].filter((bin) => missed[bin]! > 0)
       .map((bin) => ({ row, position: (axis.firstOf(bin) + axis.firstOf(bin + 1)) / 2 }))
   );
-  const line = { x1: "start", x2: "end", y1: "row", y2: "row", stroke: "#fff", strokeOpacity: 0.8 };
+  const line = { x1: "start", x2: "end", y1: "row", y2: "row", stroke, strokeOpacity: 0.8 };
   const strokeWidth = Math.min(2, rowHeight(trace) / 3);
   const cross = {
     x: "position",

@@ -1,5 +1,7 @@
 /** Labels above a plot, each with a rule down to its place. */
 
+import { textColumns } from "../draw/columns.ts";
+
 /** A label that wants to be above a place. */
 export interface PlaceLabel {
   /** What it says. */
@@ -60,7 +62,7 @@ function placedInOrder(
 
 /** Width of a label's text. */
 export function labelWidth(text: string): number {
-  return CHARACTER * [...text].length;
+  return CHARACTER * textColumns(text);
 }
 
 /** Places of a label, the lowest first. */

@@ -9,7 +9,7 @@ import { sheet } from "../draw/sheet.ts";
 import { labelWidth, type PlacedLabel, placeLabels } from "./row_labels.ts";
 import { element, label } from "../draw/svg.ts";
 import { rangeText, tokenTicks } from "../draw/token_axis.ts";
-import { shortToken } from "../draw/token_text.ts";
+import { isolated, shortToken } from "../draw/token_text.ts";
 
 /** A row and how it is to be drawn. */
 export interface RowDrawing {
@@ -101,7 +101,7 @@ function placeOf({ named, tokens, row: { axis }, height }: RowDrawing, width: nu
 }
 
 function nameOf({ start, end, sum }: TopSpan, tokens: readonly string[] | undefined): string {
-  const text = tokens ? `${shortToken(tokens.slice(start, end).join(""), 14)} ` : "";
+  const text = tokens ? `${isolated(shortToken(tokens.slice(start, end).join(""), 14))} ` : "";
   return `${text}${rangeText(start, end - 1)}: ${shortNumber(sum)}`;
 }
 

@@ -1,6 +1,6 @@
 /** Summaries of runs as SVG. */
 import { chart } from "../draw/chart.ts";
-import { clipColumns } from "../draw/columns.ts";
+import { clipColumns, textColumns } from "../draw/columns.ts";
 import type { Picture } from "../figure.ts";
 import { placed, sizeOf } from "../draw/nest.ts";
 import { bytesText, grouped, msText, percentText, rateText } from "../draw/number_text.ts";
@@ -35,7 +35,8 @@ interface Share {
 
 const LINE = 18;
 const BAR = { height: 60, top: 2, bottom: 32, left: 14, right: 14 };
-const NAME = { x: 30, least: 70, most: 200, bar: 110 };
+/** Names in the table, and the bars beside those of shares. */
+const NAME = { x: 30, least: 70, most: 200, bar: 110, bars: 60 };
 /** Width of a character, in a wide font. */
 const CHARACTER = 6.4;
 /** Columns of the table and their widths. */
@@ -53,9 +54,10 @@ const UNITS = [
 ];
 
 /** Draws the summary. */
-export async function drawRun({ report, title, width }: RunDrawing): Promise<Picture> {
+export async function drawRun({ report, title, width: wanted }: RunDrawing): Promise<Picture> {
   const pieces = piecesOf(report.phases);
   const shares = sharesOf(report);
+  const width = Math.max(wanted, tableWidth(pieces), NAME.bar + NAME.bars + textRoom(shares));
   const parts = [await timeBar(pieces, width), phaseTable(pieces, width)];
   if (shares.length > 0) parts.push(await shareBars(shares, width));
   const heights = parts.map((part) => sizeOf(part).height);
@@ -79,7 +81,7 @@ function timeBar(pieces: readonly Piece[], width: number): Promise<string> {
   const total = totalMs(pieces);
   const unit = UNITS.find(({ from }) => total >= from)!;
   const room = width - BAR.left - BAR.right;
-  const fits = ({ name, ms }: Piece) => name.length * CHARACTER + 6 <= room * ms / total;
+  const fits = ({ name, ms }: Piece) => textColumns(name) * CHARACTER + 6 <= room * ms / total;
   return chart((plot) => ({
     width,
     height: BAR.height,
@@ -119,8 +121,7 @@ function timeBar(pieces: readonly Piece[], width: number): Promise<string> {
 /** The phases as a table; each row's square has the colour of its piece. */
 function phaseTable(pieces: readonly Piece[], width: number): string {
   const total = totalMs(pieces);
-  const longest = Math.max(...pieces.map(({ name }) => name.length)) * CHARACTER;
-  const nameWidth = Math.max(NAME.least, Math.min(NAME.most, longest));
+  const nameWidth = nameWidthOf(pieces);
   const heads = tableRow(COLUMNS.map(({ name }) => name), nameWidth, 16, 0.75);
   const rows = pieces.map((piece, i) => {
     const y = 16 + (i + 1) * LINE;
@@ -133,6 +134,20 @@ function phaseTable(pieces: readonly Piece[], width: number): string {
   });
   const size = { width, height: 16 + pieces.length * LINE + 14, about: "" };
   return svgDocument(size, heads, ...rows);
+}
+
+function nameWidthOf(pieces: readonly Piece[]): number {
+  const longest = Math.max(...pieces.map(({ name }) => textColumns(name))) * CHARACTER;
+  return Math.max(NAME.least, Math.min(NAME.most, longest));
+}
+
+function tableWidth(pieces: readonly Piece[]): number {
+  return COLUMNS.reduce((sum, { width }) => sum + width, NAME.x + nameWidthOf(pieces));
+}
+
+/** Pixels at the right of bars, for their texts. */
+function textRoom(shares: readonly Share[]): number {
+  return Math.max(0, ...shares.map(({ text }) => text.length)) * CHARACTER + 12;
 }
 
 /** Texts that end at the right ends of their columns. */
@@ -180,7 +195,7 @@ function shareBars(shares: readonly Share[], width: number): Promise<string> {
     marginTop: 2,
     marginBottom: 4,
     marginLeft: NAME.bar,
-    marginRight: Math.max(...shares.map(({ text }) => text.length)) * CHARACTER + 12,
+    marginRight: textRoom(shares),
     x: { domain: [0, most], axis: null },
     y: { domain: shares.map(({ name }) => name), label: null, tickSize: 0 },
     marks: [

@@ -25,6 +25,10 @@ export async function follow<Event, Result>(
   outlet: Outlet | null,
 ): Promise<Result> {
   const frames = new Frames(() => outlet?.show(view) ?? Promise.resolve());
+  const failed = async (error: unknown) => {
+    view.failed(error);
+    await ended(frames, view, outlet);
+  };
   try {
     frames.changed();
     for await (const event of run) {
@@ -33,9 +37,8 @@ export async function follow<Event, Result>(
     }
     view.done(await run);
   } catch (error) {
-    view.failed(error);
     // The run's error is the news, whatever becomes of the display.
-    await ended(frames, view, outlet).catch(() => {});
+    await failed(error).catch(() => {});
     throw error;
   }
   await ended(frames, view, outlet);
@@ -53,6 +56,10 @@ export function reasonOf(error: unknown): string {
 }
 
 async function ended(frames: Frames, view: View, outlet: Outlet | null): Promise<void> {
-  await frames.finish();
-  await outlet?.finish(view);
+  try {
+    await frames.finish();
+  } finally {
+    // A frame that could not be shown does not cost the last one.
+    await outlet?.finish(view);
+  }
 }

@@ -33,9 +33,8 @@ export function liveDisplay(jupyter: Jupyter | null = kernel()): LiveDisplay | n
   let shown = false;
   return {
     async show(bundle) {
-      const update = shown;
+      await jupyter.display(bundle, { raw: true, display_id, update: shown });
       shown = true;
-      await jupyter.display(bundle, { raw: true, display_id, update });
     },
     flush: () => new Promise((resolve) => setTimeout(resolve, FLUSH_MS)),
   };

@@ -229,7 +229,8 @@ function windowsOf(
   { prompt, hidden, generated }: PanelText,
 ): PanelWindow[] {
   const shown = generated[0]?.index ?? 0;
-  const parts = [[0, prompt[0]?.index ?? shown], [shown - hidden, shown]] as const;
+  const first = shown - hidden;
+  const parts = [[0, prompt[0]?.index ?? first], [first, shown]] as const;
   const windows = parts.flatMap(([from, to]) =>
     textWindows(look.row.subarray(from, to), WINDOWS).map(({ start, end, sum }) => ({
       share: sum,

@@ -8,6 +8,7 @@ import { percentText } from "../draw/number_text.ts";
 import { BLUE, css } from "../draw/palette.ts";
 import type { Scale } from "../draw/scale.ts";
 import { element, label, svgDocument } from "../draw/svg.ts";
+import { type LineLooks, textLines } from "../draw/text_lines.ts";
 import { rangeText } from "../draw/token_axis.ts";
 import {
   cellsIn,
@@ -48,8 +49,9 @@ export async function liveSvg(panel: LivePanel, width: number): Promise<string> 
   const scale = panelScale(panel);
   const { title, state, status, headline, strip } = panel;
   const said = `${[`${GLYPHS[state]} ${status}`, ...headline].join(" \u00b7 ")}`;
-  sheet.add(20, (y) => label(title, { x: 0, y: y + 12, "font-size": 13, "font-weight": 600 }));
-  sheet.add(NAME, (y) => label(said, { x: 0, y: y + 10 }));
+  wrap(sheet, title, { x: 0, y: 12, line: 18, size: 13, weight: 600, width });
+  sheet.y += 2;
+  wrap(sheet, said, { x: 0, y: 10, line: NAME, size: 10, width });
   text(sheet, panel.text, scale, width);
   if (strip) {
     places(sheet, panel, scale, width);
@@ -61,6 +63,12 @@ export async function liveSvg(panel: LivePanel, width: number): Promise<string> 
   heading(sheet, "Keys", [panel.scope]);
   for (const fact of panel.facts) sheet.add(NAME, (y) => factLine(fact, y));
   return svgDocument({ width, height: sheet.y + 4, about: `${title}: ${said}` }, String(sheet));
+}
+
+/** Adds a text in as many lines as it takes. */
+function wrap(sheet: Sheet, text: string, looks: LineLooks): void {
+  const { markup, height } = textLines(text, { ...looks, y: sheet.y + looks.y });
+  sheet.add(height, () => markup);
 }
 
 function heading(sheet: Sheet, title: string, notes: readonly string[]): void {
