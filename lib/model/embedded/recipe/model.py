@@ -10,6 +10,9 @@ import torch.nn.functional as F
 
 HIDDEN, LAYERS, HEADS, KV_HEADS, FFN, VOCABULARY = 256, 6, 4, 2, 704, 2048
 HEAD_DIM, THETA, EPS = HIDDEN // HEADS, 1e6, 1e-5
+# Attention thins out over more keys than training showed, so the exported model reads more sharply than
+# the trained one: queries and keys are this much longer, as the attention factor of YaRN says it.
+ATTENTION_FACTOR = 1.2
 
 
 class RMSNorm(nn.Module):
@@ -82,7 +85,9 @@ CONFIG = {
     "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
     "hidden_size": HIDDEN, "intermediate_size": FFN, "num_hidden_layers": LAYERS,
     "num_attention_heads": HEADS, "num_key_value_heads": KV_HEADS, "head_dim": HEAD_DIM,
-    "vocab_size": VOCABULARY, "rms_norm_eps": EPS, "rope_theta": THETA, "rope_scaling": None,
+    "vocab_size": VOCABULARY, "rms_norm_eps": EPS, "rope_theta": THETA,
+    "rope_scaling": {"rope_type": "yarn", "factor": 1.0, "attention_factor": ATTENTION_FACTOR,
+                     "original_max_position_embeddings": 32768},
     "max_position_embeddings": 32768, "tie_word_embeddings": True, "attention_bias": False,
     "mlp_bias": False, "bos_token_id": 0, "eos_token_id": 1, "torch_dtype": "bfloat16",
 }

@@ -8,7 +8,7 @@ from facts import some_facts
 
 BOS = 0
 PLAIN, REPEAT = 0.15, 0.10
-FACT_COUNTS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 24, 32, 48)
+FACT_COUNTS = (1, 2, 3, 4, 6, 8, 10, 12, 16, 24, 32, 48, 64, 96)
 # The first token of a value decides which fact was found; those after it continue a copy.
 TEXT_WEIGHT, ANSWER_WEIGHT, VALUE_WEIGHT, FIRST_WEIGHT = 0.4, 1.0, 2.0, 10.0
 RECITED = 0.4

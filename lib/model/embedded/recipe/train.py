@@ -27,8 +27,9 @@ STAGES = ((0.0, (256,), 4096, 4096), (0.4, (256, 512), 4096, 16384), (0.65, (256
 WARM_UP, MUON_LR, ADAM_LR = 200_000, 5e-3, 3e-3
 
 
-def stage(done):
-    return [s for s in STAGES if s[0] <= done][-1][1:]
+def stage(done, lengths):
+    """Lengths, tokens a step and largest position; the lengths of the whole run where they were given."""
+    return (lengths, 8192, 32768) if lengths else [s for s in STAGES if s[0] <= done][-1][1:]
 
 
 def rate(tokens, total, decay_from):
@@ -73,6 +74,8 @@ def main():
     parser.add_argument("--decay-from", type=float, default=0.6)
     parser.add_argument("--evaluate-every", type=int, default=500_000)
     parser.add_argument("--start-from", help="folder of a shipped model whose weights to begin with")
+    parser.add_argument("--rate", type=float, default=1.0, help="factor of the learning rates")
+    parser.add_argument("--lengths", type=int, nargs="+", help="draw sequences of these lengths only, at most 8192")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     docs = documents(os.environ["TEXT"])
@@ -94,14 +97,14 @@ def main():
     print(f"{len(sequences.corpus)} corpus tokens, {sum(p.numel() for p in model.parameters())} parameters", flush=True)
     began, first, steps, evaluated = time.time(), tokens, 0, tokens
     while tokens < args.tokens:
-        lengths, size, most = stage(tokens / args.tokens)
+        lengths, size, most = stage(tokens / args.tokens, args.lengths)
         length = random.choice(lengths)
         loss, answer = step_loss(model, sequences.make, length, size // length, most)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimiser, peak in opts:
             for group in optimiser.param_groups:
-                group["lr"] = peak * rate(tokens, args.tokens, args.decay_from)
+                group["lr"] = args.rate * peak * rate(tokens, args.tokens, args.decay_from)
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
         tokens, steps = tokens + size, steps + 1
