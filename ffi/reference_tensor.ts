@@ -4,6 +4,7 @@ import type { DType, FileDType, Tensor, WeightFile } from "./backend.ts";
 import { checkFileTensor, checkRows, checkWrite } from "./check_memory.ts";
 import { DTYPE_BYTES } from "./elements.ts";
 import { BackendError } from "./errors.ts";
+import { fileBytes } from "./file_bytes.ts";
 
 /** Bytes that are open. */
 export interface Account {
@@ -95,14 +96,9 @@ export class ReferenceFile implements WeightFile {
 async function readBytes(path: string, offset: number, count: number): Promise<Uint8Array> {
   return await orBackendError(`read weight file ${path}`, async () => {
     using file = await Deno.open(path);
-    await file.seek(offset, Deno.SeekMode.Start);
-    const bytes = new Uint8Array(count);
-    for (let done = 0; done < count;) {
-      const got = await file.read(bytes.subarray(done));
-      if (got === null) throw new Error(`The file ends after ${offset + done} bytes`);
-      done += got;
-    }
-    return bytes;
+    const bytes = await fileBytes(file, offset, count);
+    if (bytes.length === count) return bytes;
+    throw new Error(`The file ends after ${offset + bytes.length} bytes`);
   });
 }
 

@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { seededRandom } from "../engine/random.ts";
 import { sentences } from "../eval/grammar.ts";
 import { haystack } from "../eval/haystack.ts";
+import { reasonOf } from "../model/refusal.ts";
 import { loadTokenizer } from "../model/tokenizer.ts";
 
 const USAGE =
@@ -81,6 +82,6 @@ try {
     divider = "\n";
   }
 } catch (error) {
-  console.error(`${error instanceof Error ? error.message : error}\n${USAGE}`);
+  console.error(`${reasonOf(error)}\n${USAGE}`);
   Deno.exit(1);
 }

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { fileBytes } from "../../ffi/file_bytes.ts";
 
 /** Bytes at both ends of a file that are hashed: training changes all of a file of weights. */
 const END_BYTES = 1 << 20;
@@ -17,8 +18,8 @@ export async function modelName(folder: string): Promise<string> {
     using file = await Deno.open(`${folder}/${name}`);
     const { size } = await file.stat();
     hash.update(`${name} ${size}\n`);
-    hash.update(await bytesAt(file, 0, Math.min(size, END_BYTES)));
-    hash.update(await bytesAt(file, Math.max(0, size - END_BYTES), Math.min(size, END_BYTES)));
+    hash.update(await fileBytes(file, 0, Math.min(size, END_BYTES)));
+    hash.update(await fileBytes(file, Math.max(0, size - END_BYTES), Math.min(size, END_BYTES)));
   }
   return `${shortName(folder)} ${hash.digest("hex").slice(0, 12)}`;
 }
@@ -27,15 +28,4 @@ function shortName(folder: string): string {
   const repository = folder.match(/\/models--(.+)--(.+)\/snapshots\/[^/]+\/*$/);
   if (repository) return `${repository[1]}/${repository[2]}`;
   return folder.replace(/\/+$/, "").split("/").at(-1)!;
-}
-
-async function bytesAt(file: Deno.FsFile, start: number, count: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(count);
-  await file.seek(start, Deno.SeekMode.Start);
-  for (let done = 0; done < count;) {
-    const read = await file.read(bytes.subarray(done));
-    if (read === null) break;
-    done += read;
-  }
-  return bytes;
 }

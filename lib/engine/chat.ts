@@ -6,7 +6,7 @@ import type {
   ChatTemplateOptions,
   RenderedChat,
 } from "../model/chat_template.ts";
-import { refusal } from "../model/refusal.ts";
+import { refusal, showValue } from "../model/refusal.ts";
 import type { GenerateOptions } from "./generate.ts";
 
 /** Options of a chat. */
@@ -28,10 +28,22 @@ export interface HeldChat {
   readonly tokens: number;
   /** The time that the template was told, in milliseconds since 1970. */
   readonly nowMs: number;
+  /** Tokens of the session in front of what a stop text cut off the answer; `null` where none did. */
+  readonly stopped: number | null;
+}
+
+/** An answer as messages may hold it. */
+export interface HeldAnswer {
+  /** Its text. */
+  readonly text: string;
+  /** Tokens of the session up to its end. */
+  readonly end: number;
 }
 
 /** What a chat adds to a session. */
 export interface ChatTurn {
+  /** Tokens of the session that the messages go on from. */
+  readonly end: number;
   /** All messages, rendered. */
   readonly text: string;
   /** New tokens before the question. */
@@ -43,7 +55,8 @@ export interface ChatTurn {
 }
 
 /**
- * Renders `messages` and finds what is new after `held` and its `answer`.
+ * Renders `messages` and finds what is new after `held` and that one of its `answers` which comes first among those
+ * that the messages hold.
  *
  * The question begins where the text of the messages before the last user message ends, if that is how the whole text
  * begins; else with what the template makes of that message's content; and where it makes nothing of it, with all that
@@ -57,35 +70,46 @@ export async function chatTurn(
   messages: readonly ChatMessage[],
   options: ChatOptions,
   held: HeldChat | null,
-  answer: string,
+  answers: readonly HeldAnswer[],
 ): Promise<ChatTurn> {
   const nowMs = options.now?.getTime() ?? held?.nowMs ?? Date.now();
   const fixed = { ...options, now: new Date(nowMs) };
   const chat = await template.render(messages, { ...fixed, addGenerationPrompt: true });
-  const start = held === null ? 0 : endOfHeld(chat.text, held.text, answer.trim());
+  const { start, end } = held === null ? NOTHING : endOfHeld(chat.text, held.text, answers);
   const split = Math.max(start, await questionStart(template, messages, fixed, chat.text));
   const ids = idsBetween(chat, start, chat.text.length);
   // A token that reaches over the split belongs to the question.
   const context = sharedLength(ids, idsBetween(chat, start, split));
   const { text } = chat;
-  return { text, context: ids.subarray(0, context), question: ids.subarray(context), nowMs };
+  return { end, text, context: ids.subarray(0, context), question: ids.subarray(context), nowMs };
 }
 
-/** Where the new part of a text begins. White space around an answer does not count: templates trim it. */
-function endOfHeld(text: string, prompt: string, answer: string): number {
+/** Where the new part of a text begins, and how many tokens of the session are in front of it. */
+interface Join {
+  readonly start: number;
+  readonly end: number;
+}
+
+const NOTHING: Join = { start: 0, end: 0 };
+
+/** White space around an answer does not count: templates trim it. */
+function endOfHeld(text: string, prompt: string, answers: readonly HeldAnswer[]): Join {
   const start = prompt.trimEnd();
   const rest = text.slice(start.length);
   const first = rest.length - rest.trimStart().length;
-  if (text.startsWith(start) && rest.startsWith(answer, first)) {
-    return start.length + first + answer.length;
-  }
-  const at = sharedLength(text, start + rest.slice(0, first) + answer);
-  throw refusal(
-    RangeError,
-    "chat",
-    "the messages must continue what the session holds, open a new session for others",
-    text.slice(at, at + 80),
-  );
+  const held = answers.map((answer) => ({ said: answer.text.trim(), end: answer.end }));
+  const found = text.startsWith(start) && held.find(({ said }) => rest.startsWith(said, first));
+  if (found) return { start: start.length + first + found.said.length, end: found.end };
+  const [{ said } = { said: "" }] = held;
+  const at = sharedLength(text, start + rest.slice(0, first) + said);
+  throw refusal(RangeError, "chat", ruleAfter(said), text.slice(at, at + 80));
+}
+
+function ruleAfter(answer: string): string {
+  const rule = "the messages must continue what the session holds";
+  if (answer === "") return `${rule}, open a new session for others`;
+  return `${rule}, with all that it answered as the assistant's message (${showValue(answer)}, ` +
+    "the end of session.text), open a new session for others";
 }
 
 async function questionStart(

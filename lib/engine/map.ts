@@ -2,6 +2,10 @@ import type { Backend, KvView, RunControl, Tensor } from "../../ffi/backend.ts";
 import { windowStart } from "../attention/window.ts";
 import type { ModelConfig } from "../model/types.ts";
 import { breathe } from "./breathe.ts";
+import type { Passes } from "./passes.ts";
+import { type RunScope, throwIfAborted } from "./run.ts";
+import type { SessionModel } from "./session_types.ts";
+import type { HeadRef } from "./step.ts";
 
 /** Options of an attention map. */
 export interface MapOptions {
@@ -33,8 +37,30 @@ export interface AttentionMap {
   readonly max: Float32Array;
 }
 
+/** The map of a head over all tokens of a session, whose keys must be in its cache. */
+export async function mapHead(
+  { backend, config }: Pick<SessionModel, "backend" | "config">,
+  passes: Passes,
+  { layer, head }: HeadRef,
+  bins: number | undefined,
+  { signal, control }: Pick<RunScope<never>, "signal" | "control">,
+): Promise<AttentionMap> {
+  const { cache } = passes.held;
+  const map = newMap(config, layer, head, cache.length, bins);
+  const kv = cache.view(layer);
+  for (const segment of passes.segments(0, cache.length)) {
+    throwIfAborted(signal);
+    const request = { ...passes.request(segment, control), replayTo: layer };
+    for await (const { state, tensors } of passes.places(request)) {
+      if (state.stage !== "qkv" || state.layer !== layer) continue;
+      await poolRows(backend, config, map, { q: tensors.q, start: segment.start }, kv, control);
+    }
+  }
+  return map.finish();
+}
+
 /** A map that is being filled. */
-export interface GrowingMap {
+interface GrowingMap {
   /** Layer of the head. */
   readonly layer: number;
   /** Query head. */
@@ -50,7 +76,7 @@ export interface GrowingMap {
 }
 
 /** Checks the arguments of a map and makes an empty one. */
-export function newMap(
+function newMap(
   { layers, heads }: ModelConfig,
   layer: number,
   head: number,
@@ -73,7 +99,7 @@ export function newMap(
 }
 
 /** Adds queries of the tokens from `start` on to a map: natively, or row by row where the layer's window hides keys. */
-export async function poolRows(
+async function poolRows(
   backend: Backend,
   { scale, windows }: ModelConfig,
   map: GrowingMap,

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { Backend, BackendName } from "../../ffi/backend.ts";
 import { BackendError } from "../../ffi/errors.ts";
 import type { BuildProgress } from "../../ffi/build.ts";
@@ -5,11 +6,11 @@ import { openBackend } from "../../ffi/open.ts";
 import type { DownloadProgress } from "../model/hub.ts";
 import { locateModel, type ModelLocation } from "../model/location.ts";
 import type { ModelConfig, Tokenizer } from "../model/types.ts";
+import { filePath } from "../trace/file_path.ts";
 import { remember } from "./open_models.ts";
 import { holdWeights, type SharedModel } from "./registry.ts";
 import { listenForStop, Run } from "./run.ts";
 import { openSession, type Session } from "./session.ts";
-import { filePath } from "./session_file/file_path.ts";
 import { restoreSession } from "./session_file/restore.ts";
 import { sessionOptions } from "./session_options.ts";
 import type {
@@ -151,7 +152,8 @@ export class Model {
     const stops = [this.#closing.signal, ...(signal ? [signal] : [])];
     return new Run((emit, inner) => {
       inner.addEventListener("abort", () => control.cancel(), { once: true });
-      return restoreSession(this.#parts(), filePath(path), given, { emit, signal: inner, control });
+      const file = resolve(filePath(path));
+      return restoreSession(this.#parts(), file, given, { emit, signal: inner, control });
     }, { signal: AbortSignal.any(stops) });
   }
 

@@ -1,4 +1,15 @@
+import type { RunControl } from "../../ffi/backend.ts";
 import { CancelledError } from "../../ffi/errors.ts";
+
+/** How the work of a run is followed and stopped. */
+export interface RunScope<Event> {
+  /** Tells whoever iterates the run. */
+  readonly emit: (event: Event) => void;
+  /** Stops the work between its parts. */
+  readonly signal: AbortSignal;
+  /** Stops native calls. */
+  readonly control: RunControl;
+}
 
 /** Events kept for the first who iterates. */
 const BACKLOG = 256;

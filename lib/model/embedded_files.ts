@@ -1,6 +1,7 @@
 /** Files of the embedded model, fetched once into a folder where the module itself is not on disk. */
 import { join } from "node:path";
 import { DownloadError } from "../../ffi/errors.ts";
+import { reasonOf } from "./refusal.ts";
 
 /** What a file must be. */
 export interface FileDigest {
@@ -60,9 +61,8 @@ async function request(url: URL): Promise<Response> {
   try {
     return await fetch(url);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
     throw new DownloadError(
-      `Cannot download ${url} as the request failed: current value is ${reason}`,
+      `Cannot download ${url} as the request failed: current value is ${reasonOf(cause)}`,
       { cause, reason: "network" },
     );
   }

@@ -6,8 +6,20 @@ const COLON = 0x3a;
 const OPEN = new Set([0x5b, 0x7b]);
 const CLOSE = new Set([0x5d, 0x7d]);
 
+/** The value of JSON in UTF-8, at most `maxDepth` deep and without repeated keys; throws where it is none. */
+export function parsePlainJson(bytes: Uint8Array, maxDepth: number): unknown {
+  const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  assertPlainJson(text, maxDepth);
+  return JSON.parse(text);
+}
+
+/** Whether a JSON value is an object. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /** Throws a `SyntaxError` where JSON `text` nests deeper than `maxDepth` or an object repeats a key. */
-export function assertPlainJson(text: string, maxDepth: number): void {
+function assertPlainJson(text: string, maxDepth: number): void {
   const keys: Set<string>[] = [];
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);

@@ -6,9 +6,10 @@
  */
 import { basename, join } from "node:path";
 import { ModelFormatError } from "../../ffi/errors.ts";
-import { assertPlainJson } from "./json_text.ts";
+import { fileBytes } from "../../ffi/file_bytes.ts";
+import { isObject, parsePlainJson } from "./json_text.ts";
 import { exists, readJsonFile } from "./json_file.ts";
-import { refusal, showValue } from "./refusal.ts";
+import { reasonOf, refusal, showValue } from "./refusal.ts";
 
 /** A tensor of a safetensors file. */
 export interface TensorEntry {
@@ -80,8 +81,8 @@ export async function readSafetensorsHeader(path: string): Promise<SafetensorsHe
   const name = basename(path);
   using file = await openFile(path, name);
   const { size } = await file.stat();
-  const length = headerLength(await readExactly(file, Math.min(LENGTH_BYTES, size)), size, name);
-  return parseSafetensorsHeader(await readExactly(file, length), size, name);
+  const length = headerLength(await fileBytes(file, 0, Math.min(LENGTH_BYTES, size)), size, name);
+  return parseSafetensorsHeader(await fileBytes(file, LENGTH_BYTES, length), size, name);
 }
 
 /** Reads the length of a header from the first 8 bytes of a file of `sizeBytes` bytes. */
@@ -129,28 +130,16 @@ async function openFile(path: string, name: string): Promise<Deno.FsFile> {
   }
 }
 
-async function readExactly(file: Deno.FsFile, length: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
-  let filled = 0;
-  while (filled < length) {
-    const count = await file.read(bytes.subarray(filled));
-    if (count === null) return bytes.subarray(0, filled);
-    filled += count;
-  }
-  return bytes;
-}
-
 function parseJson(header: Uint8Array, name: string): Record<string, unknown> {
   const first = header[0];
   if (first !== 0x7b) throw wrong(name, "the header must start with {", first);
   try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(header);
-    assertPlainJson(text, MAX_DEPTH);
-    return JSON.parse(text);
+    return parsePlainJson(header, MAX_DEPTH) as Record<string, unknown>;
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
     throw new ModelFormatError(
-      `Cannot read ${name} as its header is not valid JSON: current value is ${showValue(reason)}`,
+      `Cannot read ${name} as its header is not valid JSON: current value is ${
+        showValue(reasonOf(cause))
+      }`,
       { cause },
     );
   }
@@ -245,10 +234,6 @@ function assertPlainName(file: unknown, where: string, key: string): asserts fil
 
 function withPath(path: string, header: SafetensorsHeader): Map<string, StoredTensor> {
   return new Map([...header.tensors].map(([name, entry]) => [name, { ...entry, path }]));
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isSizes(value: unknown): value is number[] {

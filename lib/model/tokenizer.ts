@@ -5,6 +5,7 @@ import { TokenizerError } from "../../ffi/errors.ts";
 import { type ChatTemplate, chatTemplate } from "./chat_template.ts";
 import { loadChatTemplates, readChatTemplates } from "./chat_template_files.ts";
 import { exists, readJsonFile } from "./json_file.ts";
+import { isObject } from "./json_text.ts";
 import { reasonOf, showValue } from "./refusal.ts";
 import {
   compileDecoder,
@@ -35,10 +36,6 @@ async function loadSettings(folder: string): Promise<unknown> {
   const named = await read("special_tokens_map.json");
   if (isObject(named)) return { ...config, ...named };
   throw tokenizerError("special_tokens_map.json must be an object", named);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** The tokenizer that the contents of `tokenizer.json` and `tokenizer_config.json` describe. */

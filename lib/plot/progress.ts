@@ -1,13 +1,7 @@
 import { escapeText } from "./draw/escape.ts";
 import type { MediaBundle } from "./figure.ts";
-import {
-  follow,
-  type Followed,
-  reasonOf,
-  type RunState,
-  type RunView,
-  stateAfter,
-} from "./watch/follow.ts";
+import { follow, type Followed, type RunState, type RunView, stateAfter } from "./watch/follow.ts";
+import { reasonOf } from "../trace/trace_error.ts";
 import { frame, uniqueId } from "./draw/frame.ts";
 import { grouped, msText, rateText } from "./draw/number_text.ts";
 import { BLUE, css } from "./draw/palette.ts";

@@ -1,6 +1,7 @@
+import { filePath } from "./file_path.ts";
 import { TRACE_TABLE_NAMES, type TraceRow, type TraceTable } from "./schema.ts";
 import { TraceError } from "./trace_error.ts";
-import { checkTables, traceFolder, traceRows } from "./trace_files.ts";
+import { checkTables, traceRows } from "./trace_files.ts";
 
 /** Options of {@link readTrace}. */
 export interface ReadTraceOptions<Table extends TraceTable = TraceTable> {
@@ -35,7 +36,7 @@ export async function readTrace<Table extends TraceTable = TraceTable>(
 ): Promise<TraceTables<Table>> {
   const { tables = TRACE_TABLE_NAMES as readonly Table[] } = options;
   checkTables("read", tables);
-  const folder = traceFolder(dir);
+  const folder = filePath(dir);
   if (await traceRows(folder, "run", "last") === null) {
     throw new TraceError(`Cannot read a trace as there is none in ${folder}`);
   }

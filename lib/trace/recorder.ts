@@ -1,14 +1,8 @@
 import { type ArrowRow, ArrowStream } from "./arrow_stream.ts";
+import { filePath } from "./file_path.ts";
 import { TRACE_TABLE_NAMES, TRACE_TABLES, type TraceRow, type TraceTable } from "./schema.ts";
 import type { TraceError } from "./trace_error.ts";
-import {
-  asTraceError,
-  checkTables,
-  traceFile,
-  traceFolder,
-  traceMetadata,
-  traceRows,
-} from "./trace_files.ts";
+import { asTraceError, checkTables, traceFile, traceMetadata, traceRows } from "./trace_files.ts";
 
 /** Options of a trace that is to be written. */
 export interface TraceOptions {
@@ -99,7 +93,7 @@ export class TraceRecorder implements TraceRecording {
   static async open(dir: string | URL, options: TraceOptions = {}): Promise<TraceRecorder> {
     const { tables = TRACE_TABLE_NAMES } = options;
     checkTables("write", tables);
-    const folder = traceFolder(dir);
+    const folder = filePath(dir);
     const wanted = TRACE_TABLE_NAMES.filter((name) => name === "run" || tables.includes(name));
     try {
       await Deno.mkdir(folder, { recursive: true });

@@ -5,3 +5,8 @@ export class TraceError extends Error {
   /** Name of the class. */
   override name = "TraceError";
 }
+
+/** What a caught value says. */
+export function reasonOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

@@ -1,17 +1,10 @@
 /** The files of a trace directory, as both its recorder and its reader see them. */
-import { fileURLToPath } from "node:url";
 import { type ArrowRow, readArrowMetadata, readArrowRows } from "./arrow_stream.ts";
 import { TRACE_TABLE_NAMES, TRACE_TABLES, TRACE_VERSION, type TraceTable } from "./schema.ts";
-import { TraceError } from "./trace_error.ts";
+import { reasonOf, TraceError } from "./trace_error.ts";
 
 const TABLE_KEY = "longlens.trace.table";
 const VERSION_KEY = "longlens.trace.version";
-
-/** Path of a directory that was given as a path or a `file:` URL. */
-export function traceFolder(dir: string | URL): string {
-  const text = String(dir);
-  return text.startsWith("file:") ? fileURLToPath(text) : text;
-}
 
 /** Path of a table's file. */
 export function traceFile(folder: string, table: TraceTable): string {
@@ -57,7 +50,7 @@ export async function traceRows(
 /** The error, or one with its message and it as cause. */
 export function asTraceError(error: unknown): TraceError {
   if (error instanceof TraceError) return error;
-  return new TraceError(error instanceof Error ? error.message : `${error}`, { cause: error });
+  return new TraceError(reasonOf(error), { cause: error });
 }
 
 /** A file without a whole schema is left to whoever reads its rows: it may be one that was only begun. */

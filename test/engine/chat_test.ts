@@ -209,6 +209,117 @@ onBackends(
   },
 );
 
+/** Has the model answer two letters, then what `STOP` says. */
+async function stopped(model: TinyModel, session: Session) {
+  const [x, y] = encoded(model, "xy");
+  const never = [x!, y!, ...model.config.eosIds];
+  force(session, 2, x!, never);
+  force(session, 3, y!);
+  const options = { ...OPTIONS, stop: [model.tokenizer.decode([x!, y!])] };
+  const generation = await session.chat([ASKED], options);
+  assertEquals([generation.reason, generation.ids.length, generation.text.length], ["stop", 4, 2]);
+  session.hooks.clear();
+  return { text: generation.text, all: model.tokenizer.decode(generation.ids) };
+}
+
+/** A list that goes on from an answer. */
+function after(answer: string): ChatMessage[] {
+  return [ASKED, { role: "assistant", content: answer }, { role: "user", content: "why" }];
+}
+
+onBackends("chat() goes on from an answer without what stopped it", "llama", async (model) => {
+  const session = model.session();
+  const { text } = await stopped(model, session);
+  const held = session.length;
+  const { ids } = await session.chat(after(text), { ...OPTIONS, maxTokens: 3 });
+  const added = encoded(model, "/<user>why/<assistant>");
+  assertEquals([...session.ids.slice(held - 2)], [...added, ...ids]);
+  const fresh = model.session();
+  await fresh.prefill(session.ids.slice(0, session.length - ids.length));
+  assertEquals((await fresh.generate({ maxTokens: 3 })).ids, ids);
+});
+
+onBackends("chat() goes on from an answer with what stopped it", "llama", async (model) => {
+  const session = model.session();
+  const { all } = await stopped(model, session);
+  const held = [...session.ids];
+  await session.chat(after(all), OPTIONS);
+  assertEquals([...session.ids.slice(0, held.length)], held);
+});
+
+onBackends(
+  "chat() goes on from an answer that was stopped, whatever came after it",
+  "llama",
+  async (model) => {
+    const session = model.session();
+    const { text, all } = await stopped(model, session);
+    const more = (await session.generate({ maxTokens: 2 })).text;
+    const fork = session.fork();
+    const held = [...session.ids];
+    await session.chat(after(text), OPTIONS);
+    assertEquals(session.ids[held.length - 4], encoded(model, "/")[0]);
+    await fork.chat(after(all + more), OPTIONS);
+    assertEquals([...fork.ids.slice(0, held.length)], held);
+  },
+);
+
+onBackends(
+  "chat() can be tried again when it is stopped while it reads after a stopped answer",
+  "llama",
+  async (model) => {
+    const session = model.session({ chunkTokens: 4 });
+    const { text } = await stopped(model, session);
+    const held = session.length;
+    const again = session.chat(after(text), OPTIONS);
+    for await (const _ of again) break;
+    await assertRejects(async () => await again, CancelledError);
+    assertEquals(session.length, held - 2);
+    const { ids } = await session.chat(after(text), { ...OPTIONS, maxTokens: 3 });
+    const fresh = model.session();
+    await fresh.prefill(session.ids.slice(0, session.length - ids.length));
+    assertEquals((await fresh.generate({ maxTokens: 3 })).ids, ids);
+  },
+);
+
+onFiles("restore() takes over how an answer ended", async (model, path) => {
+  const session = model.session();
+  const { text } = await stopped(model, session);
+  await session.save(path);
+  const copy = await restored(model, path);
+  const { ids } = await session.chat(after(text), OPTIONS);
+  assertEquals((await copy.chat(after(text), OPTIONS)).ids, ids);
+  assertEquals(copy.ids, session.ids);
+  copy.close();
+});
+
+onBackends(
+  "chat() refuses messages without the answer that was stopped half-way, and says what helps",
+  "llama",
+  async (model) => {
+    const session = model.session();
+    force(session, -1, 0, model.config.eosIds);
+    const run = session.chat([ASKED], OPTIONS);
+    let said = "";
+    for await (const event of run) {
+      if (event.kind === "step" && (said += event.text).length === 2) break;
+    }
+    await assertRejects(async () => await run, CancelledError);
+    const held = [...session.ids];
+    for (const messages of [[ASKED, ASKED], [ASKED], after("other")]) {
+      await assertRejects(
+        async () => await session.chat(messages, OPTIONS),
+        RangeError,
+        `with all that it answered as the assistant's message (${JSON.stringify(said)}, ` +
+          "the end of session.text), open a new session for others",
+      );
+    }
+    assertEquals([...session.ids], held);
+    assert(session.text.endsWith(said));
+    await session.chat(after(said), OPTIONS);
+    assertEquals([...session.ids.slice(0, held.length)], held);
+  },
+);
+
 onBackends("fork() takes the conversation over", "llama", async (model) => {
   const session = model.session();
   const { text } = await session.chat([ASKED], OPTIONS);
@@ -253,5 +364,20 @@ Deno.test("chat() of a model without a template says where one was looked for", 
   const template = "{{ bos_token }}{{ messages[0].content }}";
   await session.chat([{ role: "user", content: "Once" }], { template, maxTokens: 1 });
   assertEquals(session.ids[0], model.tokenizer.bosId);
+  model.close();
+});
+
+Deno.test("chat() reads again what a token holds in front of a stop text", async () => {
+  const model = await Model.load(undefined, { backend: "reference" });
+  const answer = model.tokenizer.encode("I must add money");
+  assertEquals(model.tokenizer.piece(answer.at(-1)!), " money");
+  const session = model.session();
+  answer.forEach((id, step) => force(session, step, id));
+  const template = "{% for m in messages %}{{ m.content }}\n{% endfor %}";
+  const { text } = await session.chat([ASKED], { template, stop: ["ey"] });
+  assertEquals(text, "I must add mon");
+  const held = session.length;
+  await session.chat(after(text), { template, maxTokens: 1 });
+  assertEquals(model.tokenizer.decode(session.ids.slice(held - 1, -1)), " mon\nwhy\n");
   model.close();
 });

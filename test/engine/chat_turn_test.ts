@@ -62,7 +62,7 @@ for (const [name, template, messages, question] of splits) {
   Deno.test(`chatTurn() begins the question at the last user message: ${template}, ${messages.length}`, async () => {
     const { chatTemplate, decode, encode } = await methodsOf(name);
     const options = { template: templates[template]!, now: NOW };
-    const turn = await chatTurn(chatTemplate, messages, options, null, "");
+    const turn = await chatTurn(chatTemplate, messages, options, null, []);
     assert(turn.text.endsWith(question), turn.text);
     assertEquals(flat(decode(turn.question)), flat(question));
     assertEquals([...turn.context, ...turn.question], [...encode(turn.text)]);
@@ -74,7 +74,7 @@ Deno.test("chatTurn() begins the question where it is told to", async () => {
   for (const escapeSpecial of [false, true]) {
     const content = "A <|close|> in it.\nWhat is it? ";
     const options = { template: templates["turns"]!, question: " What is it?", escapeSpecial };
-    const turn = await chatTurn(chatTemplate, [{ role: "user", content }], options, null, "");
+    const turn = await chatTurn(chatTemplate, [{ role: "user", content }], options, null, []);
     assertEquals(decode(turn.question), "What is it? <|close|>\n<|open|>assistant\n");
     if (!escapeSpecial) assertEquals([...turn.context, ...turn.question], [...encode(turn.text)]);
   }
@@ -89,7 +89,7 @@ Deno.test("chatTurn() does not take what the template writes for the question", 
       const [content, more] of [[asked, {}], [`A text. ${asked} `, { question: asked }]] as const
     ) {
       const messages = [{ role: "user", content }];
-      const turn = await chatTurn(chatTemplate, messages, { ...options, ...more }, null, "");
+      const turn = await chatTurn(chatTemplate, messages, { ...options, ...more }, null, []);
       assertEquals(flat(decode(turn.question)), wanted);
       assertEquals([...turn.context, ...turn.question], [...encode(turn.text)]);
     }
@@ -99,7 +99,7 @@ Deno.test("chatTurn() does not take what the template writes for the question", 
 Deno.test("chatTurn() takes all that is new for the question where the template changes it", async () => {
   const { chatTemplate } = await methodsOf("bytes");
   const template = "{{ messages[-1].content | upper }}";
-  const turn = await chatTurn(chatTemplate, [MORE], { template }, null, "");
+  const turn = await chatTurn(chatTemplate, [MORE], { template }, null, []);
   assertEquals([turn.text, turn.context.length], ["WHY?", 0]);
 });
 
@@ -107,10 +107,10 @@ Deno.test("chatTurn() finds parts of a message", async () => {
   const { chatTemplate, decode } = await methodsOf("bytes");
   const content = [{ type: "text", text: "See" }, { type: "text", text: "this." }];
   const options = { template: templates["parts"]! };
-  const whole = await chatTurn(chatTemplate, [{ role: "user", content }], options, null, "");
+  const whole = await chatTurn(chatTemplate, [{ role: "user", content }], options, null, []);
   assertEquals(decode(whole.question), "See | this. (first)<|end|>");
   const last = { ...options, question: "this." };
-  const part = await chatTurn(chatTemplate, [{ role: "user", content }], last, null, "");
+  const part = await chatTurn(chatTemplate, [{ role: "user", content }], last, null, []);
   assertEquals(decode(part.question), " this. (first)<|end|>");
 });
 
@@ -119,7 +119,7 @@ for (const question of ["A long", "nothing", "", " \n"]) {
     const { chatTemplate } = await methodsOf("bytes");
     const options = { template: templates["turns"]!, question };
     await assertRejects(
-      () => chatTurn(chatTemplate, [ASKED], options, null, ""),
+      () => chatTurn(chatTemplate, [ASKED], options, null, []),
       RangeError,
       "question must be the end of the last user message",
     );
@@ -142,12 +142,14 @@ for (const [name, template, said, added] of continued) {
   Deno.test(`chatTurn() reads what follows an answer: ${template}, ${JSON.stringify(said)}`, async () => {
     const { chatTemplate, decode } = await methodsOf(name);
     const options = { template: templates[template]! };
-    const first = await chatTurn(chatTemplate, [ASKED], options, null, "");
-    const held = { text: first.text, tokens: 5, nowMs: 0 };
-    const turn = await chatTurn(chatTemplate, [ASKED, ANSWER, MORE], options, held, said);
+    const first = await chatTurn(chatTemplate, [ASKED], options, null, []);
+    const held = { text: first.text, tokens: 5, nowMs: 0, stopped: null };
+    const messages = [ASKED, ANSWER, MORE];
+    const turn = await chatTurn(chatTemplate, messages, options, held, [{ text: said, end: 9 }]);
     const ids = [...turn.context, ...turn.question];
     assertEquals(flat(decode(Int32Array.from(ids))), flat(added));
     assert(turn.question.length < ids.length);
+    assertEquals(turn.end, 9);
   });
 }
 
@@ -162,22 +164,49 @@ for (const [name, messages, template] of broken) {
   Deno.test(`chatTurn() refuses ${name} after what is held`, async () => {
     const { chatTemplate } = await methodsOf("bytes");
     const options = { template: templates[template]! };
-    const { text } = await chatTurn(chatTemplate, [ASKED], options, null, "");
+    const { text } = await chatTurn(chatTemplate, [ASKED], options, null, []);
     const said = template === "thoughts" ? THOUGHT.content as string : "A text.";
+    const held = { text, tokens: 5, nowMs: 0, stopped: null };
     await assertRejects(
-      () => chatTurn(chatTemplate, messages, options, { text, tokens: 5, nowMs: 0 }, said),
+      () => chatTurn(chatTemplate, messages, options, held, [{ text: said, end: 9 }]),
       RangeError,
-      "open a new session for others",
+      `all that it answered as the assistant's message (${JSON.stringify(said)}, `,
     );
   });
 }
 
+Deno.test("chatTurn() goes on from the first of the answers that the messages hold", async () => {
+  const { chatTemplate } = await methodsOf("bytes");
+  const options = { template: templates["turns"]! };
+  const { text } = await chatTurn(chatTemplate, [ASKED], options, null, []);
+  const held = { text, tokens: 5, nowMs: 0, stopped: null };
+  const answers = [{ text: "A text. And", end: 9 }, { text: " A text", end: 8 }, {
+    text: "A",
+    end: 7,
+  }];
+  const next = await chatTurn(chatTemplate, [ASKED, ANSWER, MORE], options, held, answers);
+  assertEquals(next.end, 8);
+});
+
+Deno.test("chatTurn() names no answer where there is none", async () => {
+  const { chatTemplate } = await methodsOf("bytes");
+  const options = { template: templates["turns"]! };
+  const { text } = await chatTurn(chatTemplate, [ASKED], options, null, []);
+  const held = { text, tokens: 5, nowMs: 0, stopped: null };
+  await assertRejects(
+    () => chatTurn(chatTemplate, [MORE], options, held, [{ text: "", end: 5 }]),
+    RangeError,
+    "continue what the session holds, open a new session for others: current value is",
+  );
+});
+
 Deno.test("chatTurn() keeps the time of the conversation", async () => {
   const { chatTemplate } = await methodsOf("bytes");
   const options = { template: templates["heads"]! };
-  const first = await chatTurn(chatTemplate, [ASKED], { ...options, now: NOW }, null, "");
-  const held = { text: first.text, tokens: 5, nowMs: first.nowMs };
-  const next = await chatTurn(chatTemplate, [ASKED, ANSWER, MORE], options, held, "A text.");
+  const first = await chatTurn(chatTemplate, [ASKED], { ...options, now: NOW }, null, []);
+  const held = { text: first.text, tokens: 5, nowMs: first.nowMs, stopped: null };
+  const answers = [{ text: "A text.", end: 9 }];
+  const next = await chatTurn(chatTemplate, [ASKED, ANSWER, MORE], options, held, answers);
   assert(next.text.startsWith(first.text));
   assertEquals(next.nowMs, NOW.getTime());
 });

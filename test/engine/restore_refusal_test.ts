@@ -105,6 +105,10 @@ onSaved("restore() takes the forged file of these tests when nothing is changed"
 // deno-lint-ignore no-explicit-any
 type Edit = (header: any, data: Uint8Array) => void;
 
+function chatWith(tokens: number, stopped: number | null) {
+  return { text: "", tokens, nowMs: 0, stopped };
+}
+
 /** Files with digests that are right and content that is not, and what the error says. */
 const FORGERIES: readonly [message: string, edit: Edit][] = [
   ["sections is not valid", (header) => header.sections = null],
@@ -122,6 +126,9 @@ const FORGERIES: readonly [message: string, edit: Edit][] = [
   ],
   ["contextTokens is not valid", ({ content }) => content.contextTokens = 0],
   ["streamStart is not valid", ({ content }) => content.streamStart = 21],
+  ["chat.tokens is not valid", ({ content }) => content.chat = chatWith(21, null)],
+  ["chat.stopped is not valid", ({ content }) => content.chat = chatWith(5, 21)],
+  ["chat.stopped is not valid", ({ content }) => content.chat = chatWith(5, 4)],
   ["kv is not valid", ({ content }) => content.kv = "f16"],
   ["section 2 must be", ({ content }) => content.kv = "bf16"],
   ["chunkTokens is not valid", ({ content }) => content.chunkTokens = 0],

@@ -9,7 +9,7 @@
 import { createHash, type Hash } from "node:crypto";
 import type { ZodType } from "zod";
 import { SessionFileError } from "../../../ffi/errors.ts";
-import { assertPlainJson } from "../../model/json_text.ts";
+import { parsePlainJson } from "../../model/json_text.ts";
 import { reasonOf, refusal } from "../../model/refusal.ts";
 import { parseWith, type Zod } from "../../model/schema.ts";
 
@@ -167,9 +167,7 @@ function digestOf(bytes: Uint8Array): Uint8Array {
 
 function parseJson(bytes: Uint8Array, file: string): unknown {
   try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-    assertPlainJson(text, MAX_DEPTH);
-    return JSON.parse(text);
+    return parsePlainJson(bytes, MAX_DEPTH);
   } catch (cause) {
     throw wrong(file, "the header must be plain JSON", reasonOf(cause));
   }

@@ -1,4 +1,5 @@
 import { SessionFileError } from "../../../ffi/errors.ts";
+import { fileBytes } from "../../../ffi/file_bytes.ts";
 import { reasonOf, refusal } from "../../model/refusal.ts";
 import { loadZod } from "../../model/schema.ts";
 import {
@@ -105,19 +106,8 @@ async function readAt(
   length: number,
   path: string,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(length);
-  file.seekSync(offset, Deno.SeekMode.Start);
-  for (let done = 0; done < length;) {
-    const count = await file.read(bytes.subarray(done));
-    if (count === null) {
-      throw refusal(
-        SessionFileError,
-        `read ${path}`,
-        `it must reach byte ${offset + length}`,
-        done,
-      );
-    }
-    done += count;
-  }
-  return bytes;
+  const bytes = await fileBytes(file, offset, length);
+  if (bytes.length === length) return bytes;
+  const rule = `it must reach byte ${offset + length}`;
+  throw refusal(SessionFileError, `read ${path}`, rule, bytes.length);
 }

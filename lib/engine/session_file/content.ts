@@ -115,7 +115,7 @@ function contentSchema(z: Zod): ZodType<SessionContent> {
     tokens,
     cached: tokens,
     contextTokens: tokens,
-    chat: z.strictObject({ text: z.string(), tokens, nowMs: z.number() }).nullable(),
+    chat: chatSchema(z).nullable(),
     streamStart: tokens,
     kv: z.enum(["f32", "bf16"]),
     chunkTokens: z.int().min(1),
@@ -135,8 +135,22 @@ function contentSchema(z: Zod): ZodType<SessionContent> {
       path: ["chat", "tokens"],
       message: "Must be a place among the tokens",
     })
+    .refine(({ tokens, chat }) => (chat?.stopped ?? 0) <= tokens, {
+      path: ["chat", "stopped"],
+      message: "Must be a place among the tokens",
+    })
     .refine(({ tokens, streamStart }) => streamStart <= tokens, {
       path: ["streamStart"],
       message: "Must be a place among the tokens",
     });
+}
+
+function chatSchema(z: Zod): ZodType<HeldChat> {
+  const tokens = z.int().min(0).max(MAX_TOKENS);
+  const stopped = tokens.nullable().default(null);
+  const chat = z.strictObject({ text: z.string(), tokens, nowMs: z.number(), stopped });
+  return chat.refine(({ tokens, stopped }) => stopped === null || stopped >= tokens, {
+    path: ["stopped"],
+    message: "Must be a place behind the question",
+  });
 }

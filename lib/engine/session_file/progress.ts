@@ -1,15 +1,4 @@
-import type { RunControl } from "../../../ffi/backend.ts";
 import type { FileProgress } from "../session_types.ts";
-
-/** How a run through a file is followed and stopped. */
-export interface FileRun {
-  /** Told of every block. */
-  readonly emit: (event: FileProgress) => void;
-  /** Stops it between blocks. */
-  readonly signal: AbortSignal;
-  /** Stops what comes before and between blocks. */
-  readonly control: RunControl;
-}
 
 /** How far `file` is; `began` as of `performance.now()`. */
 export function progressOf(

@@ -7,11 +7,11 @@ import type { PagedCache } from "../../cache/paged_cache.ts";
 import { reasonOf, refusal, showValue } from "../../model/refusal.ts";
 import { loadZod } from "../../model/schema.ts";
 import type { ModelConfig } from "../../model/types.ts";
-import { throwIfAborted } from "../run.ts";
+import { type RunScope, throwIfAborted } from "../run.ts";
 import { openSession, type Session } from "../session.ts";
 import { sessionOptions } from "../session_options.ts";
 import { emptyState } from "../session_state.ts";
-import type { SessionModel, SessionOptions } from "../session_types.ts";
+import type { FileProgress, SessionModel, SessionOptions } from "../session_types.ts";
 import type { TokenLog } from "../token_log.ts";
 import { blocks, blockTokens } from "./blocks.ts";
 import { ContainerReader } from "./container_reader.ts";
@@ -24,14 +24,14 @@ import {
   type SessionContent,
 } from "./content.ts";
 import { type Fingerprint, fingerprintOf } from "./fingerprint.ts";
-import { type FileRun, progressOf } from "./progress.ts";
+import { progressOf } from "./progress.ts";
 
 /** Makes a session of a file. What `given` says counts for more than what the file says. */
 export async function restoreSession(
   model: SessionModel,
   path: string,
   given: Partial<SessionOptions>,
-  run: FileRun,
+  run: RunScope<FileProgress>,
 ): Promise<Session> {
   using reader = await ContainerReader.open(path);
   const content = parseContent(await loadZod(), reader.header.content, path);
@@ -151,7 +151,7 @@ async function readCache(
   backend: Backend,
   cache: PagedCache,
   tokens: number,
-  { emit, signal }: FileRun,
+  { emit, signal }: RunScope<FileProgress>,
 ): Promise<void> {
   const began = performance.now();
   const writer = new KvRowWriter(backend, cache, Math.min(tokens || 1, blockTokens(cache.shape)));

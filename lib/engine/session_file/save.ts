@@ -4,9 +4,9 @@ import { readKvRows } from "../../cache/kv_rows.ts";
 import type { PagedCache } from "../../cache/paged_cache.ts";
 import { reasonOf } from "../../model/refusal.ts";
 import { loadZod } from "../../model/schema.ts";
-import { throwIfAborted } from "../run.ts";
+import { type RunScope, throwIfAborted } from "../run.ts";
 import type { SessionState } from "../session_state.ts";
-import type { SavedFile, SessionModel, SessionOptions } from "../session_types.ts";
+import type { FileProgress, SavedFile, SessionModel, SessionOptions } from "../session_types.ts";
 import type { TokenLog } from "../token_log.ts";
 import { blocks } from "./blocks.ts";
 import { ContainerWriter } from "./container_writer.ts";
@@ -20,7 +20,7 @@ import {
   type SessionContent,
 } from "./content.ts";
 import { fingerprintOf } from "./fingerprint.ts";
-import { type FileRun, progressOf } from "./progress.ts";
+import { progressOf } from "./progress.ts";
 import { replaceFile } from "./replace_file.ts";
 
 /** What is saved. */
@@ -37,7 +37,7 @@ export interface SavedSession {
 export async function saveSession(
   session: SavedSession,
   path: string,
-  run: FileRun,
+  run: RunScope<FileProgress>,
 ): Promise<SavedFile> {
   const began = performance.now();
   try {
@@ -74,7 +74,7 @@ async function writeCache(
   writer: ContainerWriter,
   backend: Backend,
   cache: PagedCache,
-  { emit, signal }: FileRun,
+  { emit, signal }: RunScope<FileProgress>,
 ): Promise<void> {
   const began = performance.now();
   for (const { start, count } of blocks(cache.length, cache.shape)) {

@@ -50,11 +50,6 @@ export function stateAfter(error: unknown): "stopped" | "failed" {
   return error instanceof Error && error.name === "CancelledError" ? "stopped" : "failed";
 }
 
-/** What an error says. */
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 async function ended(frames: Frames, view: View, outlet: Outlet | null): Promise<void> {
   try {
     await frames.finish();

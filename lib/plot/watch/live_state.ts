@@ -1,4 +1,5 @@
-import { reasonOf, type RunState, stateAfter } from "./follow.ts";
+import { reasonOf } from "../../trace/trace_error.ts";
+import { type RunState, stateAfter } from "./follow.ts";
 import { LiveAttention } from "./live_attention.ts";
 import type { LiveCapture, LiveCounts, LiveGeneration, LiveStep } from "./live_types.ts";
 import type { ProgressEvent } from "../progress.ts";
