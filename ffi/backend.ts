@@ -6,10 +6,12 @@
  * a wrong shape, or a closed tensor or page, is a `ShapeError` that names the argument. To read, write or view a closed
  * tensor, or to read a closed file, is a `BackendError`. A cancelled call throws `CancelledError`.
  */
+import type { VerticalSlash } from "../kernels/reference/estimate_sums.ts";
 import type { KvRows } from "../kernels/reference/pages.ts";
 import type { KeyPlan, TilePlan } from "../kernels/reference/plans.ts";
 import type { TopKeys } from "../kernels/reference/scan.ts";
 
+export type { VerticalSlash } from "../kernels/reference/estimate_sums.ts";
 export { type KvRows, PAGE_TOKENS } from "../kernels/reference/pages.ts";
 export type { KeyPlan, TilePlan } from "../kernels/reference/plans.ts";
 export { TILE_CAUSAL, TILE_FULL, TILE_MASKED } from "../kernels/reference/plans.ts";
@@ -194,6 +196,26 @@ export interface AttentionRow {
   readonly lse: number;
 }
 
+/** Channelwise bounds of blocks of keys; blocks are numbered from the first key of a call on. */
+export interface KeyBounds {
+  /** Least value of each channel, `[blocks, kvHeads, dim]`. */
+  readonly min: Tensor;
+  /** Largest value of each channel, `[blocks, kvHeads, dim]`. */
+  readonly max: Tensor;
+}
+
+/** Means of blocks of tokens whose pairs are scored, and where their queries begin. */
+export interface PooledBlocks {
+  /** `[qBlocks, heads, dim]`, of `poolQueries`. */
+  readonly q: Tensor;
+  /** `[kBlocks, kvHeads, dim]`, of `poolKeys` from key 0 on. */
+  readonly k: Tensor;
+  /** Token of the first row of the first block of queries. */
+  readonly qStart: number;
+  /** Tokens of a block. */
+  readonly block: number;
+}
+
 /** What `doctor` and error messages say about a backend. */
 export interface BackendInfo {
   /** Its name. */
@@ -329,4 +351,75 @@ export interface Backend {
     k: number,
     control?: RunControl,
   ): Awaitable<TopKeys[]>;
+
+  /**
+   * Column and diagonal sums of the causal attention of the rows of q `[T, heads, dim]` (tokens `qStart ..`), one result per listed
+   * head: `vertical[j] = sum_t a[t][j]`, `slash[x] = sum_t a[t][qStart + t - x]`, `a[t] = softmax(scale q[t] . k)`. Each has
+   * `qStart + T` entries that add up to T. MInference passes the last 64 rows, FlexPrefill the last block.
+   */
+  verticalSlash(
+    q: Tensor,
+    qStart: number,
+    heads: readonly number[],
+    scale: number,
+    kv: KvView,
+    control?: RunControl,
+  ): Awaitable<VerticalSlash[]>;
+  /** Means of runs of `block` rows, of fewer at the end. q `[T, heads, dim]`, out `[ceil(T / block), heads, dim]`. */
+  poolQueries(q: Tensor, block: number, out: Tensor, control?: RunControl): Awaitable<void>;
+  /** Means of runs of `block` keys from `start` to the cache's end, of fewer at the end. out `[ceil((kv.length - start) / block), kvHeads, dim]`. */
+  poolKeys(
+    kv: KvView,
+    start: number,
+    block: number,
+    out: Tensor,
+    control?: RunControl,
+  ): Awaitable<void>;
+  /**
+   * Scores of all pairs of blocks by their means, `[heads.length, qBlocks, kBlocks]`: `scale q[R] . k[C]` for the blocks C that
+   * begin at or before the last token of R, `-Infinity` for the others (MInference's block-sparse ranking); with `softmax` each
+   * row's softmax, 0 for the others (its paper, FlexPrefill).
+   */
+  blockScores(
+    blocks: PooledBlocks,
+    heads: readonly number[],
+    scale: number,
+    softmax: boolean,
+    control?: RunControl,
+  ): Awaitable<Float32Array>;
+  /**
+   * Block scores by sums along antidiagonals (XAttention), `[heads.length, ceil(T / block), ceil((qStart + T) / block)]`. Cell (I, J) is
+   * `scale / S sum_r q[I S + S - 1 - r] . k[J S + r]`, S the stride, tokens beyond the last as zeros; a row of cells becomes its softmax
+   * over the cells that begin at or before its last token, and a block sums its `(block / S)^2` cells, so that a row of blocks adds up to its
+   * rows of cells. `block` is a multiple of `stride`; the paper's scale is `1 / (sqrt(dim) norm)`.
+   */
+  antidiagonalScores(
+    q: Tensor,
+    qStart: number,
+    heads: readonly number[],
+    scale: number,
+    kv: KvView,
+    stride: number,
+    block: number,
+    control?: RunControl,
+  ): Awaitable<Float32Array>;
+  /** Least and largest value of each channel in runs of `block` keys from `start` to the cache's end (Quest's pages). out as of `poolKeys`. */
+  keyBounds(
+    kv: KvView,
+    start: number,
+    block: number,
+    out: KeyBounds,
+    control?: RunControl,
+  ): Awaitable<void>;
+  /**
+   * Upper bound of `q . k` over the keys of each block, for each of `heads` of row `row` of q `[rows, heads, dim]`:
+   * `[heads.length, blocks]` of `sum_i max(q[i] min[i], q[i] max[i])` (Quest), without `1/sqrt(dim)`, summed in f32.
+   */
+  boundScores(
+    q: Tensor,
+    row: number,
+    heads: readonly number[],
+    bounds: KeyBounds,
+    control?: RunControl,
+  ): Awaitable<Float32Array>;
 }

@@ -159,7 +159,12 @@ function attentionShapes(
   return { tokens, heads };
 }
 
-function queryShape(call: Call, q: Tensor, kv: KvView): { tokens: number; heads: number } {
+/** Requires queries `[T, heads, dim]` that fit the cache, and gives their sizes. */
+export function queryShape(
+  call: Call,
+  q: Tensor,
+  kv: KvView,
+): { tokens: number; heads: number } {
   requireTable(call, "kv.table", kv.table);
   requireInside(call, "kv.length", kv.length, 0, 2 ** 31 - 1);
   const shape = ["tokens", "heads", kv.table.spec.dim];
@@ -168,7 +173,13 @@ function queryShape(call: Call, q: Tensor, kv: KvView): { tokens: number; heads:
   return { tokens, heads };
 }
 
-function requireRows(call: Call, qStart: number, tokens: number, kvLength: number): void {
+/** Requires that rows `qStart ..` are tokens of the cache. */
+export function requireRows(
+  call: Call,
+  qStart: number,
+  tokens: number,
+  kvLength: number,
+): void {
   if (tokens > kvLength) {
     throw rangeError(call, `kv.length must be at least the ${tokens} tokens of q`, kvLength);
   }

@@ -7,6 +7,7 @@ import type {
   BackendInfo,
   BackendName,
   DType,
+  KeyBounds,
   KeyPlan,
   KvRows,
   KvView,
@@ -15,6 +16,7 @@ import type {
   PageSpec,
   PageTable,
   PartialAttention,
+  PooledBlocks,
   QkvTensors,
   QkvWeights,
   RopeTables,
@@ -22,6 +24,7 @@ import type {
   Tensor,
   TilePlan,
   TopKeys,
+  VerticalSlash,
   WeightFile,
 } from "./backend.ts";
 import {
@@ -32,6 +35,15 @@ import {
   checkPoolMap,
   checkTopKeys,
 } from "./check_attention.ts";
+import {
+  checkAntidiagonalScores,
+  checkBlockScores,
+  checkBoundScores,
+  checkKeyBounds,
+  checkPoolKeys,
+  checkPoolQueries,
+  checkVerticalSlash,
+} from "./check_estimates.ts";
 import { checkPageCopy, checkPageSpec, checkPageTable, checkTensorShape } from "./check_memory.ts";
 import { checkEmbed, checkLogits, checkLogProbs, checkOutput, checkQkv } from "./check_model.ts";
 import { checkAppend, checkReadKv } from "./check_pages.ts";
@@ -350,6 +362,138 @@ export class NativeBackend implements Backend {
       ...[start, end, found, indices, scores] as const,
     ], { work: heads.length * (end - start) * dim, control: own(control) });
     return after(running, () => splitTopKeys(indices, scores, found));
+  }
+
+  /** Column and diagonal sums of the attention of rows. */
+  verticalSlash(
+    q: Tensor,
+    qStart: number,
+    heads: readonly number[],
+    scale: number,
+    kv: KvView,
+    control?: RunControl,
+  ): Awaitable<VerticalSlash[]> {
+    checkVerticalSlash(this.name, q, qStart, heads, scale, kv);
+    const [tokens, queryHeads, dim] = dims(q);
+    const keys = qStart + tokens;
+    const [vertical, slash] = [heads, heads].map(({ length }) => new Float32Array(length * keys));
+    const [addresses, stride, dtypeCode] = pagesOf(kv);
+    const running = this.library.run("ll_vertical_slash", [
+      ...[address(q), qStart, tokens, queryHeads, Int32Array.from(heads), heads.length] as const,
+      ...[kv.table.kvHeads, dim, scale, addresses, stride, dtypeCode] as const,
+      ...[vertical!, slash!] as const,
+    ], { work: 2 * heads.length * tokens * keys * dim, control: own(control) });
+    const part = (sums: Float32Array, i: number) => sums.subarray(i * keys, (i + 1) * keys);
+    const split = () =>
+      heads.map((_, i) => ({ vertical: part(vertical!, i), slash: part(slash!, i) }));
+    return after(running, split);
+  }
+
+  /** Means of runs of rows. */
+  poolQueries(q: Tensor, block: number, out: Tensor, control?: RunControl): Awaitable<void> {
+    checkPoolQueries(this.name, q, block, out);
+    const [tokens, heads, dim] = dims(q);
+    return this.library.run("ll_pool_queries", [
+      ...[address(q), tokens, heads, dim, block, target(out)] as const,
+    ], { work: tokens * heads * dim, control: own(control) });
+  }
+
+  /** Means of runs of keys. */
+  poolKeys(
+    kv: KvView,
+    start: number,
+    block: number,
+    out: Tensor,
+    control?: RunControl,
+  ): Awaitable<void> {
+    checkPoolKeys(this.name, kv, start, block, out);
+    const { kvHeads, spec: { dim } } = kv.table;
+    const [addresses, stride, dtypeCode, end] = pagesOf(kv);
+    return this.library.run("ll_pool_keys", [
+      ...[kvHeads, dim, addresses, stride, dtypeCode, start, end, block, target(out)] as const,
+    ], { work: (end - start) * kvHeads * dim, control: own(control) });
+  }
+
+  /** Scores of all pairs of blocks by their means. */
+  blockScores(
+    { q, k, qStart, block }: PooledBlocks,
+    heads: readonly number[],
+    scale: number,
+    softmax: boolean,
+    control?: RunControl,
+  ): Awaitable<Float32Array> {
+    checkBlockScores(this.name, { q, k, qStart, block }, heads, scale);
+    const [qBlocks, queryHeads, dim] = dims(q);
+    const [kBlocks, kvHeads] = dims(k);
+    const scores = new Float32Array(heads.length * qBlocks * kBlocks);
+    const running = this.library.run("ll_block_scores", [
+      ...[address(q), qBlocks, queryHeads, Int32Array.from(heads), heads.length] as const,
+      ...[address(k), kBlocks, kvHeads, dim, scale, qStart, block, Number(softmax)] as const,
+      scores,
+    ], { work: scores.length * dim, control: own(control) });
+    return after(running, () => scores);
+  }
+
+  /** Block scores by sums along antidiagonals. */
+  antidiagonalScores(
+    q: Tensor,
+    qStart: number,
+    heads: readonly number[],
+    scale: number,
+    kv: KvView,
+    stride: number,
+    block: number,
+    control?: RunControl,
+  ): Awaitable<Float32Array> {
+    checkAntidiagonalScores(this.name, q, qStart, heads, scale, kv, stride, block);
+    const [tokens, queryHeads, dim] = dims(q);
+    const keys = qStart + tokens;
+    const size = Math.ceil(tokens / block) * Math.ceil(keys / block);
+    const scores = new Float32Array(heads.length * size);
+    const [addresses, pageStride, dtypeCode] = pagesOf(kv);
+    const running = this.library.run("ll_antidiagonal_scores", [
+      ...[address(q), qStart, tokens, queryHeads, Int32Array.from(heads), heads.length] as const,
+      ...[kv.table.kvHeads, dim, scale, addresses, pageStride, dtypeCode] as const,
+      ...[stride, block, scores] as const,
+    ], { work: heads.length * tokens * keys * dim / stride, control: own(control) });
+    return after(running, () => scores);
+  }
+
+  /** Least and largest value of each channel in runs of keys. */
+  keyBounds(
+    kv: KvView,
+    start: number,
+    block: number,
+    out: KeyBounds,
+    control?: RunControl,
+  ): Awaitable<void> {
+    checkKeyBounds(this.name, kv, start, block, out);
+    const { kvHeads, spec: { dim } } = kv.table;
+    const [addresses, stride, dtypeCode, end] = pagesOf(kv);
+    return this.library.run("ll_key_bounds", [
+      ...[kvHeads, dim, addresses, stride, dtypeCode, start, end, block] as const,
+      ...[target(out.min), target(out.max)] as const,
+    ], { work: (end - start) * kvHeads * dim, control: own(control) });
+  }
+
+  /** Upper bound of the scores of each block of keys. */
+  boundScores(
+    q: Tensor,
+    row: number,
+    heads: readonly number[],
+    { min, max }: KeyBounds,
+    control?: RunControl,
+  ): Awaitable<Float32Array> {
+    checkBoundScores(this.name, q, row, heads, { min, max });
+    const [, queryHeads, dim] = dims(q);
+    const [blocks, kvHeads] = dims(min);
+    const bounds = new Float32Array(heads.length * blocks);
+    const running = this.library.run("ll_bound_scores", [
+      ...[elementOf(q, row * queryHeads * dim), queryHeads, kvHeads, dim] as const,
+      ...[Int32Array.from(heads), heads.length, address(min), address(max), blocks] as const,
+      bounds,
+    ], { work: 2 * bounds.length * dim, control: own(control) });
+    return after(running, () => bounds);
   }
 }
 

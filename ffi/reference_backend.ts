@@ -6,11 +6,25 @@
 import { attendKeys, attendTiles, attentionRow, merge } from "../kernels/reference/attention.ts";
 import {
   type Kv,
+  kvHeadNumber,
   kvHeadOf,
   type PartialArrays,
   type Queries,
 } from "../kernels/reference/attention.ts";
 import { roundToBf16 } from "../kernels/reference/bf16.ts";
+import {
+  type BlockRows,
+  blockScores,
+  boundScores,
+  keyBounds,
+  poolKeys,
+  poolRows,
+} from "../kernels/reference/estimate_blocks.ts";
+import {
+  antidiagonalScores,
+  type VerticalSlash,
+  verticalSlash,
+} from "../kernels/reference/estimate_sums.ts";
 import { embed } from "../kernels/reference/linear.ts";
 import { geluTanh, logits, logProbs, output, silu } from "../kernels/reference/output.ts";
 import { append, readKv } from "../kernels/reference/pages.ts";
@@ -22,6 +36,7 @@ import type {
   Backend,
   BackendInfo,
   DType,
+  KeyBounds,
   KeyPlan,
   KvRows,
   KvView,
@@ -30,6 +45,7 @@ import type {
   PageSpec,
   PageTable,
   PartialAttention,
+  PooledBlocks,
   QkvTensors,
   QkvWeights,
   RopeTables,
@@ -47,6 +63,15 @@ import {
   checkPoolMap,
   checkTopKeys,
 } from "./check_attention.ts";
+import {
+  checkAntidiagonalScores,
+  checkBlockScores,
+  checkBoundScores,
+  checkKeyBounds,
+  checkPoolKeys,
+  checkPoolQueries,
+  checkVerticalSlash,
+} from "./check_estimates.ts";
 import { checkPageCopy, checkPageSpec, checkPageTable, checkTensorShape } from "./check_memory.ts";
 import { checkEmbed, checkLogits, checkLogProbs, checkOutput, checkQkv } from "./check_model.ts";
 import { checkAppend, checkReadKv } from "./check_pages.ts";
@@ -267,6 +292,112 @@ class ReferenceBackend implements Backend {
     await run(searchSteps(queriesOf(q, 1), row, heads, kvOf(kv), start, end, k, found), control);
     return found;
   }
+
+  async verticalSlash(
+    q: Tensor,
+    qStart: number,
+    heads: readonly number[],
+    scale: number,
+    kv: KvView,
+    control?: RunControl,
+  ): Promise<VerticalSlash[]> {
+    checkVerticalSlash(NAME, q, qStart, heads, scale, kv);
+    const keys = qStart + q.shape[0]!;
+    const sums = heads.map(() => ({
+      vertical: new Float32Array(keys),
+      slash: new Float32Array(keys),
+    }));
+    const steps = heads.map((head, i) =>
+      verticalSlash(queriesOf(q, scale), qStart, head, kvOf(kv), sums[i]!)
+    );
+    await run(oneByOne(steps), control);
+    return sums;
+  }
+
+  async poolQueries(q: Tensor, block: number, out: Tensor, control?: RunControl): Promise<void> {
+    checkPoolQueries(NAME, q, block, out);
+    const [, heads = 0, dim = 0] = q.shape;
+    await run(poolRows(dataOf(q), heads * dim, block, dataOf(out)), control);
+  }
+
+  async poolKeys(
+    kv: KvView,
+    start: number,
+    block: number,
+    out: Tensor,
+    control?: RunControl,
+  ): Promise<void> {
+    checkPoolKeys(NAME, kv, start, block, out);
+    const range = { start, end: kv.length, block };
+    await run(poolKeys(kvOf(kv).heads, range, dataOf(out)), control);
+  }
+
+  async blockScores(
+    { q, k, qStart, block }: PooledBlocks,
+    heads: readonly number[],
+    scale: number,
+    softmax: boolean,
+    control?: RunControl,
+  ): Promise<Float32Array> {
+    checkBlockScores(NAME, { q, k, qStart, block }, heads, scale);
+    const size = q.shape[0]! * k.shape[0]!;
+    const scores = new Float32Array(heads.length * size);
+    const how = { scale, qStart, block, softmax };
+    const steps = heads.map((head, i) => {
+      const out = scores.subarray(i * size, (i + 1) * size);
+      return blockScores(blockRowsOf(q), head, blockRowsOf(k), how, out);
+    });
+    await run(oneByOne(steps), control);
+    return scores;
+  }
+
+  async antidiagonalScores(
+    q: Tensor,
+    qStart: number,
+    heads: readonly number[],
+    scale: number,
+    kv: KvView,
+    stride: number,
+    block: number,
+    control?: RunControl,
+  ): Promise<Float32Array> {
+    checkAntidiagonalScores(NAME, q, qStart, heads, scale, kv, stride, block);
+    const tokens = q.shape[0]!;
+    const size = Math.ceil(tokens / block) * Math.ceil((qStart + tokens) / block);
+    const scores = new Float32Array(heads.length * size);
+    const steps = heads.map((head, i) => {
+      const out = scores.subarray(i * size, (i + 1) * size);
+      const [queries, cells] = [queriesOf(q, scale), { stride, block }];
+      return antidiagonalScores(queries, qStart, head, kvOf(kv), cells, out);
+    });
+    await run(oneByOne(steps), control);
+    return scores;
+  }
+
+  async keyBounds(
+    kv: KvView,
+    start: number,
+    block: number,
+    out: KeyBounds,
+    control?: RunControl,
+  ): Promise<void> {
+    checkKeyBounds(NAME, kv, start, block, out);
+    const range = { start, end: kv.length, block };
+    await run(keyBounds(kvOf(kv).heads, range, dataOf(out.min), dataOf(out.max)), control);
+  }
+
+  async boundScores(
+    q: Tensor,
+    row: number,
+    heads: readonly number[],
+    bounds: KeyBounds,
+    control?: RunControl,
+  ): Promise<Float32Array> {
+    checkBoundScores(NAME, q, row, heads, bounds);
+    const scores = new Float32Array(heads.length * bounds.min.shape[0]!);
+    await run(boundSteps(q, row, heads, bounds, scores), control);
+    return scores;
+  }
 }
 
 function* qkvSteps(
@@ -310,6 +441,28 @@ function* searchSteps(
   }
 }
 
+function* boundSteps(
+  q: Tensor,
+  row: number,
+  heads: readonly number[],
+  bounds: KeyBounds,
+  scores: Float32Array,
+): Steps {
+  const [, queryHeads = 0, dim = 0] = q.shape;
+  const [min, max] = [blockRowsOf(bounds.min), blockRowsOf(bounds.max)];
+  for (const [i, head] of heads.entries()) {
+    const first = (row * queryHeads + head) * dim;
+    const kvHead = kvHeadNumber(head, queryHeads, min.heads);
+    const some = boundScores(dataOf(q), first, kvHead, min, max);
+    scores.set(some, i * some.length);
+    yield;
+  }
+}
+
+function* oneByOne(all: readonly Steps[]): Steps {
+  for (const steps of all) yield* steps;
+}
+
 async function run(steps: Steps, control: RunControl | undefined): Promise<void> {
   const record = control as ReferenceControl | undefined;
   let resumed = performance.now();
@@ -329,6 +482,10 @@ function dataOf(tensor: Tensor): Float32Array {
 
 function maybe(tensor: Tensor | null): Float32Array | null {
   return tensor && dataOf(tensor);
+}
+
+function blockRowsOf(tensor: Tensor): BlockRows {
+  return { data: dataOf(tensor), heads: tensor.shape[1]!, dim: tensor.shape[2]! };
 }
 
 function partialOf({ out, lse }: PartialAttention): PartialArrays {

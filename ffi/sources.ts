@@ -9,7 +9,17 @@ import avx2 from "../kernels/cpu/avx2.cpp" with { type: "text" };
 import avx512 from "../kernels/cpu/avx512.cpp" with { type: "text" };
 import dispatch from "../kernels/cpu/dispatch.cpp" with { type: "text" };
 import dispatchHeader from "../kernels/cpu/dispatch.h" with { type: "text" };
+import estimateAntidiagonals from "../kernels/cpu/estimate_antidiagonals.cpp" with { type: "text" };
+import estimateBlocks from "../kernels/cpu/estimate_blocks.cpp" with { type: "text" };
+import estimateBounds from "../kernels/cpu/estimate_bounds.cpp" with { type: "text" };
+import estimateVerticalSlash from "../kernels/cpu/estimate_vertical_slash.cpp" with {
+  type: "text",
+};
+import headGroups from "../kernels/cpu/head_groups.cpp" with { type: "text" };
+import headGroupsHeader from "../kernels/cpu/head_groups.h" with { type: "text" };
 import kernelsHeader from "../kernels/cpu/kernels.h" with { type: "text" };
+import keyBlocks from "../kernels/cpu/key_blocks.cpp" with { type: "text" };
+import keyBlocksHeader from "../kernels/cpu/key_blocks.h" with { type: "text" };
 import keyRowsHeader from "../kernels/cpu/key_rows.h" with { type: "text" };
 import keySets from "../kernels/cpu/key_sets.cpp" with { type: "text" };
 import keySetsHeader from "../kernels/cpu/key_sets.h" with { type: "text" };
@@ -42,7 +52,15 @@ export const SOURCES: Readonly<Record<string, string>> = {
   "cpu/avx512.cpp": avx512,
   "cpu/dispatch.cpp": dispatch,
   "cpu/dispatch.h": dispatchHeader,
+  "cpu/estimate_antidiagonals.cpp": estimateAntidiagonals,
+  "cpu/estimate_blocks.cpp": estimateBlocks,
+  "cpu/estimate_bounds.cpp": estimateBounds,
+  "cpu/estimate_vertical_slash.cpp": estimateVerticalSlash,
+  "cpu/head_groups.cpp": headGroups,
+  "cpu/head_groups.h": headGroupsHeader,
   "cpu/kernels.h": kernelsHeader,
+  "cpu/key_blocks.cpp": keyBlocks,
+  "cpu/key_blocks.h": keyBlocksHeader,
   "cpu/key_rows.h": keyRowsHeader,
   "cpu/key_sets.cpp": keySets,
   "cpu/key_sets.h": keySetsHeader,

@@ -344,6 +344,126 @@ export const RUN_SYMBOLS = {
     ],
     result: "i32",
   },
+  ll_vertical_slash: {
+    parameters: [
+      "buffer", // ll_run* run
+      "u64", // const float* q
+      "i32", // int32_t q_start
+      "i32", // int32_t tokens
+      "i32", // int32_t heads
+      "buffer", // const int32_t* chosen
+      "i32", // int32_t count
+      "i32", // int32_t kv_heads
+      "i32", // int32_t dim
+      "f32", // float scale
+      "buffer", // void* const* pages
+      "i32", // int32_t stride
+      "i32", // int32_t kv_dtype
+      "buffer", // float* vertical
+      "buffer", // float* slash
+    ],
+    result: "i32",
+  },
+  ll_pool_queries: {
+    parameters: [
+      "buffer", // ll_run* run
+      "u64", // const float* q
+      "i32", // int32_t tokens
+      "i32", // int32_t heads
+      "i32", // int32_t dim
+      "i32", // int32_t block
+      "u64", // float* out
+    ],
+    result: "i32",
+  },
+  ll_pool_keys: {
+    parameters: [
+      "buffer", // ll_run* run
+      "i32", // int32_t kv_heads
+      "i32", // int32_t dim
+      "buffer", // void* const* pages
+      "i32", // int32_t stride
+      "i32", // int32_t kv_dtype
+      "i32", // int32_t start
+      "i32", // int32_t end
+      "i32", // int32_t block
+      "u64", // float* out
+    ],
+    result: "i32",
+  },
+  ll_block_scores: {
+    parameters: [
+      "buffer", // ll_run* run
+      "u64", // const float* q
+      "i32", // int32_t q_blocks
+      "i32", // int32_t heads
+      "buffer", // const int32_t* chosen
+      "i32", // int32_t count
+      "u64", // const float* k
+      "i32", // int32_t k_blocks
+      "i32", // int32_t kv_heads
+      "i32", // int32_t dim
+      "f32", // float scale
+      "i32", // int32_t q_start
+      "i32", // int32_t block
+      "i32", // int32_t softmax
+      "buffer", // float* scores
+    ],
+    result: "i32",
+  },
+  ll_antidiagonal_scores: {
+    parameters: [
+      "buffer", // ll_run* run
+      "u64", // const float* q
+      "i32", // int32_t q_start
+      "i32", // int32_t tokens
+      "i32", // int32_t heads
+      "buffer", // const int32_t* chosen
+      "i32", // int32_t count
+      "i32", // int32_t kv_heads
+      "i32", // int32_t dim
+      "f32", // float scale
+      "buffer", // void* const* pages
+      "i32", // int32_t stride
+      "i32", // int32_t kv_dtype
+      "i32", // int32_t step
+      "i32", // int32_t block
+      "buffer", // float* scores
+    ],
+    result: "i32",
+  },
+  ll_key_bounds: {
+    parameters: [
+      "buffer", // ll_run* run
+      "i32", // int32_t kv_heads
+      "i32", // int32_t dim
+      "buffer", // void* const* pages
+      "i32", // int32_t stride
+      "i32", // int32_t kv_dtype
+      "i32", // int32_t start
+      "i32", // int32_t end
+      "i32", // int32_t block
+      "u64", // float* min
+      "u64", // float* max
+    ],
+    result: "i32",
+  },
+  ll_bound_scores: {
+    parameters: [
+      "buffer", // ll_run* run
+      "u64", // const float* q
+      "i32", // int32_t heads
+      "i32", // int32_t kv_heads
+      "i32", // int32_t dim
+      "buffer", // const int32_t* chosen
+      "i32", // int32_t count
+      "u64", // const float* min
+      "u64", // const float* max
+      "i32", // int32_t blocks
+      "buffer", // float* bounds
+    ],
+    result: "i32",
+  },
 } as const;
 RUN_SYMBOLS satisfies Deno.ForeignLibraryInterface;
 

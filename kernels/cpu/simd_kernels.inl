@@ -140,10 +140,9 @@ LL_INLINE F Exp2(F x) {
   return x < -125.9f ? F{} : y;
 }
 
-// e^x, 0 below -87.3 and infinite above 88.4.
+// e^x, 0 below -87.3 and infinite above 88.72283, the logarithm of the largest f32.
 LL_INLINE F Exp(F x) {
   const float magic = 12582912.0f;
-  x = x > 88.8f ? Splat(88.8f) : x;
   const F t = x * 1.44269504088896341f + magic;
   const F n = t - magic;
   const F r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
@@ -153,7 +152,8 @@ LL_INLINE F Exp(F x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * (r * r) + (r + 1.0f);
-  const F y = (F)((U)p + ((U)t << 23));
+  F y = (F)((U)p + ((U)t << 23));
+  y = x > 88.72283f ? Splat(INFINITY) : y;
   return x < -87.3f ? F{} : y;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "dispatch.h"
+#include "head_groups.h"
 #include "key_sets.h"
 #include "scratch.h"
 
@@ -78,12 +79,6 @@ class Best {
   bool full_ = false;
 };
 
-// Listed heads of one KV head: their places in `chosen`.
-struct Group {
-  int32_t kv_head;
-  std::vector<int32_t> places;
-};
-
 struct ScanCall {
   const Call& call;
   const float* q;
@@ -93,21 +88,8 @@ struct ScanCall {
   int64_t start, end, k;
 };
 
-std::vector<Group> MakeGroups(const int32_t* chosen, int32_t count, int32_t kv_heads,
-                              int32_t group) {
-  std::vector<Group> groups;
-  for (int32_t g = 0; g < kv_heads; ++g) {
-    Group now{g, {}};
-    for (int32_t c = 0; c < count; ++c) {
-      if (chosen[c] / group == g) now.places.push_back(c);
-    }
-    if (!now.places.empty()) groups.push_back(std::move(now));
-  }
-  return groups;
-}
-
 // found[place] of the keys first .. end-1.
-void ScanSpan(const ScanCall& c, const Group& group, int64_t first, int64_t end,
+void ScanSpan(const ScanCall& c, const HeadGroup& group, int64_t first, int64_t end,
               std::vector<Candidate>* found) {
   const int64_t heads = group.places.size();
   std::vector<float> q(heads * c.dim), s(heads * kKeyBlock);
@@ -182,7 +164,7 @@ extern "C" int32_t ll_top_keys(ll_run* run, const float* q, int32_t heads, int32
     // Spans long enough that joining them is cheap, and enough of them for the threads.
     const int64_t span = std::max(kSpanKeys, keys / (4 * call.threads()) + 1);
     const int64_t spans = (keys + span - 1) / span;
-    const std::vector<Group> groups = MakeGroups(chosen, count, kv_heads, heads / kv_heads);
+    const std::vector<HeadGroup> groups = GroupHeads(chosen, count, heads, kv_heads);
     std::vector<std::vector<Candidate>> found(spans * count);
     const ScanCall scan{call, q, dim, chosen, kv, start, end, k};
     const int64_t group_count = groups.size();

@@ -214,6 +214,69 @@ LL_API int32_t ll_top_keys(ll_run* run, const float* q, int32_t heads, int32_t k
                            int32_t kv_dtype, int32_t start, int32_t end, int32_t k, int32_t* indices,
                            float* scores);
 
+// ---- estimates of attention ----
+// What sparse methods choose keys by. Rows of q are tokens q_start ..; a row sees the keys up to its own; keys at and
+// beyond q_start + tokens are not read. chosen [count] host: query heads. Results are host memory, of O(keys) per head, or
+// of O(blocks^2) where the result has an entry for each pair of blocks. Blocks of rows count from the call's first row.
+
+// Sums over the rows of their attention probabilities, by key and by distance (vertical and slash lines: MInference takes the
+// last 64 queries, FlexPrefill the last block of them; SnapKV sums columns of the last 32):
+//   a[t][j] = softmax_j(scale q[t] . k[j]), j <= q_start + t;
+//   vertical[c][j] = sum_t a[t][j];  slash[c][x] = sum_t a[t][q_start + t - x].
+// q [tokens][heads][dim]; vertical, slash [count][q_start + tokens]; both are sums of `tokens` rows that are 1 each.
+// Progress: a unit per head and span of 2048 keys.
+LL_API int32_t ll_vertical_slash(ll_run* run, const float* q, int32_t q_start, int32_t tokens,
+                                 int32_t heads, const int32_t* chosen, int32_t count,
+                                 int32_t kv_heads, int32_t dim, float scale, void* const* pages,
+                                 int32_t stride, int32_t kv_dtype, float* vertical, float* slash);
+
+// Mean of each block of `block` rows of q, of fewer at the end: out[b] = sum_t q[b block + t] / rows of b.
+// q [tokens][heads][dim]; out [ceil(tokens / block)][heads][dim] device. Progress: a unit per block.
+LL_API int32_t ll_pool_queries(ll_run* run, const float* q, int32_t tokens, int32_t heads,
+                               int32_t dim, int32_t block, float* out);
+
+// Mean of each block of `block` keys of start <= j < end, of fewer at the end.
+// out [ceil((end - start) / block)][kv_heads][dim] device. Progress: a unit per block and KV head.
+LL_API int32_t ll_pool_keys(ll_run* run, int32_t kv_heads, int32_t dim, void* const* pages,
+                            int32_t stride, int32_t kv_dtype, int32_t start, int32_t end,
+                            int32_t block, float* out);
+
+// Scores of pairs of blocks by their means (MInference's block-sparse, FlexPrefill's query-aware pattern):
+//   scores[c][R][C] = scale q[R] . k[C], or with softmax = 1 its softmax over C, for the blocks C that begin at or before the
+//   last token of row block R: C block <= q_start + (R + 1) block - 1; the others are -INFINITY, or 0 with softmax.
+// q [q_blocks][heads][dim] of ll_pool_queries; k [k_blocks][kv_heads][dim] of ll_pool_keys with start 0; both device;
+// scores [count][q_blocks][k_blocks] host. Progress: a unit per row block and head.
+LL_API int32_t ll_block_scores(ll_run* run, const float* q, int32_t q_blocks, int32_t heads,
+                               const int32_t* chosen, int32_t count, const float* k,
+                               int32_t k_blocks, int32_t kv_heads, int32_t dim, float scale,
+                               int32_t q_start, int32_t block, int32_t softmax, float* scores);
+
+// Sums of antidiagonals, after softmax, by block (XAttention, whose stride is `step`):
+//   s[I][J] = scale / step sum_{r < step} q[I step + step - 1 - r] . k[J step + r], tokens beyond the last count as zeros;
+//   p[I] = softmax of s[I] over the cells J that begin at or before the last token of I: J <= I where q_start is 0;
+//   scores[c][R][C] = sum of p over the (block / step)^2 cells of R and C: a row adds up to its number of cells I.
+// q [tokens][heads][dim]; block: a multiple of step; scores [count][ceil(tokens / block)][ceil((q_start + tokens) / block)] host.
+// The paper's factor is scale = 1 / (sqrt(dim) norm). Progress: a unit per row block and head.
+LL_API int32_t ll_antidiagonal_scores(ll_run* run, const float* q, int32_t q_start, int32_t tokens,
+                                      int32_t heads, const int32_t* chosen, int32_t count,
+                                      int32_t kv_heads, int32_t dim, float scale,
+                                      void* const* pages, int32_t stride, int32_t kv_dtype,
+                                      int32_t step, int32_t block, float* scores);
+
+// Channelwise bounds of each block of `block` keys of start <= j < end (the pages of Quest): min[b][i] = min_j k[j][i], max
+// likewise. min, max [ceil((end - start) / block)][kv_heads][dim] device. Progress: a unit per block and KV head.
+LL_API int32_t ll_key_bounds(ll_run* run, int32_t kv_heads, int32_t dim, void* const* pages,
+                             int32_t stride, int32_t kv_dtype, int32_t start, int32_t end,
+                             int32_t block, float* min, float* max);
+
+// What q . k of no key of a block can exceed (Quest), without `scale`, but for the rounding of its own sum in f32:
+//   bounds[c][b] = sum_i max(q[i] min[b][i], q[i] max[b][i]).
+// q [heads][dim]; min, max [blocks][kv_heads][dim] of ll_key_bounds; all device; bounds [count][blocks] host.
+// Progress: a unit per block and KV head.
+LL_API int32_t ll_bound_scores(ll_run* run, const float* q, int32_t heads, int32_t kv_heads,
+                               int32_t dim, const int32_t* chosen, int32_t count, const float* min,
+                               const float* max, int32_t blocks, float* bounds);
+
 #ifdef __cplusplus
 }
 #endif

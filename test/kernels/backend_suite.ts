@@ -5,6 +5,8 @@
 import { contractCases } from "./cases_contract.ts";
 import { errorCases } from "./cases_errors.ts";
 import { attentionCases } from "./cases_attention.ts";
+import { estimateErrorCases } from "./cases_estimate_errors.ts";
+import { estimateCases } from "./cases_estimates.ts";
 import { keyCases } from "./cases_keys.ts";
 import { modelCases } from "./cases_model.ts";
 import type { OpenBackend, Subject } from "./subject.ts";
@@ -20,6 +22,7 @@ export function contractSuite(name: string, open: OpenBackend): void {
   const subject: Subject = { name, open };
   contractCases(subject);
   errorCases(subject);
+  estimateErrorCases(subject);
 }
 
 /** Registers the tests that compare with the reference. */
@@ -28,4 +31,5 @@ export function paritySuite(name: string, open: OpenBackend): void {
   modelCases(subject);
   attentionCases(subject);
   keyCases(subject);
+  estimateCases(subject);
 }

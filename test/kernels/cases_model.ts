@@ -100,6 +100,26 @@ export function modelCases(subject: Subject): void {
       return [outcome("x", x)];
     },
   });
+  parity(subject, "output() equals the reference where gates are some hundreds", {
+    runs: 10,
+    shapes: fc.record({ activation: fc.constantFrom<Activation>("silu", "gelu_tanh") }),
+    tolerance: TOLERANCE.f32,
+    work: async (scope, random, { activation }) => {
+      const [x, attention] = [matrix(scope, random, 3, 32), matrix(scope, random, 3, 64)];
+      const square = () => matrix(scope, random, 32, 32);
+      const weights = {
+        wo: matrix(scope, random, 32, 64),
+        norm: scope.tensor([32], new Float32Array(32).fill(300)),
+        eps: 1e-6,
+        wGate: square(),
+        wUp: square(),
+        wDown: square(),
+        activation,
+      };
+      await scope.backend.output(x, scope.tensor([3, 2, 32], attention.read()), weights);
+      return [outcome("x", x)];
+    },
+  });
   parity(subject, "logits() and logProbs() equal the reference", {
     runs: 30,
     shapes: fc.record({ tokens, hidden: width, vocab: width, dtype, eps }),

@@ -1,5 +1,8 @@
-/** Reads `fixtures/reference.json`; `fixtures/make_reference.py` writes it. */
-import file from "./fixtures/reference.json" with { type: "json" };
+/** Reads `fixtures/reference.json` and `fixtures/estimates.json`; `make_reference.py` and `make_estimates.py` write them. */
+import estimates from "./fixtures/estimates.json" with { type: "json" };
+import reference from "./fixtures/reference.json" with { type: "json" };
+
+const FILE = { ...reference, ...estimates };
 
 /** An array of a fixture. */
 export interface FixtureArray {
@@ -18,8 +21,8 @@ export class Fixture {
   readonly #values: Record<string, unknown>;
 
   /** Opens case `name`. */
-  constructor(name: keyof typeof file) {
-    this.#values = file[name];
+  constructor(name: keyof typeof FILE) {
+    this.#values = FILE[name];
   }
 
   /** Array `key`. */

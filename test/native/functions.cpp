@@ -50,6 +50,9 @@ const std::map<std::string, Caller>& Callers() {
       LL_FUNCTION(ll_page_bytes),   LL_FUNCTION(ll_append),   LL_FUNCTION(ll_read_kv),
       LL_FUNCTION(ll_attend_tiles), LL_FUNCTION(ll_merge),    LL_FUNCTION(ll_attend_keys),
       LL_FUNCTION(ll_pool_map),     LL_FUNCTION(ll_top_keys), LL_FUNCTION(ll_attention_row),
+      LL_FUNCTION(ll_pool_keys),    LL_FUNCTION(ll_pool_queries), LL_FUNCTION(ll_block_scores),
+      LL_FUNCTION(ll_key_bounds),   LL_FUNCTION(ll_bound_scores), LL_FUNCTION(ll_vertical_slash),
+      LL_FUNCTION(ll_antidiagonal_scores),
   };
   return callers;
 }
