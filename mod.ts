@@ -178,6 +178,12 @@ export type {
   RunPhase,
   RunReport,
 } from "./lib/plot/run_summary.ts";
+export type {
+  RooflineData,
+  RooflinePeak,
+  RooflinePoint,
+  RooflineRead,
+} from "./lib/plot/roofline.ts";
 export type { CompareFiguresOptions } from "./lib/plot/compare.ts";
 
 // Traces

@@ -5,12 +5,14 @@ import type { Figure } from "./figure.ts";
 import { headGrid } from "./head_grid.ts";
 import { needleGrid } from "./needle_grid.ts";
 import { retrievalTrace } from "./retrieval_trace.ts";
+import { roofline } from "./roofline.ts";
 import { runSummary } from "./run_summary.ts";
 import {
   syntheticAttention,
   syntheticHeads,
   syntheticNeedles,
   syntheticRetrieval,
+  syntheticRoofline,
   syntheticRun,
   syntheticTokens,
 } from "./synthetic.ts";
@@ -57,6 +59,7 @@ export function galleryFigures(): Readonly<Record<string, Figure>> {
       title: titled("Right answers by length and depth"),
     }),
     runSummary: runSummary(syntheticRun(), { title: titled("Where 11.3 s went") }),
+    roofline: roofline(syntheticRoofline(), { title: titled("Kernels of a laptop") }),
     compare: compare([
       headGrid(syntheticHeads(8, 8, 2), { label, title: titled("Before") }),
       headGrid(syntheticHeads(8, 8, 5), { label, title: titled("After") }),

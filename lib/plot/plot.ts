@@ -21,6 +21,7 @@ import {
   retrievalTrace,
   type RetrievalTraceOptions,
 } from "./retrieval_trace.ts";
+import { roofline, type RooflineData } from "./roofline.ts";
 import { type RunParts, type RunReport, runSummary } from "./run_summary.ts";
 import { tokenHeat, type TokenHeatOptions, type TokenScores } from "./token_heat.ts";
 
@@ -56,6 +57,8 @@ export interface Plots {
   ) => Figure;
   /** Where the time of a run went, what its keys and values take, what was scanned and attended. */
   readonly runSummary: (data: RunReport | RunParts, options?: FigureOptions) => Figure;
+  /** How near kernels come to what a machine can read and multiply, by arithmetic intensity. */
+  readonly roofline: (data: RooflineData, options?: FigureOptions) => Figure;
   /** Figures beside each other; colours of the same measure mean the same in all of them. */
   readonly compare: (figures: readonly Figure[], options?: CompareFiguresOptions) => Figure;
   /** All figures on made-up data, to see what there is. */
@@ -91,6 +94,7 @@ export const plot: Plots = {
   retrievalTrace,
   needleGrid,
   runSummary,
+  roofline,
   compare,
   gallery,
 };

@@ -3,6 +3,7 @@ import type { AttentionMatrix } from "./map/map_grid.ts";
 import type { HeadMatrix } from "./heads/head_values.ts";
 import type { NeedleCell } from "./needle/needle_cells.ts";
 import type { RetrievalRow } from "./retrieval/retrieval_rows.ts";
+import type { RooflineData } from "./roofline/roofline_data.ts";
 import type { RunReport } from "./run/run_phases.ts";
 
 /** Numbers in `0 .. 1` (mulberry32), the same for the same seed. */
@@ -116,4 +117,24 @@ export function syntheticRun(): RunReport {
     memory: { kvBytes: 536e6, residentBytes: 21e6, tokens: 32_832 },
     counts: { scanned: 31e6, attended: 14e6, keys: 1_074e6 },
   };
+}
+
+/** Kernels of three kinds: bound by multiplying, by memory, and by a cache. */
+export function syntheticRoofline(): RooflineData {
+  const next = numbersOf(8);
+  const reads = [{ name: "memory", gbps: 38 }, { name: "second-level cache", gbps: 310 }];
+  const peaks = [{ name: "avx2 f32", gflops: 420 }];
+  const series = [
+    { series: "dense prefill", intensities: [260, 520, 1040, 2080], gbps: 38 },
+    { series: "dense decode", intensities: [0.5, 1, 2, 4], gbps: 38 },
+    { series: "sparse decode", intensities: [0.5, 1, 2, 4], gbps: 310 },
+  ];
+  const points = series.flatMap(({ series, intensities, gbps }) =>
+    intensities.map((intensity) => {
+      const ceiling = Math.min(peaks[0]!.gflops, intensity * gbps);
+      const gflops = ceiling * (0.5 + 0.45 * next());
+      return { series, name: `${intensity} FLOP/B`, intensity, gflops, ceiling };
+    })
+  );
+  return { points, reads, peaks };
 }

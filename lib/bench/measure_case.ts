@@ -1,0 +1,124 @@
+/** Measures one case: our kernel, and whatever it is compared with, in turn. */
+import type { Backend, RunControl } from "../../ffi/backend.ts";
+import type { BenchCase, KvDType, OpenCase } from "./bench_case.ts";
+import type { Limit } from "./ceilings.ts";
+import type { Peer, PeerCase } from "./peer.ts";
+import { RandomRows } from "./random_rows.ts";
+import { inTurn } from "./repetitions.ts";
+import type { BenchRow, Beside } from "./result.ts";
+import { spreadOf } from "./statistics.ts";
+
+/** How a case is measured. */
+export interface MeasureOptions {
+  /** The backend that is measured. */
+  readonly backend: Backend;
+  /** What limits the case. */
+  readonly limit: Limit;
+  /** Peers that may be compared with it. */
+  readonly peers: readonly Peer[];
+  /** Threads of everybody. */
+  readonly threads: number;
+  /** Seed of the random data. */
+  readonly seed: number;
+  /** Milliseconds for all of it. */
+  readonly ms: number;
+  /** When the run's time is over, by `performance.now()`: no peer is asked after it. */
+  readonly deadline: number;
+  /** Cancels our kernel. */
+  readonly control: RunControl;
+  /** Stops peers. */
+  readonly signal: AbortSignal;
+}
+
+/** Repetitions of ours before the first peer. */
+const LEAST = 3;
+/** Least seconds that a peer gets for its repetitions. */
+const LEAST_SECONDS = 0.3;
+
+/** Types that a peer is given, the best first, where it has none of ours. */
+const PEER_TYPES: Readonly<Record<KvDType, readonly PeerCase["dtype"][]>> = {
+  f32: ["f32"],
+  bf16: ["bf16", "f16", "f32"],
+};
+
+/** Measures a case. */
+export async function measureCase(one: BenchCase, options: MeasureOptions): Promise<BenchRow> {
+  const { backend, seed, limit } = options;
+  const opened = await one.open({ backend, data: new RandomRows(seed) });
+  try {
+    const { ours, dense, peers } = await measured(one, opened, options);
+    const { kernel, shape, tokens, heads, kvHeads, dim, dtype, share, flops, trafficBytes } = one;
+    const median = spreadOf(ours).median;
+    const denseRows = dense.length > 0 ? [{ name: "dense", dtype, milliseconds: dense }] : [];
+    return {
+      ...{ kernel, shape, tokens, heads, kvHeads, dim, dtype, share, flops, trafficBytes },
+      ms: spreadOf(ours),
+      limit,
+      beside: [...denseRows, ...peers].map((times) => besideOf(times, median)),
+    };
+  } finally {
+    opened.close();
+  }
+}
+
+/** Times of something that was measured beside our kernel, or why there are none. */
+interface BesideTimes {
+  readonly name: string;
+  readonly dtype: string;
+  readonly milliseconds?: readonly number[];
+  readonly note?: string | undefined;
+}
+
+function besideOf({ name, dtype, milliseconds, note = undefined }: BesideTimes, ours: number) {
+  const ms = milliseconds === undefined ? null : spreadOf(milliseconds);
+  const ratio = ms && ms.median / ours;
+  return { name, dtype, ms, ratio, note: note ?? null } satisfies Beside;
+}
+
+/** Ours before the first peer, between two and after the last: what changes with time meets all of them. */
+async function measured(
+  one: BenchCase,
+  { run, dense }: OpenCase,
+  options: MeasureOptions,
+): Promise<{ ours: number[]; dense: number[]; peers: BesideTimes[] }> {
+  const { control, ms } = options;
+  const calls = dense ? [run, dense] : [run];
+  const rivals = one.peers === null ? [] : options.peers;
+  const slice = ms / (2 * rivals.length + 1);
+  await inTurn(calls, { ms: 0, least: 1, control }); // caches, page tables, threads
+  const times = await inTurn(calls, { ms: slice, least: LEAST, control });
+  const peers: BesideTimes[] = [];
+  for (const peer of rivals) {
+    const beside = await measurePeer(peer, one, slice, options);
+    peers.push(beside);
+    if (beside.milliseconds === undefined) continue;
+    const more = await inTurn(calls, { ms: slice / 2, least: 1, control });
+    more.forEach((values, i) => times[i]!.push(...values));
+  }
+  return { ours: times[0]!, dense: times[1] ?? [], peers };
+}
+
+async function measurePeer(
+  peer: Peer,
+  one: BenchCase,
+  ms: number,
+  { threads, seed, deadline, signal }: MeasureOptions,
+): Promise<BesideTimes> {
+  const asked = { ...one.peers!, threads, seed, seconds: Math.max(LEAST_SECONDS, ms / 1000) };
+  const types = PEER_TYPES[one.dtype];
+  const cases = types.map((dtype): PeerCase => ({ ...asked, dtype }));
+  const accepted = cases.find((c) => peer.accepts(c) === undefined);
+  const { name } = peer;
+  if (!accepted) return { name, dtype: types[0]!, note: peer.accepts(cases.at(-1)!) };
+  const { dtype } = accepted;
+  const left = deadline - performance.now();
+  if (left <= 0) return { name, dtype, note: "the time of the run was over" };
+  const over = AbortSignal.timeout(left);
+  try {
+    return { name, dtype, ...await peer.measure(accepted, AbortSignal.any([signal, over])) };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (over.aborted) return { name, dtype, note: "it did not end in the time of the run" };
+    return { name, dtype, note: (error as Error).message.split("\n")[0]! };
+  }
+}

@@ -1,0 +1,48 @@
+/** Normal random data, fast enough for gigabytes. */
+import { type Random, randomInt, seededRandom } from "../engine/random.ts";
+
+const POOL = 1 << 20;
+
+/** Rows of normally distributed numbers: pieces of a million of them, from places drawn anew for each row. */
+export class RandomRows {
+  /** The numbers between 0 and 1 that everything is drawn from. */
+  readonly random: Random;
+  readonly #pool: Float32Array;
+
+  /** Starts from `seed`, an integer. */
+  constructor(seed: number) {
+    this.random = seededRandom(seed);
+    this.#pool = normals(this.random, POOL);
+  }
+
+  /** `rows` rows of `width` numbers times `scale`. */
+  rows(rows: number, width: number, scale = 1): Float32Array {
+    const values = new Float32Array(rows * width);
+    for (let row = 0; row < rows; row++) {
+      const start = randomInt(this.random, POOL - width);
+      values.set(this.#pool.subarray(start, start + width), row * width);
+    }
+    return scale === 1 ? values : values.map((value) => scale * value);
+  }
+
+  /** `count` different whole numbers in `start .. end-1`, rising. */
+  subset(count: number, start: number, end: number): number[] {
+    const chosen = new Set<number>();
+    while (chosen.size < Math.min(count, end - start)) {
+      chosen.add(start + randomInt(this.random, end - start));
+    }
+    return [...chosen].sort((a, b) => a - b);
+  }
+}
+
+/** Box-Muller. */
+function normals(random: Random, count: number): Float32Array {
+  const values = new Float32Array(count);
+  for (let i = 0; i < count; i += 2) {
+    const radius = Math.sqrt(-2 * Math.log(1 - random()));
+    const angle = 2 * Math.PI * random();
+    values[i] = radius * Math.cos(angle);
+    values[i + 1] = radius * Math.sin(angle);
+  }
+  return values;
+}

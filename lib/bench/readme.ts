@@ -1,0 +1,79 @@
+/** The table of a stored result in README. */
+import { wrapped } from "../plot/draw/text_lines.ts";
+import { machineText } from "./machine.ts";
+import { columnsFor, type ReportColumn } from "./report.ts";
+import type { BenchResult, BenchRow } from "./result.ts";
+
+/** Lines between which the table stands. */
+export const README_MARKS = { start: "<!-- bench:start -->", end: "<!-- bench:end -->" } as const;
+
+/** Where the result lies that README shows. */
+export const STORED_RESULT: URL = new URL("result.json", import.meta.url);
+
+/** Columns of a line, as `deno fmt` has them. */
+const WIDTH = 100;
+/** Columns that README leaves out. */
+const LEFT_OUT = ["n", "ceiling"];
+
+/**
+ * A text with the table of a result between its marks, in place of what stood there.
+ *
+ * @throws {TypeError} unless both marks stand there once, in order
+ */
+export function withTable(text: string, result: BenchResult): string {
+  const { start, end } = README_MARKS;
+  const [before, ...others] = text.split(start);
+  const [old, after, ...more] = others.join(start).split(end);
+  if (others.length !== 1 || old === undefined || after === undefined || more.length > 0) {
+    throw new TypeError(
+      `Cannot write the table as ${start} and ${end} must each stand there once, in this order`,
+    );
+  }
+  return `${before}${start}\n\n${readmeSection(result)}\n\n${end}${after}`;
+}
+
+/** The table and what it was measured on. */
+export function readmeSection(result: BenchResult): string {
+  const rows = readmeRows(result.rows);
+  const columns = columnsFor(rows).filter(({ title }) => !LEFT_OUT.includes(title));
+  return `${markdownTable(rows, columns)}\n\n${wrapped(measuredOn(result), WIDTH).join("\n")}`;
+}
+
+function measuredOn({ startedAt, machine, peers }: BenchResult): string {
+  const there = peers.filter(({ version }) => version !== null)
+    .map(({ name, version }) => `${name} ${version}`);
+  const beside = there.length > 0 ? ` Beside it: ${there.join(", ")}.` : "";
+  const day = startedAt.slice(0, 10);
+  return `Measured on ${day} by \`deno task bench\`: ${machineText(machine)}.${beside}`;
+}
+
+/** Rows of bf16; of each kernel and kind of heads the longest context. */
+export function readmeRows(rows: readonly BenchRow[]): BenchRow[] {
+  const kindOf = ({ kernel, dim, heads, kvHeads, share }: BenchRow) =>
+    [kernel, dim, heads, kvHeads, share.toFixed(2)].join();
+  const own = rows.filter(({ dtype }) => dtype === "bf16");
+  return own.filter((row) =>
+    !own.some((other) => kindOf(other) === kindOf(row) && other.tokens > row.tokens)
+  );
+}
+
+/** As `deno fmt` writes it. */
+function markdownTable(rows: readonly BenchRow[], columns: readonly ReportColumn[]): string {
+  const cells = [columns.map(({ title }) => title)]
+    .concat(rows.map((row) => columns.map(({ cell }) => cell(row).replaceAll("|", "\\|"))));
+  const widths = columns.map((_, c) => Math.max(3, ...cells.map((line) => line[c]!.length)));
+  const line = (texts: readonly string[]) => `| ${texts.join(" | ")} |`;
+  const padded = cells.map((texts) =>
+    line(
+      texts.map((text, c) =>
+        columns[c]!.align === "left" ? text.padEnd(widths[c]!) : text.padStart(widths[c]!)
+      ),
+    )
+  );
+  const rule = line(
+    widths.map((width, c) =>
+      columns[c]!.align === "left" ? "-".repeat(width) : `${"-".repeat(width - 1)}:`
+    ),
+  );
+  return [padded[0]!, rule, ...padded.slice(1)].join("\n");
+}

@@ -1,0 +1,240 @@
+/** A run of the benchmark: the ceilings first, then case after case within the time there is. */
+import type { Backend } from "../../ffi/backend.ts";
+import { CancelledError } from "../../ffi/errors.ts";
+import { freeMemoryBytes } from "../engine/free_memory.ts";
+import type { BenchCase } from "./bench_case.ts";
+import { allotted, type CaseTime, timeOf } from "./budget.ts";
+import { nameOf } from "./cases.ts";
+import { type Ceilings, limitOf, measureCeilings, sizeText, WORKING_SETS } from "./ceilings.ts";
+import { CeilingsLibrary } from "./ceilings_library.ts";
+import { describeMachine } from "./machine.ts";
+import { measureCase } from "./measure_case.ts";
+import type { Peer, PeerFinder } from "./peer.ts";
+import { type BenchResult, type BenchRow, type FoundPeer, RESULT_VERSION } from "./result.ts";
+import type { SkippedCase } from "./result.ts";
+
+/** How far a run is. */
+export interface BenchProgress {
+  /** Share that is done, 0 to 1. */
+  readonly share: number;
+  /** Milliseconds left, as far as one can tell; null before the ceilings are known. */
+  readonly msLeft: number | null;
+  /** What is measured now. */
+  readonly what: string;
+}
+
+/** Options of {@link runBench}. */
+export interface BenchOptions {
+  /** The backend that is measured. */
+  readonly backend: Backend;
+  /** What is measured, in this order. */
+  readonly cases: readonly BenchCase[];
+  /** Seconds it may take. */
+  readonly seconds: number;
+  /**
+   * What it is compared with, where that is there.
+   * @default none
+   */
+  readonly peers?: readonly PeerFinder[];
+  /**
+   * Seed of the random data.
+   * @default 0
+   */
+  readonly seed?: number;
+  /**
+   * Working sets whose reading is measured, in bytes.
+   * @default 64 KB to 2 GB
+   */
+  readonly workingSets?: readonly number[];
+  /**
+   * Bytes that a case may take.
+   * @default half of the memory that is free when it begins
+   */
+  readonly memoryBytes?: number;
+  /** Called when something begins. */
+  readonly onProgress?: (progress: BenchProgress) => void;
+  /** Called with each row when it is there. */
+  readonly onRow?: (row: BenchRow) => void | Promise<void>;
+  /** Stops the run; what was measured until then is its result. */
+  readonly signal?: AbortSignal;
+}
+
+/** Part of the free memory that a case may take. */
+const MEMORY_SHARE = 0.5;
+/** Repetitions and a warm-up without which a case is not worth to be begun. */
+const LEAST_REPETITIONS = 4;
+/** Part of a run that the ceilings have. */
+const CEILINGS_SHARE = 0.05;
+/** Bytes that are surely filled in a second: a short run does without the largest working sets. */
+const FILLED_PER_SECOND = 2 ** 28;
+/** Seconds that a ceiling is measured. */
+const CEILING_SECONDS = { least: 0.02, most: 0.15 };
+
+/** Runs the benchmark. */
+export async function runBench(options: BenchOptions): Promise<BenchResult> {
+  const library = await CeilingsLibrary.open(); // building it is not counted
+  const run = new Run(options);
+  try {
+    await run.all(library);
+  } catch (error) {
+    if (!(error instanceof CancelledError) && !options.signal?.aborted) throw error;
+  } finally {
+    library.close();
+    await run.close();
+  }
+  return await run.result();
+}
+
+class Run {
+  readonly #options: BenchOptions;
+  readonly #start = performance.now();
+  readonly #startedAt = new Date().toISOString();
+  readonly #loadBefore = Deno.loadavg()[0]!;
+  readonly #rows: BenchRow[] = [];
+  readonly #skipped: SkippedCase[] = [];
+  readonly #found: FoundPeer[] = [];
+  readonly #peers: Peer[] = [];
+  readonly #signal: AbortSignal;
+  #ceilings: Ceilings | null = null;
+  #finished = false;
+
+  constructor(options: BenchOptions) {
+    this.#options = options;
+    this.#signal = options.signal ?? new AbortController().signal;
+  }
+
+  async all(library: CeilingsLibrary): Promise<void> {
+    this.#ceilings = await this.#measureCeilings(library);
+    await this.#findPeers();
+    await this.#measureCases(this.#ceilings);
+    this.#finished = true;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#peers.map((peer) => peer.close()));
+  }
+
+  async result(): Promise<BenchResult> {
+    return {
+      version: RESULT_VERSION,
+      startedAt: this.#startedAt,
+      seconds: (performance.now() - this.#start) / 1000,
+      finished: this.#finished,
+      loadBefore: this.#loadBefore,
+      machine: await describeMachine(this.#options.backend.info()),
+      ceilings: this.#ceilings,
+      peers: this.#found,
+      rows: this.#rows,
+      skipped: this.#skipped,
+    };
+  }
+
+  get #deadline(): number {
+    return this.#start + 1000 * this.#options.seconds;
+  }
+
+  async #measureCeilings(library: CeilingsLibrary): Promise<Ceilings> {
+    const { backend, seconds, workingSets = WORKING_SETS } = this.#options;
+    const time = CEILINGS_SHARE * seconds;
+    const room = Math.min(MEMORY_SHARE * freeMemoryBytes(), time * FILLED_PER_SECOND);
+    const sizes = workingSets.filter((bytes) => bytes <= room);
+    const { least, most } = CEILING_SECONDS;
+    const each = time / (2 * sizes.length); // with one thread and with all
+    return await measureCeilings(library, {
+      threads: backend.info().threads,
+      workingSets: sizes,
+      seconds: Math.min(most, Math.max(least, each)),
+      onProgress: (share, what) =>
+        this.#options.onProgress?.({ share: share * CEILINGS_SHARE, msLeft: null, what }),
+      signal: this.#signal,
+    });
+  }
+
+  async #findPeers(): Promise<void> {
+    if (this.#options.cases.every(({ peers }) => peers === null)) return;
+    for (const finder of this.#options.peers ?? []) {
+      this.#signal.throwIfAborted();
+      const what = `looking for ${finder.name}`;
+      this.#options.onProgress?.({ share: CEILINGS_SHARE, msLeft: null, what });
+      this.#take(finder, await finder.find());
+    }
+  }
+
+  #take({ name }: PeerFinder, found: Peer | { readonly missing: string }): void {
+    if ("missing" in found) {
+      this.#found.push({ name, version: null, missing: found.missing });
+      return;
+    }
+    this.#peers.push(found);
+    this.#found.push({ name: found.name, version: found.version, missing: null });
+  }
+
+  async #measureCases(ceilings: Ceilings): Promise<void> {
+    const { backend, cases } = this.#options;
+    const { isa, threads } = backend.info();
+    const times = cases.map((one) => timeOf(one, ceilings, isa, threads, this.#peers.length));
+    const control = backend.control();
+    const cancel = () => control.cancel();
+    this.#signal.addEventListener("abort", cancel);
+    try {
+      for (const [i, one] of cases.entries()) {
+        this.#signal.throwIfAborted();
+        await this.#measureCase(one, times.slice(i), { ceilings, control });
+      }
+    } finally {
+      this.#signal.removeEventListener("abort", cancel);
+    }
+  }
+
+  async #measureCase(
+    one: BenchCase,
+    times: readonly CaseTime[],
+    { ceilings, control }: { ceilings: Ceilings; control: ReturnType<Backend["control"]> },
+  ): Promise<void> {
+    const { backend, seed = 0, onRow } = this.#options;
+    const reason = this.#reasonNot(one, times[0]!);
+    if (reason !== undefined) {
+      this.#skipped.push({ name: nameOf(one), reason });
+      return;
+    }
+    this.#tell(one, times);
+    const { isa, threads } = backend.info();
+    const row = await measureCase(one, {
+      ...{ backend, threads, seed, control, signal: this.#signal, deadline: this.#deadline },
+      limit: limitOf(ceilings, one, isa, threads),
+      peers: this.#peers,
+      ms: allotted(times.map(({ wantedMs }) => wantedMs), this.#msLeft) - times[0]!.setupMs,
+    });
+    this.#rows.push(row);
+    await onRow?.(row);
+  }
+
+  get #msLeft(): number {
+    return this.#deadline - performance.now();
+  }
+
+  #reasonNot({ memoryBytes }: BenchCase, time: CaseTime): string | undefined {
+    const { memoryBytes: room = MEMORY_SHARE * freeMemoryBytes(), seconds } = this.#options;
+    if (memoryBytes > room) {
+      return `it would take ${sizeText(memoryBytes)} of memory, and ${sizeText(room)} may be taken`;
+    }
+    const left = this.#msLeft;
+    if (left <= 0) return "the time of the run was over";
+    const needed = time.setupMs + LEAST_REPETITIONS * time.repetitionMs;
+    if (needed <= left) return undefined;
+    const [needs, has] = [needed, left].map((ms) => `${secondsText(ms / 1000)} s`);
+    return `it would take about ${needs}, and ${has} of ${seconds} s were left`;
+  }
+
+  #tell(one: BenchCase, times: readonly CaseTime[]): void {
+    const wanted = times.reduce((sum, { wantedMs }) => sum + wantedMs, 0);
+    const msLeft = Math.min(wanted, Math.max(0, this.#msLeft));
+    const elapsed = performance.now() - this.#start;
+    const share = Math.max(CEILINGS_SHARE, elapsed / (elapsed + msLeft));
+    this.#options.onProgress?.({ share, msLeft, what: nameOf(one) });
+  }
+}
+
+function secondsText(seconds: number): string {
+  return seconds < 10 ? seconds.toPrecision(2) : seconds.toFixed(0);
+}

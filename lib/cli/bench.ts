@@ -1,0 +1,150 @@
+/**
+ * How fast the kernels are: as a share of what this machine can do, and beside what one would use instead.
+ *
+ *     deno task bench [--filter "dense prefill d=128"] [--json bench.json] [--svg roofline.svg]
+ *     deno task bench --full
+ *
+ * A developer's tool: it needs a checkout, and is no part of the published package.
+ */
+import { parseArgs } from "node:util";
+import { openBackend } from "../../ffi/open.ts";
+import { casesOf, filtered, nameOf } from "../bench/cases.ts";
+import { BENCH_FIELDS, tableRows } from "../bench/bench_table.ts";
+import { machineText } from "../bench/machine.ts";
+import { PEERS } from "../bench/peers/peers.ts";
+import { STORED_RESULT, withTable } from "../bench/readme.ts";
+import { ceilingLines, columnsFor, legend, remarks } from "../bench/report.ts";
+import { type BenchResult, parseResult, resultText } from "../bench/result.ts";
+import { rooflineOf } from "../bench/roofline_of.ts";
+import { type BenchOptions, type BenchProgress, runBench } from "../bench/run_bench.ts";
+import { DEFAULT_SIZES, FULL_SIZES } from "../bench/sizes.ts";
+import { roofline } from "../plot/roofline.ts";
+import { ArrowStream } from "../trace/arrow_stream.ts";
+import { duration, wholeNumber } from "./format.ts";
+import { ProgressLine } from "./progress_line.ts";
+import { table } from "./table.ts";
+
+const SECONDS = { default: 300, full: 3600 };
+
+const USAGE = `Options of deno task bench:
+  --full            contexts to 128K tokens, heads of 256, groups to 8 (to 16K, 128, 1 and 4)
+  --filter TEXT     only cases in whose kernel and shape every word of TEXT occurs
+  --list            print the cases and measure nothing
+  --seconds N       time it may take (${SECONDS.default}, with --full ${SECONDS.full}); a short run leaves out
+                    large working sets and slow cases
+  --threads N       threads of everybody (the cores there are)
+  --no-peers        compare with nothing else
+  --json FILE       write the result there
+  --arrow FILE      append rows to this Arrow IPC stream while they come
+  --svg FILE        draw the roofline: .svg, .png or .html
+  --readme FILE     measure nothing: write the table of the result of --json
+                    (lib/bench/result.json) between the marks of FILE`;
+
+function options() {
+  const [text, flag] = [{ type: "string" }, { type: "boolean", default: false }] as const;
+  return parseArgs({
+    args: Deno.args,
+    allowNegative: true,
+    options: {
+      ...{ full: flag, list: flag, help: flag, peers: { type: "boolean", default: true } },
+      ...{ filter: { ...text, default: "" }, seconds: text, threads: text },
+      ...{ json: text, arrow: text, svg: text, readme: text },
+    },
+  }).values;
+}
+
+type Options = ReturnType<typeof options>;
+
+function casesFor({ full, filter }: Options): BenchOptions["cases"] {
+  const all = casesOf(full ? FULL_SIZES : DEFAULT_SIZES);
+  const found = filtered(all, filter);
+  if (found.length > 0) return found;
+  throw new RangeError(
+    `Cannot run as --filter must leave >= 1 of the ${all.length} cases that --list prints: ` +
+      `current value is ${filter}`,
+  );
+}
+
+function secondsOf({ seconds, full }: Options): number {
+  if (seconds === undefined) return full ? SECONDS.full : SECONDS.default;
+  return wholeNumber("seconds", seconds, 1);
+}
+
+function checkFigure({ svg }: Options): void {
+  if (svg === undefined || /\.(svg|png|html)$/i.test(svg)) return;
+  throw new RangeError(
+    `Cannot run as --svg must end in .svg, .png or .html: current value is ${svg}`,
+  );
+}
+
+async function measure(values: Options): Promise<BenchResult> {
+  const cases = casesFor(values);
+  const seconds = secondsOf(values);
+  const threads = values.threads === undefined
+    ? {}
+    : { threads: wholeNumber("threads", values.threads, 1) };
+  checkFigure(values);
+  const line = new ProgressLine();
+  const backend = await openBackend({
+    backend: "cpu",
+    ...threads,
+    onProgress: ({ done, total, step }) => line.update(done / total, `building: ${step}`),
+  });
+  const stream = await openStream(values);
+  const startedAt = new Date().toISOString();
+  const stop = new AbortController();
+  const interrupt = () => stop.abort();
+  Deno.addSignalListener("SIGINT", interrupt);
+  try {
+    return await runBench({
+      ...{ backend, cases, seconds, signal: stop.signal, peers: values.peers ? PEERS : [] },
+      onProgress: (progress) => show(line, progress),
+      onRow: (row) => stream?.append(tableRows(row, startedAt)),
+    });
+  } finally {
+    Deno.removeSignalListener("SIGINT", interrupt);
+    line.clear();
+    stream?.close();
+  }
+}
+
+async function openStream({ arrow }: Options): Promise<ArrowStream | null> {
+  return arrow === undefined ? null : await ArrowStream.open(arrow, BENCH_FIELDS);
+}
+
+function show(line: ProgressLine, { share, msLeft, what }: BenchProgress): void {
+  line.update(share, `${msLeft === null ? "" : `${duration(msLeft)} left  `}${what}`);
+}
+
+function print(result: BenchResult): void {
+  console.log(`${machineText(result.machine)}\n\n${ceilingLines(result).join("\n")}\n`);
+  if (result.rows.length > 0) {
+    console.log(`${table(result.rows, columnsFor(result.rows))}\n\n${legend()}\n`);
+  }
+  for (const remark of remarks(result)) console.log(remark);
+}
+
+async function store(result: BenchResult, { json, svg }: Options): Promise<void> {
+  if (json !== undefined) await Deno.writeTextFile(json, resultText(result));
+  const data = svg === undefined ? null : rooflineOf(result);
+  if (data) await roofline(data).save(svg!);
+}
+
+async function writeReadme(path: string, { json }: Options): Promise<void> {
+  const file = json ?? STORED_RESULT;
+  const result = await parseResult(await Deno.readTextFile(file), `${file}`);
+  await Deno.writeTextFile(path, withTable(await Deno.readTextFile(path), result));
+}
+
+async function main(): Promise<void> {
+  const values = options();
+  if (values.help) return console.log(USAGE);
+  if (values.readme !== undefined) return await writeReadme(values.readme, values);
+  if (values.list) return console.log(casesFor(values).map(nameOf).join("\n"));
+  const result = await measure(values);
+  await store(result, values);
+  print(result);
+  if (!result.finished) Deno.exitCode = 130;
+}
+
+if (import.meta.main) await main();

@@ -1,0 +1,213 @@
+/** Rooflines as SVG. */
+import { chart, type ChartOptions, type Plot } from "../draw/chart.ts";
+import { clipColumns } from "../draw/columns.ts";
+import { placed, sizeOf } from "../draw/nest.ts";
+import { percentText, shortNumber } from "../draw/number_text.ts";
+import { CATEGORIES } from "../draw/palette.ts";
+import { sheet } from "../draw/sheet.ts";
+import { svgDocument } from "../draw/svg.ts";
+import type { Picture } from "../figure.ts";
+import {
+  type RooflineData,
+  type RooflinePoint,
+  type RooflineSeries,
+  seriesOf,
+} from "./roofline_data.ts";
+
+/** A roofline and how it is to be drawn. */
+export interface RooflineDrawing {
+  /** What it shows. */
+  readonly data: RooflineData;
+  /** Line above. */
+  readonly title: string;
+  /** Width in pixels. */
+  readonly width: number;
+}
+
+/** A series with its looks. */
+interface Look extends RooflineSeries {
+  readonly colour: string;
+  readonly symbol: typeof SYMBOLS[number];
+}
+
+/** Ends of both axes: intensity and GFLOP/s. */
+interface Extent {
+  readonly x: readonly [number, number];
+  readonly y: readonly [number, number];
+}
+
+/** A ceiling as a line, with its name at one end. */
+interface Line {
+  readonly name: string;
+  readonly x1: number;
+  readonly y1: number;
+  readonly x2: number;
+  readonly y2: number;
+}
+
+const SYMBOLS = ["circle", "square", "triangle", "diamond", "cross", "star", "wye"] as const;
+const HEIGHT = 340;
+const MARGIN = { top: 20, right: 14, bottom: 36, left: 50 };
+const LEGEND = { line: 18, left: 14 };
+/** Pixels between a name and the start of its line, and the line itself. */
+const NAME = { after: 10, above: 7 };
+const CHARACTER = 6.4;
+const OUTLINE = { stroke: "currentColor", strokeOpacity: 0.5, strokeWidth: 0.7 };
+/** Room about the outermost points and lines, as a factor. */
+const ROOM = 1.6;
+
+/** Draws the roofline. */
+export async function drawRoofline({ data, title, width }: RooflineDrawing): Promise<Picture> {
+  const looks = seriesOf(data).map((series, i): Look => ({
+    ...series,
+    colour: CATEGORIES[i % CATEGORIES.length]!,
+    symbol: SYMBOLS[i % SYMBOLS.length]!,
+  }));
+  const parts = [await drawPlane(data, looks, width), await drawLegend(looks, width)];
+  const heights = parts.map((part) => sizeOf(part).height);
+  const size = { width, height: heights[0]! + heights[1]!, about: "" };
+  const body = svgDocument(size, placed(parts[0]!, 0, 0), placed(parts[1]!, 0, heights[0]!));
+  return { svg: await sheet({ title, body, facts: [], width }) };
+}
+
+function drawPlane(data: RooflineData, looks: readonly Look[], width: number): Promise<string> {
+  const extent = extentOf(data);
+  const rise = steepness(extent, width);
+  const reads = readLines(data, extent);
+  const peaks = peakLines(data, extent);
+  return chart((plot) => ({
+    width,
+    height: HEIGHT,
+    marginTop: MARGIN.top,
+    marginRight: MARGIN.right,
+    marginBottom: MARGIN.bottom,
+    marginLeft: MARGIN.left,
+    color: { type: "identity" },
+    symbol: { type: "identity" },
+    x: axis("operations for each byte (FLOP/B)", "center", extent.x),
+    y: axis("GFLOP/s", "top", extent.y),
+    marks: [
+      ceilings(plot, [...reads, ...peaks]),
+      plot.text(reads, { x: "x1", y: "y1", text: "name", textAnchor: "start", ...along(rise) }),
+      plot.text(peaks, { x: "x2", y: "y2", text: "name", textAnchor: "end", dx: -4, dy: -6 }),
+      ...looks.map((look) => points(plot, look)),
+    ],
+  }));
+}
+
+function axis(
+  label: string,
+  labelAnchor: "center" | "top",
+  domain: readonly [number, number],
+): NonNullable<ChartOptions["x"]> {
+  return {
+    type: "log",
+    domain: [...domain],
+    label,
+    labelAnchor,
+    labelArrow: "none",
+    tickFormat: shortNumber,
+    ticks: 6,
+    tickSize: 3,
+    grid: true,
+  };
+}
+
+function ceilings(plot: Plot, lines: readonly Line[]) {
+  const ends = { x1: "x1", y1: "y1", x2: "x2", y2: "y2" };
+  return plot.link(lines, { ...ends, stroke: "currentColor", strokeOpacity: 0.7 });
+}
+
+/** Above a line that rises by so many degrees, a little after its start. */
+function along(degrees: number): { dx: number; dy: number; rotate: number } {
+  const [cos, sin] = [Math.cos(degrees * Math.PI / 180), Math.sin(degrees * Math.PI / 180)];
+  return {
+    dx: NAME.after * cos - NAME.above * sin,
+    dy: -NAME.after * sin - NAME.above * cos,
+    rotate: -degrees,
+  };
+}
+
+function points(plot: Plot, { name: series, points, colour, symbol }: Look) {
+  return plot.dot(points, {
+    x: "intensity",
+    y: "gflops",
+    symbol,
+    r: 4,
+    fill: colour,
+    fillOpacity: 0.85,
+    ...OUTLINE,
+    title: (point: RooflinePoint) => titleOf(series, point),
+  });
+}
+
+function titleOf(series: string, { name, gflops, ceiling }: RooflinePoint): string {
+  const share = percentText(gflops / ceiling);
+  return `${series} ${name}: ${shortNumber(gflops)} GFLOP/s, ${share} of its ceiling`;
+}
+
+function extentOf({ points, reads, peaks }: RooflineData): Extent {
+  const slowest = Math.min(...reads.map(({ gbps }) => gbps));
+  const highest = Math.max(...peaks.map(({ gflops }) => gflops));
+  const xs = [...points.map(({ intensity }) => intensity), highest / slowest];
+  const x = [Math.min(...xs) / ROOM, Math.max(...xs) * ROOM] as const;
+  const ys = [...points.map(({ gflops }) => gflops), slowest * x[0], highest];
+  return { x, y: [Math.min(...ys) / ROOM, Math.max(...ys) * ROOM] };
+}
+
+/** Degrees at which reads rise. */
+function steepness({ x, y }: Extent, width: number): number {
+  const wide = (width - MARGIN.left - MARGIN.right) / Math.log(x[1] / x[0]);
+  const high = (HEIGHT - MARGIN.top - MARGIN.bottom) / Math.log(y[1] / y[0]);
+  return Math.atan2(high, wide) * 180 / Math.PI;
+}
+
+/** From the left or the bottom up to the highest peak. */
+function readLines({ reads, peaks }: RooflineData, { x, y }: Extent): Line[] {
+  const highest = Math.max(...peaks.map(({ gflops }) => gflops));
+  return reads.map(({ name, gbps }) => {
+    const x1 = Math.max(x[0], y[0] / gbps);
+    const x2 = Math.min(x[1], highest / gbps);
+    const text = `${name}: ${shortNumber(gbps)} GB/s`;
+    return { name: text, x1, y1: gbps * x1, x2, y2: gbps * x2 };
+  });
+}
+
+/** From the steepest read to the right. */
+function peakLines({ reads, peaks }: RooflineData, { x }: Extent): Line[] {
+  const steepest = Math.max(...reads.map(({ gbps }) => gbps));
+  return peaks.map(({ name, gflops }) => {
+    const x1 = Math.min(x[1], Math.max(x[0], gflops / steepest));
+    const text = `${name}: ${shortNumber(gflops)} GFLOP/s`;
+    return { name: text, x1, y1: gflops, x2: x[1], y2: gflops };
+  });
+}
+
+/** Symbol, name and shares of each series. */
+function drawLegend(looks: readonly Look[], width: number): Promise<string> {
+  const rows = looks.map((look, row) => ({ ...look, row, text: legendText(look, width) }));
+  const at = { x: () => 0, y: "row" };
+  return chart((plot) => ({
+    width,
+    height: 6 + rows.length * LEGEND.line,
+    marginTop: 2,
+    marginBottom: 4,
+    marginLeft: LEGEND.left,
+    marginRight: 0,
+    color: { type: "identity" },
+    symbol: { type: "identity" },
+    x: { domain: [0, 1], axis: null },
+    y: { type: "band", domain: rows.map(({ row }) => row), axis: null },
+    marks: [
+      plot.dot(rows, { ...at, symbol: "symbol", r: 4, fill: "colour", ...OUTLINE }),
+      plot.text(rows, { ...at, text: "text", textAnchor: "start", dx: 12 }),
+    ],
+  }));
+}
+
+function legendText({ name, points, low, high }: Look, width: number): string {
+  const shares = low === high ? percentText(low) : `${percentText(low)} to ${percentText(high)}`;
+  const count = points.length === 1 ? "1 shape" : `${points.length} shapes`;
+  const facts = `: ${shares} of the ceiling, ${count}`;
+  return clipColumns(name, Math.floor((width - 30) / CHARACTER) - facts.length) + facts;
+}

@@ -1,0 +1,82 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { parseResult, resultText } from "../../lib/bench/result.ts";
+import { RESULT } from "../bench/tiny.ts";
+
+const BENCH = new URL("../../lib/cli/bench.ts", import.meta.url).pathname;
+
+function command(...args: string[]): Deno.Command {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "--allow-all", BENCH, ...args],
+    env: { NO_COLOR: "1" },
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
+
+async function bench(...args: string[]): Promise<{ code: number; out: string; error: string }> {
+  const { code, stdout, stderr } = await command(...args).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, out: text(stdout), error: text(stderr) };
+}
+
+async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await body(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("deno task bench refuses options that make no sense before it measures anything", async () => {
+  const cases: [args: string[], message: string][] = [
+    [["--seconds", "0"], "--seconds must be a whole number >= 1: current value is 0"],
+    [["--threads", "two"], "--threads must be a whole number >= 1: current value is two"],
+    [["--filter", "abacus"], "cases that --list prints: current value is abacus"],
+    [["--svg", "a.gif"], "--svg must end in .svg, .png or .html: current value is a.gif"],
+    [["--ful"], "Unknown option '--ful'"],
+  ];
+  const ends = await Promise.all(cases.map(([args]) => bench(...args)));
+  ends.forEach(({ code, error }, i) => {
+    assert(code !== 0);
+    assertStringIncludes(error, cases[i]![1]);
+  });
+});
+
+Deno.test("deno task bench --list prints the cases that --filter and --full leave", async () => {
+  const { out } = await bench("--list", "--filter", "dense prefill d=128 bf16");
+  assertEquals(out.trim().split("\n").length, 6);
+  assertStringIncludes(out, "dense prefill n=16K d=128 heads=4/1 bf16\n");
+  const full = await bench("--list", "--full", "--filter", "n=128K d=256 decode");
+  assertStringIncludes(full.out, "dense decode n=128K d=256 heads=64/8 bf16\n");
+});
+
+Deno.test("deno task bench --readme writes the table of a stored result", () =>
+  withFolder(async (folder) => {
+    const [json, readme] = [`${folder}/result.json`, `${folder}/README.md`];
+    await Deno.writeTextFile(json, resultText(RESULT));
+    await Deno.writeTextFile(readme, "a\n<!-- bench:start --><!-- bench:end -->\nb\n");
+    assertEquals((await bench("--readme", readme, "--json", json)).code, 0);
+    assertStringIncludes(await Deno.readTextFile(readme), "| sparse decode | n=16K d=128");
+  }));
+
+Deno.test("deno task bench stops at an interrupt and leaves what it has", () =>
+  withFolder(async (folder) => {
+    const json = `${folder}/result.json`;
+    const args = ["--seconds", "5", "--no-peers", "--json", json];
+    const child = command(...args, "--arrow", `${folder}/bench.arrow`).spawn();
+    // The stream is opened before the listener is there, so that a moment must pass.
+    while (!await exists(`${folder}/bench.arrow`)) await pause(50);
+    await pause(500);
+    child.kill("SIGINT");
+    const { code, stdout } = await child.output();
+    assertEquals(code, 130);
+    assertStringIncludes(new TextDecoder().decode(stdout), "The run was stopped before its end");
+    assertEquals((await parseResult(await Deno.readTextFile(json), json)).finished, false);
+  }));
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
