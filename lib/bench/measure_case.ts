@@ -1,8 +1,9 @@
 /** Measures one case: our kernel, and whatever it is compared with, in turn. */
 import type { Backend, RunControl } from "../../ffi/backend.ts";
-import type { BenchCase, KvDType, OpenCase } from "./bench_case.ts";
+import type { BenchCase, OpenCase } from "./bench_case.ts";
 import type { Limit } from "./ceilings.ts";
-import type { Peer, PeerCase } from "./peer.ts";
+import type { Peer } from "./peer.ts";
+import type { PeerTypes } from "./peer_types.ts";
 import { RandomRows } from "./random_rows.ts";
 import { inTurn } from "./repetitions.ts";
 import type { BenchRow, Beside } from "./result.ts";
@@ -16,6 +17,8 @@ export interface MeasureOptions {
   readonly limit: Limit;
   /** Peers that may be compared with it. */
   readonly peers: readonly Peer[];
+  /** Finds the type in which a peer is fastest. */
+  readonly types: PeerTypes;
   /** Threads of everybody. */
   readonly threads: number;
   /** Seed of the random data. */
@@ -34,12 +37,6 @@ export interface MeasureOptions {
 const LEAST = 3;
 /** Least seconds that a peer gets for its repetitions. */
 const LEAST_SECONDS = 0.3;
-
-/** Types that a peer is given, the best first, where it has none of ours. */
-const PEER_TYPES: Readonly<Record<KvDType, readonly PeerCase["dtype"][]>> = {
-  f32: ["f32"],
-  bf16: ["bf16", "f16", "f32"],
-};
 
 /** Measures a case. */
 export async function measureCase(one: BenchCase, options: MeasureOptions): Promise<BenchRow> {
@@ -102,23 +99,23 @@ async function measurePeer(
   peer: Peer,
   one: BenchCase,
   ms: number,
-  { threads, seed, deadline, signal }: MeasureOptions,
+  { threads, seed, deadline, signal, types }: MeasureOptions,
 ): Promise<BesideTimes> {
-  const asked = { ...one.peers!, threads, seed, seconds: Math.max(LEAST_SECONDS, ms / 1000) };
-  const types = PEER_TYPES[one.dtype];
-  const cases = types.map((dtype): PeerCase => ({ ...asked, dtype }));
-  const accepted = cases.find((c) => peer.accepts(c) === undefined);
   const { name } = peer;
-  if (!accepted) return { name, dtype: types[0]!, note: peer.accepts(cases.at(-1)!) };
-  const { dtype } = accepted;
   const left = deadline - performance.now();
-  if (left <= 0) return { name, dtype, note: "the time of the run was over" };
+  if (left <= 0) return { name, dtype: one.dtype, note: "the time of the run was over" };
   const over = AbortSignal.timeout(left);
+  const either = AbortSignal.any([signal, over]);
+  const asked = { ...one.peers!, threads, seed, seconds: Math.max(LEAST_SECONDS, ms / 1000) };
   try {
-    return { name, dtype, ...await peer.measure(accepted, AbortSignal.any([signal, over])) };
+    const chosen = await types.choose(peer, asked, one.dtype, either);
+    if (typeof chosen === "string") return { name, dtype: one.dtype, note: chosen };
+    return { name, dtype: chosen.dtype, ...await peer.measure(chosen, either) };
   } catch (error) {
     signal.throwIfAborted();
-    if (over.aborted) return { name, dtype, note: "it did not end in the time of the run" };
-    return { name, dtype, note: (error as Error).message.split("\n")[0]! };
+    const note = over.aborted
+      ? "it did not end in the time of the run"
+      : (error as Error).message.split("\n")[0]!;
+    return { name, dtype: one.dtype, note };
   }
 }

@@ -10,6 +10,7 @@ import { CeilingsLibrary } from "./ceilings_library.ts";
 import { describeMachine } from "./machine.ts";
 import { measureCase } from "./measure_case.ts";
 import type { Peer, PeerFinder } from "./peer.ts";
+import { PeerTypes } from "./peer_types.ts";
 import { type BenchResult, type BenchRow, type FoundPeer, RESULT_VERSION } from "./result.ts";
 import type { SkippedCase } from "./result.ts";
 
@@ -94,6 +95,7 @@ class Run {
   readonly #skipped: SkippedCase[] = [];
   readonly #found: FoundPeer[] = [];
   readonly #peers: Peer[] = [];
+  readonly #types = new PeerTypes();
   readonly #signal: AbortSignal;
   #ceilings: Ceilings | null = null;
   #finished = false;
@@ -203,6 +205,7 @@ class Run {
       ...{ backend, threads, seed, control, signal: this.#signal, deadline: this.#deadline },
       limit: limitOf(ceilings, one, isa, threads),
       peers: this.#peers,
+      types: this.#types,
       ms: allotted(times.map(({ wantedMs }) => wantedMs), this.#msLeft) - times[0]!.setupMs,
     });
     this.#rows.push(row);

@@ -3,6 +3,7 @@ import type { BenchCase } from "../../lib/bench/bench_case.ts";
 import { allotted } from "../../lib/bench/budget.ts";
 import { casesOf, filtered, nameOf } from "../../lib/bench/cases.ts";
 import type { PeerFinder } from "../../lib/bench/peer.ts";
+import { PeerTypes } from "../../lib/bench/peer_types.ts";
 import { parseResult, resultText } from "../../lib/bench/result.ts";
 import { type BenchOptions, runBench } from "../../lib/bench/run_bench.ts";
 import { FakePeer, finderOf, nativeBackend, TINY_SIZES } from "./tiny.ts";
@@ -43,27 +44,27 @@ test("runBench() measures every family under a ceiling, in order, and its result
   assertEquals(await parseResult(resultText(result), "a.json"), result);
 });
 
-test("runBench() gives peers the problem of the case, in a type they accept, between repetitions of ours", async () => {
+test("runBench() gives peers the problem of the case, in the fastest type they accept, between repetitions of ours", async () => {
   const events: string[] = [];
-  const peer = new FakePeer("fake", () => {
-    events.push("peer");
-    return [30, 10, 20];
+  const peer = new FakePeer("fake", ({ dtype }) => {
+    events.push(`peer-${dtype}`);
+    return dtype === "f16" ? [40, 50] : [30, 10, 20];
   });
   const one = madeUp(async () => {
     events.push("ours");
     await pause(2);
   }, { peers: { kind: "prefill", tokens: 128, heads: 4, kvHeads: 1, dim: 32 } });
   const { rows, peers } = await run({ cases: [one], peers: [finderOf(peer)], seed: 5 });
-  const { seconds, ...asked } = peer.asked[0]!;
+  const { seconds, ...asked } = peer.asked.at(-1)!;
   const problem = { kind: "prefill", tokens: 128, heads: 4, kvHeads: 1, dim: 32 } as const;
-  assertEquals(asked, { ...problem, dtype: "f16", threads: 2, seed: 5 });
+  assertEquals(asked, { ...problem, dtype: "f32", threads: 2, seed: 5 });
   assert(seconds > 0);
-  assertMatch(events.join(" "), /^(ours ){4,}peer( ours)+$/);
+  assertMatch(events.join(" "), /^(ours ){4,}peer-f16 peer-f32 peer-f32( ours)+$/);
   const { ms, beside } = rows[0]!;
   assertEquals(ms.count, events.filter((event) => event === "ours").length - 1);
   assertEquals(beside[0], {
     name: "fake",
-    dtype: "f16",
+    dtype: "f32",
     ms: { median: 20, low: 15, high: 25, least: 10, count: 3 },
     ratio: 20 / ms.median,
     note: "made up",
@@ -184,4 +185,34 @@ Deno.test("allotted() gives what is wanted, or the same part of it to all where 
   assertEquals(allotted([100, 300], 1000), 100);
   assertAlmostEquals(allotted([100, 300], 200), 50);
   assertEquals(allotted([100, 300], -5), 0);
+});
+
+test("PeerTypes tries the types of a problem once, and leaves out one in which the peer fails", async () => {
+  const peer = new FakePeer("fake", ({ dtype }) => {
+    if (dtype === "f32") throw new Error("no memory");
+    return [1];
+  });
+  const asked = {
+    kind: "decode",
+    tokens: 100_000,
+    heads: 4,
+    kvHeads: 4,
+    dim: 64,
+    threads: 1,
+  } as const;
+  const types = new PeerTypes();
+  const { signal } = new AbortController();
+  for (const tokens of [100_000, 50_000]) {
+    const chosen = await types.choose(
+      peer,
+      { ...asked, tokens, seconds: 9, seed: 0 },
+      "bf16",
+      signal,
+    );
+    assertEquals(chosen, { ...asked, tokens, seconds: 9, seed: 0, dtype: "f16" });
+  }
+  assertEquals(peer.asked.map(({ dtype, tokens }) => [dtype, tokens]), [["f16", 16_384], [
+    "f32",
+    16_384,
+  ]]);
 });
