@@ -23,6 +23,12 @@ export type Awaitable<T> = T | Promise<T>;
 /** Element types of tensors. Arithmetic accumulates in f32 (f64 in the reference). */
 export type DType = "f32" | "bf16";
 
+/**
+ * Element types of pages. `int8` holds integers times powers of two: a scale for each key channel of a page, and one
+ * for each token's value.
+ */
+export type KvDType = DType | "int8";
+
 /** Element types a weight file may hold. */
 export type FileDType = DType | "f16";
 
@@ -80,7 +86,7 @@ export interface PageSpec {
   /** Head dimension. */
   readonly dim: number;
   /** Element type of keys and values. */
-  readonly dtype: DType;
+  readonly dtype: KvDType;
 }
 
 /** Page table of one layer: which page holds tokens `256 p ..` of KV head `g`. It does not own pages. */
@@ -278,7 +284,10 @@ export interface Backend {
   /** Natural log-probability of `targets[t]` under `logits[t]`; `[T]`. */
   logProbs(logits: Tensor, targets: Int32Array): Awaitable<Float32Array>;
 
-  /** Writes k and v `[T, kvHeads, dim]` as tokens `start ..` (pages must be entered); positions `[T]`. */
+  /**
+   * Writes k and v `[T, kvHeads, dim]` as tokens `start ..` (pages must be entered); positions `[T]`. For int8 pages they
+   * must be finite, else it is a `RangeError`; earlier keys of the first page may be rounded again to a larger scale.
+   */
   append(
     table: PageTable,
     start: number,

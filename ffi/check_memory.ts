@@ -8,7 +8,7 @@ import {
   shapeError,
   shapeText,
 } from "./check_core.ts";
-import { countOf, DTYPE_BYTES } from "./elements.ts";
+import { countOf, DTYPE_BYTES, KV_BYTES } from "./elements.ts";
 
 /**
  * Checks the shape of a new tensor and returns its number of elements.
@@ -71,8 +71,8 @@ export function checkPageSpec(spec: PageSpec): void {
   if (!Number.isSafeInteger(spec.dim) || spec.dim < 1) {
     throw shapeError(call, "spec.dim must be a positive integer", spec.dim);
   }
-  if (spec.dtype !== "f32" && spec.dtype !== "bf16") {
-    throw shapeError(call, "spec.dtype must be f32 or bf16", spec.dtype);
+  if (!(spec.dtype in KV_BYTES)) {
+    throw shapeError(call, "spec.dtype must be f32, bf16 or int8", spec.dtype);
   }
 }
 

@@ -11,6 +11,7 @@ import {
 } from "./backend.ts";
 import {
   type Action,
+  rangeError,
   requireInside,
   requireLength,
   requireTable,
@@ -36,6 +37,13 @@ export function checkAppend(
   for (let kvHead = 0; kvHead < table.kvHeads; kvHead++) {
     requirePagesOfRange(call, table, kvHead, start, start + tokens);
   }
+}
+
+/** Requires that keys and values of int8 pages are finite. */
+export function checkFinite(k: Float32Array, v: Float32Array): void {
+  const value = k.find((x) => !Number.isFinite(x)) ?? v.find((x) => !Number.isFinite(x));
+  if (value === undefined) return;
+  throw rangeError({ action: "append" }, "keys and values of int8 pages must be finite", value);
 }
 
 /** Checks the arguments of `Backend.readKv`. */

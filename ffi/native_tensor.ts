@@ -1,6 +1,6 @@
 /** Tensors in the native library's memory. */
 import { bf16ToF32, f32ToBf16 } from "../kernels/reference/bf16.ts";
-import type { DType, FileDType, Tensor } from "./backend.ts";
+import type { DType, FileDType, KvDType, Tensor } from "./backend.ts";
 import { checkRows, checkWrite } from "./check_memory.ts";
 import { countOf, DTYPE_BYTES } from "./elements.ts";
 import { BackendError } from "./errors.ts";
@@ -8,7 +8,12 @@ import type { NativeLibrary } from "./native_library.ts";
 import type { Memory } from "./native_memory.ts";
 
 /** Number of each element type in the C ABI. */
-export const DTYPE_CODES: Readonly<Record<FileDType, number>> = { f32: 0, bf16: 1, f16: 2 };
+export const DTYPE_CODES: Readonly<Record<FileDType | KvDType, number>> = {
+  f32: 0,
+  bf16: 1,
+  f16: 2,
+  int8: 3,
+};
 
 /** Where a tensor's elements lie. */
 export interface Placement {

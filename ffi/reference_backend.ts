@@ -27,6 +27,7 @@ import {
 } from "../kernels/reference/estimate_sums.ts";
 import { embed } from "../kernels/reference/linear.ts";
 import { geluTanh, logits, logProbs, output, silu } from "../kernels/reference/output.ts";
+import { appendInt8 } from "../kernels/reference/int8.ts";
 import { append, readKv } from "../kernels/reference/pages.ts";
 import { project } from "../kernels/reference/qkv.ts";
 import { poolMap, topKeys } from "../kernels/reference/scan.ts";
@@ -74,7 +75,7 @@ import {
 } from "./check_estimates.ts";
 import { checkPageCopy, checkPageSpec, checkPageTable, checkTensorShape } from "./check_memory.ts";
 import { checkEmbed, checkLogits, checkLogProbs, checkOutput, checkQkv } from "./check_model.ts";
-import { checkAppend, checkReadKv } from "./check_pages.ts";
+import { checkAppend, checkFinite, checkReadKv } from "./check_pages.ts";
 import { CancelledError } from "./errors.ts";
 import { ownPage, ReferencePage, ReferenceTable } from "./reference_pages.ts";
 import { type Account, openReferenceFile, ReferenceTensor } from "./reference_tensor.ts";
@@ -131,6 +132,7 @@ class ReferenceBackend implements Backend {
     copy.data.k.set(source.data.k);
     copy.data.v.set(source.data.v);
     copy.data.positions.set(source.data.positions);
+    copy.data.keyScales.set(source.data.keyScales);
     return copy;
   }
 
@@ -197,9 +199,12 @@ class ReferenceBackend implements Backend {
 
   append(table: PageTable, start: number, k: Tensor, v: Tensor, positions: Float32Array): void {
     checkAppend(NAME, table, start, k, v, positions);
+    const [keys, values] = [dataOf(k), dataOf(v)];
+    if (table.spec.dtype === "int8") checkFinite(keys, values);
     const convert = table.spec.dtype === "bf16" ? roundToBf16 : (row: Float32Array) => row;
     for (const [head, kv] of (table as ReferenceTable).heads().entries()) {
-      append(kv, head, start, dataOf(k), dataOf(v), positions, convert);
+      if (table.spec.dtype === "int8") appendInt8(kv, head, start, keys, values, positions);
+      else append(kv, head, start, keys, values, positions, convert);
     }
   }
 

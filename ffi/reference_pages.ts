@@ -2,11 +2,11 @@
 import type { KvHead, KvPage } from "../kernels/reference/pages.ts";
 import { type Page, PAGE_TOKENS, type PageSpec, type PageTable } from "./backend.ts";
 import { checkTableSet } from "./check_memory.ts";
-import { DTYPE_BYTES } from "./elements.ts";
+import { KV_BYTES } from "./elements.ts";
 import { ShapeError } from "./errors.ts";
 import type { Account } from "./reference_tensor.ts";
 
-/** Keys, values and positions of one page as f32; bf16 is kept rounded. */
+/** Keys, values and positions of one page as f32; bf16 and int8 are kept rounded. */
 export class ReferencePage implements Page {
   readonly sizeBytes: number;
   readonly data: KvPage;
@@ -14,11 +14,13 @@ export class ReferencePage implements Page {
 
   constructor(readonly spec: PageSpec, readonly account: Account) {
     const size = PAGE_TOKENS * spec.dim;
-    this.sizeBytes = 2 * size * DTYPE_BYTES[spec.dtype] + 4 * PAGE_TOKENS;
+    const scaleBytes = spec.dtype === "int8" ? PAGE_TOKENS + spec.dim : 0;
+    this.sizeBytes = 2 * size * KV_BYTES[spec.dtype] + 4 * PAGE_TOKENS + scaleBytes;
     this.data = {
       k: new Float32Array(size),
       v: new Float32Array(size),
       positions: new Float32Array(PAGE_TOKENS),
+      keyScales: new Float32Array(spec.dim),
     };
     account.bytes += this.sizeBytes;
   }

@@ -21,6 +21,8 @@ import kernelsHeader from "../kernels/cpu/kernels.h" with { type: "text" };
 import keyBlocks from "../kernels/cpu/key_blocks.cpp" with { type: "text" };
 import keyBlocksHeader from "../kernels/cpu/key_blocks.h" with { type: "text" };
 import keyRowsHeader from "../kernels/cpu/key_rows.h" with { type: "text" };
+import keyScores from "../kernels/cpu/key_scores.cpp" with { type: "text" };
+import keyScoresHeader from "../kernels/cpu/key_scores.h" with { type: "text" };
 import keySets from "../kernels/cpu/key_sets.cpp" with { type: "text" };
 import keySetsHeader from "../kernels/cpu/key_sets.h" with { type: "text" };
 import kv from "../kernels/cpu/kv.cpp" with { type: "text" };
@@ -35,7 +37,10 @@ import poolMap from "../kernels/cpu/pool_map.cpp" with { type: "text" };
 import portable from "../kernels/cpu/portable.cpp" with { type: "text" };
 import queryPanels from "../kernels/cpu/query_panels.cpp" with { type: "text" };
 import queryPanelsHeader from "../kernels/cpu/query_panels.h" with { type: "text" };
+import quantise from "../kernels/cpu/quantise.cpp" with { type: "text" };
+import quantiseHeader from "../kernels/cpu/quantise.h" with { type: "text" };
 import scratchHeader from "../kernels/cpu/scratch.h" with { type: "text" };
+import simdFewRows from "../kernels/cpu/simd_few_rows.inl" with { type: "text" };
 import simdKernels from "../kernels/cpu/simd_kernels.inl" with { type: "text" };
 import status from "../kernels/cpu/status.cpp" with { type: "text" };
 import statusHeader from "../kernels/cpu/status.h" with { type: "text" };
@@ -62,6 +67,8 @@ export const SOURCES: Readonly<Record<string, string>> = {
   "cpu/key_blocks.cpp": keyBlocks,
   "cpu/key_blocks.h": keyBlocksHeader,
   "cpu/key_rows.h": keyRowsHeader,
+  "cpu/key_scores.cpp": keyScores,
+  "cpu/key_scores.h": keyScoresHeader,
   "cpu/key_sets.cpp": keySets,
   "cpu/key_sets.h": keySetsHeader,
   "cpu/kv.cpp": kv,
@@ -76,7 +83,10 @@ export const SOURCES: Readonly<Record<string, string>> = {
   "cpu/portable.cpp": portable,
   "cpu/query_panels.cpp": queryPanels,
   "cpu/query_panels.h": queryPanelsHeader,
+  "cpu/quantise.cpp": quantise,
+  "cpu/quantise.h": quantiseHeader,
   "cpu/scratch.h": scratchHeader,
+  "cpu/simd_few_rows.inl": simdFewRows,
   "cpu/simd_kernels.inl": simdKernels,
   "cpu/status.cpp": status,
   "cpu/status.h": statusHeader,

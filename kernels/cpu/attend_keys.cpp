@@ -5,12 +5,14 @@
 // one head. Units are cut into parts where there are fewer of them than threads need; the parts of
 // a head are merged in their order, so that results depend on the number of threads but not on
 // timing. Per part: online softmax over blocks of kKeyBlock keys, as in attend_tiles.cpp.
+// Values of LL_INT8 pages are summed as integers, with their scales in the probabilities.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
 
 #include "dispatch.h"
+#include "key_scores.h"
 #include "key_sets.h"
 #include "query_panels.h"
 #include "scratch.h"
@@ -86,69 +88,88 @@ void AddGroup(const KeysCall& c, int32_t row, int32_t kv_head, std::vector<Unit>
   }
 }
 
-// Cuts units into parts and gives each head of a part a slot; slots of a head lie apart.
-std::vector<Piece> MakeParts(const std::vector<Unit>& units, int threads, int64_t* slots) {
+// Cuts units into parts and gives each head of a part a slot. Returns the number of slots.
+int64_t MakeParts(const std::vector<Unit>& units, int threads, std::vector<Piece>* parts) {
   int64_t total = 0;
   for (const Unit& unit : units) total += unit.keys;
   // About four parts for each thread if everything is cut; none is cut when the units are many.
   const int64_t share = total / (4 * threads) + 1;
   const int64_t size = (std::max(share, kPartKeys) + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
-  std::vector<Piece> parts;
-  *slots = 0;
+  int64_t slots = 0;
+  parts->clear();
   for (size_t u = 0; u < units.size(); ++u) {
     for (int64_t first = 0; first < units[u].keys; first += size) {
-      parts.push_back(
-          {static_cast<int32_t>(u), first, std::min(size, units[u].keys - first), *slots});
-      *slots += units[u].head_count;
+      const int64_t count = std::min(size, units[u].keys - first);
+      parts->push_back({static_cast<int32_t>(u), first, count, slots});
+      slots += units[u].head_count;
     }
   }
-  return parts;
+  return slots;
 }
 
+// p[h][j] *= scale of value j
+void ScaleProbs(const KvView& kv, int64_t kv_head, const KeyBlock& block, int64_t heads, float* p) {
+  float scales[kKeyBlock];
+  for (int32_t j = 0; j < block.count; ++j) {
+    const int32_t key = block.keys[j];
+    scales[j] = ScaleOf(
+        kv.ValueExponents(kv_head, key / LL_PAGE_TOKENS)[key % LL_PAGE_TOKENS]);
+  }
+  for (int64_t h = 0; h < heads; ++h) {
+    for (int32_t j = 0; j < block.count; ++j) p[h * kKeyBlock + j] *= scales[j];
+  }
+}
+
+// While the scores of a block are computed its values come from memory, and while its values are
+// summed the keys of the next block.
 void AttendPart(const Call& call, const Queries& queries, const KvView& kv, const Unit& unit,
                 const Piece& part, const Partials& partials) {
   const Kernels& kernels = call.kernels();
   const int64_t dim = queries.dim, heads = unit.head_count;
   Scratch& scratch = ThreadScratch();
-  scratch.Begin(Scratch::RoundUp(heads * dim) + Scratch::RoundUp(heads * kKeyBlock) +
-                Scratch::RoundUp(heads));
-  float* const q = scratch.Take(heads * dim);
+  scratch.Begin(KeyScores::Floats(kv, heads) + Scratch::RoundUp(heads * dim) +
+                Scratch::RoundUp(heads * kKeyBlock) + Scratch::RoundUp(heads));
+  KeyScores scores(kernels, kv, unit.kv_head, heads, &scratch);
+  float* const out = scratch.Take(heads * dim);
   float* const s = scratch.Take(heads * kKeyBlock);
   float* const keep = scratch.Take(heads);
-  float* const out = partials.out + part.slot * dim;
   float* const maximum = partials.maximum + part.slot;
   float* const sum = partials.sum + part.slot;
   const float factor = static_cast<float>(queries.scale * kLog2E);
-  const float* const source = queries.Row(unit.row, unit.head);
-  for (int64_t i = 0; i < heads * dim; ++i) q[i] = source[i] * factor;
+  for (int64_t h = 0; h < heads; ++h) {
+    scores.SetQuery(h, queries.Row(unit.row, unit.head + h), factor);
+  }
   std::fill_n(out, heads * dim, 0.0f);
   std::fill_n(maximum, heads, -INFINITY);
   std::fill_n(sum, heads, 0.0f);
-  KeyCursor cursor(unit.set, part.first);
-  for (int64_t left = part.count; left > 0;) {
+  for (KeyWalk walk(kv, unit.kv_head, unit.set, part.first, part.count);
+       walk.now().count > 0; walk.Advance()) {
     call.Poll();
-    int32_t keys[kKeyBlock];
-    const void* rows[kKeyBlock];
-    const int32_t count = cursor.Next(keys, std::min<int64_t>(kKeyBlock, left));
-    KeyRows(kv, unit.kv_head, keys, count, Part::kKeys, rows);
-    kernels.dot_rows(rows, kv.dtype, count, dim, q, dim, heads, s, kKeyBlock, false);
+    const KeyBlock& block = walk.now();
+    const void* values[kKeyBlock];
+    KeyRows(kv, unit.kv_head, block.keys, block.count, Part::kValues, values);
+    scores.Score(block, s, kKeyBlock, {values, block.count, kv.RowBytes()});
     for (int64_t h = 0; h < heads; ++h) {
-      keep[h] = kernels.softmax_row(s + h * kKeyBlock, count, maximum + h, sum + h);
+      keep[h] = kernels.softmax_row(s + h * kKeyBlock, block.count, maximum + h, sum + h);
     }
-    KeyRows(kv, unit.kv_head, keys, count, Part::kValues, rows);
-    kernels.weigh_rows(rows, kv.dtype, count, dim, s, kKeyBlock, heads, keep, out, dim);
-    left -= count;
+    if (kv.dtype == LL_INT8) ScaleProbs(kv, unit.kv_head, block, heads, s);
+    const RowsAhead next = walk.next();
+    kernels.weigh_rows(values, kv.dtype, block.count, dim, s, kKeyBlock, heads, keep, out, &next);
+  }
+  for (int64_t h = 0; h < heads; ++h) {
+    kernels.order_row(out + h * dim, kv.dtype, dim, true, partials.out + (part.slot + h) * dim);
   }
 }
 
 // out = sum_x 2^(m_x - m) o_x / sum_x 2^(m_x - m) l_x over the slots of one row and head.
-void CombineSlots(const Partials& partials, const std::vector<int64_t>& slots, int64_t dim,
+void CombineSlots(const Partials& partials, const int64_t* slots, int64_t count, int64_t dim,
                   float* out, float* lse) {
   float maximum = -INFINITY;
-  for (int64_t slot : slots) maximum = std::max(maximum, partials.maximum[slot]);
+  for (int64_t x = 0; x < count; ++x) maximum = std::max(maximum, partials.maximum[slots[x]]);
   double sum = 0;
   std::fill_n(out, dim, 0.0f);
-  for (int64_t slot : slots) {
+  for (int64_t x = 0; x < count; ++x) {
+    const int64_t slot = slots[x];
     if (partials.sum[slot] == 0) continue;
     const float weight = std::exp2(partials.maximum[slot] - maximum);
     sum += double{weight} * partials.sum[slot];
@@ -157,6 +178,39 @@ void CombineSlots(const Partials& partials, const std::vector<int64_t>& slots, i
   const float inverse = sum == 0 ? 0 : static_cast<float>(1 / sum);
   for (int64_t i = 0; i < dim; ++i) out[i] *= inverse;
   *lse = sum == 0 ? -INFINITY : static_cast<float>((maximum + std::log2(sum)) * kLn2);
+}
+
+// Everything a call makes for itself. It belongs to the calling thread, so that a step of decoding
+// allocates nothing once its first call has made room.
+struct Workspace {
+  std::vector<Unit> units;
+  std::vector<Piece> parts;
+  // Slots of row and head x: slots[slot_ptr[x] .. slot_ptr[x + 1] - 1].
+  std::vector<int64_t> slot_ptr, slots;
+  Buffer<float> out, maximum, sum;
+};
+
+Workspace& ThreadWorkspace() {
+  thread_local Workspace workspace;
+  return workspace;
+}
+
+// Lists the slots of each row and head, in the order of the parts.
+void ListSlots(Workspace* w, int64_t sets, int32_t heads, int64_t slots) {
+  w->slot_ptr.assign(sets + 2, 0);
+  w->slots.resize(slots);
+  const auto for_each = [&](const auto& use) {
+    for (const Piece& part : w->parts) {
+      const Unit& unit = w->units[part.unit];
+      for (int32_t h = 0; h < unit.head_count; ++h) {
+        use(int64_t{unit.row} * heads + unit.head + h, part.slot + h);
+      }
+    }
+  };
+  for_each([&](int64_t x, int64_t) { ++w->slot_ptr[x + 2]; });
+  for (int64_t x = 2; x <= sets + 1; ++x) w->slot_ptr[x] += w->slot_ptr[x - 1];
+  // slot_ptr[x + 1] walks from the start of x to its end, where x + 1 starts.
+  for_each([&](int64_t x, int64_t slot) { w->slots[w->slot_ptr[x + 1]++] = slot; });
 }
 
 void CheckPointers(const char* action, const int32_t* pointers, int64_t count) {
@@ -217,31 +271,26 @@ extern "C" int32_t ll_attend_keys(ll_run* run, const float* q, int32_t rows, int
     const KeysCall keys_call{range_ptr, ranges, index_ptr, indices, rows, heads, heads / kv_heads};
     for (int64_t x = 0; x < sets; ++x) CheckKeySet(action, keys_call.Set(x), kv_len);
 
-    std::vector<Unit> units;
+    Workspace& w = ThreadWorkspace();
+    w.units.clear();
     for (int32_t r = 0; r < rows; ++r) {
-      for (int32_t g = 0; g < kv_heads; ++g) AddGroup(keys_call, r, g, &units);
+      for (int32_t g = 0; g < kv_heads; ++g) AddGroup(keys_call, r, g, &w.units);
     }
     const Call call(run);
-    int64_t slots = 0;
-    const std::vector<Piece> parts = MakeParts(units, call.threads(), &slots);
-    const Buffer<float> partial_out(slots * dim + 1), partial_maximum(slots + 1),
-        partial_sum(slots + 1);
-    const Partials partials{partial_out.data(), partial_maximum.data(), partial_sum.data()};
+    const int64_t slots = MakeParts(w.units, call.threads(), &w.parts);
+    const Partials partials{w.out.Reserve(slots * dim + 1), w.maximum.Reserve(slots + 1),
+                            w.sum.Reserve(slots + 1)};
     const Queries queries{q, heads, dim, scale};
     int64_t work = 0;
-    for (const Unit& unit : units) work += unit.keys * unit.head_count * dim;
-    call.ForIf(work >= 1 << 16, parts.size(), [&](int64_t i) {
-      AttendPart(call, queries, kv, units[parts[i].unit], parts[i], partials);
+    for (const Unit& unit : w.units) work += unit.keys * unit.head_count * dim;
+    call.ForIf(work >= 1 << 16, w.parts.size(), [&](int64_t i) {
+      AttendPart(call, queries, kv, w.units[w.parts[i].unit], w.parts[i], partials);
     });
-    std::vector<std::vector<int64_t>> slots_of(sets);
-    for (const Piece& part : parts) {
-      const Unit& unit = units[part.unit];
-      for (int32_t h = 0; h < unit.head_count; ++h) {
-        slots_of[int64_t{unit.row} * heads + unit.head + h].push_back(part.slot + h);
-      }
+    ListSlots(&w, sets, heads, slots);
+    for (int64_t x = 0; x < sets; ++x) {
+      CombineSlots(partials, w.slots.data() + w.slot_ptr[x], w.slot_ptr[x + 1] - w.slot_ptr[x], dim,
+                   out + x * dim, lse + x);
     }
-    for (int64_t x = 0; x < sets; ++x)
-      CombineSlots(partials, slots_of[x], dim, out + x * dim, lse + x);
     call.Progress(rows);
   });
 }
@@ -293,20 +342,19 @@ extern "C" int32_t ll_attention_row(ll_run* run, const float* q, int32_t kv_head
     const Call call(run);
     const Kernels& kernels = call.kernels();
     const int64_t total = set.Keys();
-    const Buffer<float> scaled(dim), s(total + 1);
-    for (int32_t i = 0; i < dim; ++i) scaled[i] = static_cast<float>(q[i] * (scale * kLog2E));
+    const Buffer<float> s(total + 1);
     constexpr int64_t kPiece = 16 * kKeyBlock;
     call.ForIf(total * dim >= 1 << 16, (total + kPiece - 1) / kPiece, [&](int64_t piece) {
       const int64_t first = piece * kPiece, end = std::min(total, first + kPiece);
-      KeyCursor cursor(set, first);
-      for (int64_t done = first; done < end;) {
-        int32_t keys[kKeyBlock];
-        const void* rows[kKeyBlock];
-        const int32_t count = cursor.Next(keys, std::min<int64_t>(kKeyBlock, end - done));
-        KeyRows(kv, kv_head, keys, count, Part::kKeys, rows);
-        kernels.dot_rows(rows, kv_dtype, count, dim, scaled.data(), dim, 1, s.data() + done, 0,
-                         false);
-        done += count;
+      Scratch& scratch = ThreadScratch();
+      scratch.Begin(KeyScores::Floats(kv, 1));
+      KeyScores scores(kernels, kv, kv_head, 1, &scratch);
+      scores.SetQuery(0, q, static_cast<float>(scale * kLog2E));
+      int64_t done = first;
+      for (KeyWalk walk(kv, kv_head, set, first, end - first); walk.now().count > 0;
+           walk.Advance()) {
+        scores.Score(walk.now(), s.data() + done, 0, walk.next());
+        done += walk.now().count;
       }
     });
     // With the maximum known in advance the blocks' sums are plain terms.

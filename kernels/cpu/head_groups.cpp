@@ -4,23 +4,32 @@
 
 namespace longlens {
 
-std::vector<HeadGroup> GroupHeads(const int32_t* chosen, int32_t count, int32_t heads,
-                                  int32_t kv_heads, int64_t most) {
+void GroupHeads(const int32_t* chosen, int32_t count, int32_t heads, int32_t kv_heads, int64_t most,
+                std::vector<HeadGroup>* groups) {
   const int32_t group = heads / kv_heads;
-  std::vector<HeadGroup> groups;
+  size_t used = 0;
   for (int32_t g = 0; g < kv_heads; ++g) {
-    HeadGroup now{g, {}, {}};
+    HeadGroup* now = nullptr;
     for (int32_t c = 0; c < count; ++c) {
       if (chosen[c] / group != g) continue;
-      if (static_cast<int64_t>(now.places.size()) == most) {
-        groups.push_back(now);
-        now = {g, {}, {}};
+      if (now == nullptr || static_cast<int64_t>(now->places.size()) == most) {
+        if (used == groups->size()) groups->emplace_back();
+        now = &(*groups)[used++];
+        now->kv_head = g;
+        now->places.clear();
+        now->heads.clear();
       }
-      now.places.push_back(c);
-      now.heads.push_back(chosen[c]);
+      now->places.push_back(c);
+      now->heads.push_back(chosen[c]);
     }
-    if (!now.places.empty()) groups.push_back(now);
   }
+  groups->resize(used);
+}
+
+std::vector<HeadGroup> GroupHeads(const int32_t* chosen, int32_t count, int32_t heads,
+                                  int32_t kv_heads, int64_t most) {
+  std::vector<HeadGroup> groups;
+  GroupHeads(chosen, count, heads, kv_heads, most, &groups);
   return groups;
 }
 

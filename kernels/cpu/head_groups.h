@@ -17,6 +17,10 @@ struct HeadGroup {
 std::vector<HeadGroup> GroupHeads(const int32_t* chosen, int32_t count, int32_t heads,
                                   int32_t kv_heads, int64_t most = INT32_MAX);
 
+// The same in a list that keeps its room.
+void GroupHeads(const int32_t* chosen, int32_t count, int32_t heads, int32_t kv_heads, int64_t most,
+                std::vector<HeadGroup>* groups);
+
 // Throws LL_INVALID_ARGUMENT unless the heads can be shared out to the KV heads.
 void CheckHeads(const char* action, int32_t heads, int32_t kv_heads);
 // The same unless every listed head is one of `heads`.

@@ -23,6 +23,12 @@ struct PanelMask {
       words;  // [keys / 32][panel] row sees key j where bit j % 32 of words[j / 32][row] is set
 };
 
+// Rows that come from memory while others are read, `bytes` of each.
+struct RowsAhead {
+  const void* const* rows;
+  int64_t count, bytes;
+};
+
 struct Kernels {
   const char* isa;
   int32_t panel;      // rows of a panel
@@ -45,10 +51,24 @@ struct Kernels {
   // y[t * ldy + o] (+)= sum_i x[t * ldx + i] rows[o][i],  t < tokens, o < count
   void (*dot_rows)(const void* const* rows, int32_t dtype, int64_t count, int64_t depth,
                    const float* x, int64_t ldx, int64_t tokens, float* y, int64_t ldy, bool add);
-  // out[t * ldo + i] = out[..] * keep[t] + sum_j p[t * ldp + j] rows[j][i],  t < tokens, j < count
-  void (*weigh_rows)(const void* const* rows, int32_t dtype, int64_t count, int64_t depth,
-                     const float* p, int64_t ldp, int64_t tokens, const float* keep, float* out,
-                     int64_t ldo);
+  // s[h * lds + j] = sum_i q[h][i] keys[j][i],  h < heads, j < count;  q [heads][depth] as order_row
+  // leaves it. Keys may be LL_INT8, too, without their scales.
+  void (*score_rows)(const void* const* keys, int32_t dtype, int64_t count, int64_t depth,
+                     const float* q, int64_t heads, float* s, int64_t lds, const RowsAhead* ahead);
+  // out[h][i] = out[h][i] * keep[h] + sum_j p[h * ldp + j] values[j][i];  out [heads][depth] is in
+  // the order of order_row. Values may be LL_INT8, too, without their scales.
+  void (*weigh_rows)(const void* const* values, int32_t dtype, int64_t count, int64_t depth,
+                     const float* p, int64_t ldp, int64_t heads, const float* keep, float* out,
+                     const RowsAhead* ahead);
+  // Copies one row into the order in which the two read rows of dtype, or back.
+  void (*order_row)(const float* source, int32_t dtype, int64_t depth, bool back, float* target);
+  // out[i] = x[i] * 2^(exponents[i] - 127), or 0 where the exponent is 0: the scales of LL_INT8 keys
+  void (*scale_channels)(const float* x, const uint8_t* exponents, int64_t depth, float* out);
+  // out[r][i] = rows[r][i] times the scale of exponents[i], or, for values, of exponents[r]
+  void (*widen_int8_keys)(const int8_t* rows, const uint8_t* exponents, int64_t count,
+                          int64_t depth, float* out);
+  void (*widen_int8_values)(const int8_t* rows, const uint8_t* exponents, int64_t count,
+                            int64_t depth, float* out);
   // out[i][r] = factor * rows[r][i],  i < depth, r < panel; rows from `count` on are zero
   void (*pack_panel)(const void* const* rows, int32_t dtype, int32_t count, int64_t depth,
                      float factor, float* out);

@@ -10,13 +10,23 @@
 
 namespace longlens {
 
-// Copies or widens `count` consecutive rows.
-inline void WidenRows(const Kernels& kernels, const KvView& kv, const char* source, int64_t count,
-                      float* target) {
+// Copies or widens `count` consecutive rows of one page.
+inline void WidenRows(const Kernels& kernels, const KvView& kv, int64_t head, int64_t start,
+                      int64_t count, Part part, float* target) {
+  const char* const source = kv.Row(head, start, part);
   if (kv.dtype == LL_F32) {
     memcpy(target, source, count * kv.dim * sizeof(float));
-  } else {
+  } else if (kv.dtype == LL_BF16) {
     kernels.widen_bf16(reinterpret_cast<const uint16_t*>(source), target, count * kv.dim);
+  } else {
+    const int8_t* const rows = reinterpret_cast<const int8_t*>(source);
+    const int64_t page = start / LL_PAGE_TOKENS;
+    if (part == Part::kKeys) {
+      kernels.widen_int8_keys(rows, kv.KeyExponents(head, page), count, kv.dim, target);
+    } else {
+      const uint8_t* const exponents = kv.ValueExponents(head, page) + start % LL_PAGE_TOKENS;
+      kernels.widen_int8_values(rows, exponents, count, kv.dim, target);
+    }
   }
 }
 
@@ -25,10 +35,9 @@ inline void WidenRows(const Kernels& kernels, const KvView& kv, const char* sour
 inline void TileRows(const Kernels& kernels, const KvView& kv, int64_t head, int64_t start,
                      int64_t count, Part part, float* room) {
   const int64_t in_page = std::min(count, LL_PAGE_TOKENS - start % LL_PAGE_TOKENS);
-  WidenRows(kernels, kv, kv.Row(head, start, part), in_page, room);
+  WidenRows(kernels, kv, head, start, in_page, part, room);
   if (in_page < count) {
-    WidenRows(kernels, kv, kv.Row(head, start + in_page, part), count - in_page,
-              room + in_page * kv.dim);
+    WidenRows(kernels, kv, head, start + in_page, count - in_page, part, room + in_page * kv.dim);
   }
 }
 
@@ -36,7 +45,7 @@ inline void TileRows(const Kernels& kernels, const KvView& kv, int64_t head, int
 inline void ColumnRows(const Kernels& kernels, const KvView& kv, int64_t head, const int32_t* keys,
                        int64_t count, Part part, float* room) {
   for (int64_t j = 0; j < count; ++j) {
-    WidenRows(kernels, kv, kv.Row(head, keys[j], part), 1, room + j * kv.dim);
+    WidenRows(kernels, kv, head, keys[j], 1, part, room + j * kv.dim);
   }
 }
 

@@ -2,7 +2,9 @@
 #ifndef LONGLENS_CPU_KEY_SETS_H_
 #define LONGLENS_CPU_KEY_SETS_H_
 
+#include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include "dispatch.h"
 #include "kv.h"
@@ -10,7 +12,7 @@
 namespace longlens {
 
 // Keys that are fetched, scored and weighed together.
-constexpr int32_t kKeyBlock = 128;
+constexpr int32_t kKeyBlock = 64;
 
 struct KeySet {
   const int32_t* ranges;  // [range_count] pairs start, end (exclusive)
@@ -42,6 +44,49 @@ class KeyCursor {
 // Rows of the page of each key.
 void KeyRows(const KvView& kv, int64_t head, const int32_t* keys, int32_t count, Part part,
              const void** rows);
+
+// Keys that are worked on together, and their rows.
+struct KeyBlock {
+  int32_t count;
+  int32_t keys[kKeyBlock];
+  const void* rows[kKeyBlock];
+};
+
+// Walks keys first .. first+count-1 of a set in blocks; the next block is known, so that its rows
+// can be fetched early.
+class KeyWalk {
+ public:
+  KeyWalk(const KvView& kv, int64_t kv_head, const KeySet& set, int64_t first, int64_t count)
+      : kv_(kv), kv_head_(kv_head), cursor_(set, first), left_(count) {
+    Fill(now_);
+    Fill(next_);
+  }
+  KeyWalk(const KeyWalk&) = delete;
+  KeyWalk& operator=(const KeyWalk&) = delete;
+
+  // Has no keys at the end.
+  const KeyBlock& now() const { return *now_; }
+  RowsAhead next() const { return {next_->rows, next_->count, kv_.RowBytes()}; }
+  void Advance() {
+    std::swap(now_, next_);
+    Fill(next_);
+  }
+
+ private:
+  void Fill(KeyBlock* block) {
+    const int64_t most = std::min<int64_t>(kKeyBlock, left_);
+    block->count = cursor_.Next(block->keys, static_cast<int32_t>(most));
+    left_ -= block->count;
+    KeyRows(kv_, kv_head_, block->keys, block->count, Part::kKeys, block->rows);
+  }
+
+  const KvView& kv_;
+  int64_t kv_head_;
+  KeyCursor cursor_;
+  int64_t left_;
+  KeyBlock blocks_[2];
+  KeyBlock *now_ = &blocks_[0], *next_ = &blocks_[1];
+};
 
 }  // namespace longlens
 

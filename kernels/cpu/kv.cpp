@@ -4,13 +4,15 @@
 #include <cstring>
 
 #include "dispatch.h"
+#include "key_rows.h"
+#include "quantise.h"
 
 namespace longlens {
 
 void CheckKv(const char* action, const KvView& kv, int64_t tokens) {
   Require(kv.dim > 0, action, "dim must be > 0", kv.dim);
-  Require(kv.dtype == LL_F32 || kv.dtype == LL_BF16, action, "kv_dtype must be LL_F32 or LL_BF16",
-          kv.dtype);
+  Require(kv.dtype == LL_F32 || kv.dtype == LL_BF16 || kv.dtype == LL_INT8, action,
+          "kv_dtype must be LL_F32, LL_BF16 or LL_INT8", kv.dtype);
   Require(kv.kv_heads > 0, action, "kv_heads must be > 0", kv.kv_heads);
   Require(kv.stride >= 0, action, "stride must be >= 0", kv.stride);
   Require(tokens <= kv.stride * LL_PAGE_TOKENS, action, "the tokens must lie in stride pages",
@@ -29,13 +31,38 @@ void WriteRow(const Kernels& kernels, int32_t dtype, const float* source, int64_
   }
 }
 
-void ReadRow(const Kernels& kernels, int32_t dtype, const char* source, int64_t count,
-             float* target) {
-  if (dtype == LL_F32) {
-    memcpy(target, source, count * 4);
-  } else {
-    kernels.widen_bf16(reinterpret_cast<const uint16_t*>(source), target, count);
-  }
+void WriteTokens(const Call& call, const KvView& kv, int64_t start, int64_t tokens, const float* k,
+                 const float* v, const float* positions) {
+  constexpr int64_t kGrain = 64;
+  const int64_t blocks = (tokens + kGrain - 1) / kGrain;
+  call.ForIf(blocks > 1, blocks, [&](int64_t block) {
+    const int64_t end = std::min<int64_t>(tokens, (block + 1) * kGrain);
+    for (int64_t t = block * kGrain; t < end; ++t) {
+      for (int64_t g = 0; g < kv.kv_heads; ++g) {
+        const int64_t from = (t * kv.kv_heads + g) * kv.dim;
+        WriteRow(call.kernels(), kv.dtype, k + from, kv.dim, kv.Row(g, start + t, Part::kKeys));
+        WriteRow(call.kernels(), kv.dtype, v + from, kv.dim, kv.Row(g, start + t, Part::kValues));
+        *kv.Position(g, start + t) = positions[t];
+      }
+    }
+    call.Progress(end - block * kGrain);
+  });
+}
+
+// A page of a head is an item: its tokens depend on each other.
+void WriteInt8Tokens(const Call& call, const KvView& kv, int64_t start, int64_t tokens,
+                     const float* k, const float* v, const float* positions) {
+  const int64_t first_page = start / LL_PAGE_TOKENS;
+  const int64_t pages = (start + tokens - 1) / LL_PAGE_TOKENS + 1 - first_page;
+  call.ForIf(tokens > 16, pages * kv.kv_heads, [&](int64_t item) {
+    const int64_t head = item % kv.kv_heads, page = first_page + item / kv.kv_heads;
+    const int64_t from = std::max(start, page * LL_PAGE_TOKENS);
+    const int64_t count = std::min(start + tokens, (page + 1) * LL_PAGE_TOKENS) - from;
+    const int64_t t = from - start, step = kv.kv_heads * kv.dim;
+    const int64_t source = t * step + head * kv.dim;
+    AppendInt8(kv, {head, from, count, k + source, v + source, step, positions + t});
+    if (head == 0) call.Progress(count);
+  });
 }
 
 }  // namespace
@@ -48,7 +75,7 @@ extern "C" int32_t ll_page_bytes(int32_t dim, int32_t kv_dtype, int64_t* out) {
     RequirePointer(out, "size a page", "out");
     const KvView kv{nullptr, 0, 1, dim, kv_dtype};
     CheckKv("size a page", kv, 0);
-    *out = LL_PAGE_TOKENS * (2 * kv.RowBytes() + int64_t{sizeof(float)});
+    *out = kv.PageBytes();
   });
 }
 
@@ -71,20 +98,14 @@ extern "C" int32_t ll_append(ll_run* run, void* const* pages, int32_t stride, in
       }
     }
     const Call call(run);
-    constexpr int64_t kGrain = 64;
-    const int64_t blocks = (tokens + kGrain - 1) / kGrain;
-    call.ForIf(blocks > 1, blocks, [&](int64_t block) {
-      const int64_t end = std::min<int64_t>(tokens, (block + 1) * kGrain);
-      for (int64_t t = block * kGrain; t < end; ++t) {
-        for (int64_t g = 0; g < kv_heads; ++g) {
-          const int64_t from = (t * kv_heads + g) * dim;
-          WriteRow(call.kernels(), kv_dtype, k + from, dim, kv.Row(g, start + t, Part::kKeys));
-          WriteRow(call.kernels(), kv_dtype, v + from, dim, kv.Row(g, start + t, Part::kValues));
-          *kv.Position(g, start + t) = positions[t];
-        }
-      }
-      call.Progress(end - block * kGrain);
-    });
+    if (kv_dtype == LL_INT8) {
+      const int64_t elements = int64_t{tokens} * kv_heads * dim;
+      Require(AllFinite(k, elements) && AllFinite(v, elements), action,
+              "keys and values of LL_INT8 pages must be finite: a number is not, start", start);
+      WriteInt8Tokens(call, kv, start, tokens, k, v, positions);
+    } else {
+      WriteTokens(call, kv, start, tokens, k, v, positions);
+    }
   });
 }
 
@@ -100,10 +121,12 @@ extern "C" int32_t ll_read_kv(void* const* pages, int32_t stride, int32_t kv_hea
     CheckKv(action, kv, int64_t{start} + tokens);
     const Call call(nullptr);
     for (int64_t t = 0; t < tokens; ++t) {
-      const char* const key = kv.Row(kv_head, start + t, Part::kKeys);
-      const char* const value = kv.Row(kv_head, start + t, Part::kValues);
-      if (k != nullptr) ReadRow(call.kernels(), kv_dtype, key, dim, k + t * dim);
-      if (v != nullptr) ReadRow(call.kernels(), kv_dtype, value, dim, v + t * dim);
+      const auto read = [&](Part part, float* rows) {
+        if (rows == nullptr) return;
+        WidenRows(call.kernels(), kv, kv_head, start + t, 1, part, rows + t * dim);
+      };
+      read(Part::kKeys, k);
+      read(Part::kValues, v);
       if (positions != nullptr) positions[t] = *kv.Position(kv_head, start + t);
     }
   });

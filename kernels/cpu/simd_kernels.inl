@@ -58,6 +58,8 @@ typedef float Fu __attribute__((vector_size(LL_WIDTH * 4), aligned(4), may_alias
 typedef int32_t Iu __attribute__((vector_size(LL_WIDTH * 4), aligned(4), may_alias));
 typedef uint32_t Uu __attribute__((vector_size(LL_WIDTH * 4), aligned(4), may_alias));
 typedef uint16_t Hu __attribute__((vector_size(LL_WIDTH * 2), aligned(2), may_alias));
+typedef uint8_t UBu __attribute__((vector_size(LL_WIDTH), aligned(1), may_alias));
+typedef int8_t Bu __attribute__((vector_size(LL_WIDTH), aligned(1), may_alias));
 typedef float F4u __attribute__((vector_size(16), aligned(4), may_alias));
 typedef uint16_t H4u __attribute__((vector_size(8), aligned(2), may_alias));
 
@@ -78,6 +80,16 @@ LL_INLINE F Widen(H x) {
 }
 LL_INLINE F Load(const float* p) { return *(const Fu*)p; }
 LL_INLINE F Load(const Bf16* p) { return Widen((H) * (const Hu*)p); }
+LL_INLINE F Load(const int8_t* p) {
+#if LL_WIDTH == 8 && defined(__AVX2__)
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p)));
+#elif LL_WIDTH == 16 && defined(__AVX512F__)
+  const __m512i x = _mm512_maskz_cvtepi8_epi32(0xFFFF, _mm_loadu_si128((const __m128i*)p));
+  return _mm512_maskz_cvtepi32_ps(0xFFFF, x);
+#else
+  return __builtin_convertvector(*(const Bu*)p, F);
+#endif
+}
 LL_INLINE void Store(float* p, F x) { *(Fu*)p = x; }
 LL_INLINE F4 Load4(const float* p) { return *(const F4u*)p; }
 LL_INLINE F4 Load4(const Bf16* p) {
@@ -85,6 +97,7 @@ LL_INLINE F4 Load4(const Bf16* p) {
   return (F4)(__builtin_convertvector(x, U4) << 16);
 }
 LL_INLINE float Load1(const float* p) { return *p; }
+LL_INLINE float Load1(const int8_t* p) { return (float)*p; }
 LL_INLINE float Load1(const Bf16* p) {
   const uint32_t bits = (uint32_t)*p << 16;
   float x;
@@ -266,147 +279,7 @@ double LogSumExp(const float* x, int64_t count) {
   return (double)largest + log(sum);
 }
 
-// ---- few rows ----
-
-// Rows ahead that are fetched early: they may lie anywhere, where no hardware prefetcher looks.
-constexpr int64_t kAhead = 8;
-
-LL_INLINE void Prefetch(const void* row, int64_t bytes) {
-  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch((const char*)row + i);
-}
-
-// The dot products of O rows with T tokens.
-template <int O, int T, class E>
-LL_INLINE void Dot(const void* const* rows, int64_t depth, const float* x, int64_t ldx, float* y,
-                   int64_t ldy, bool add) {
-  const E* row[O];
-  F acc[O][T];
-  LL_UNROLL for (int o = 0; o < O; ++o) {
-    row[o] = (const E*)rows[o];
-    LL_UNROLL for (int t = 0; t < T; ++t) acc[o][t] = F{};
-  }
-  int64_t i = 0;
-  for (; i + kWidth <= depth; i += kWidth) {
-    F v[T];
-    LL_UNROLL for (int t = 0; t < T; ++t) v[t] = Load(x + t * ldx + i);
-    LL_UNROLL for (int o = 0; o < O; ++o) {
-      const F w = Load(row[o] + i);
-      LL_UNROLL for (int t = 0; t < T; ++t) acc[o][t] += w * v[t];
-    }
-  }
-  LL_UNROLL for (int t = 0; t < T; ++t) {
-    float sum[O];
-    if constexpr (O == 4) {
-      F4 a = Fold(acc[0][t]), b = Fold(acc[1][t]), c = Fold(acc[2][t]), d = Fold(acc[3][t]);
-      Transpose4(a, b, c, d);
-      const F4 total = (a + b) + (c + d);
-      memcpy(sum, &total, 16);
-    } else {
-      for (int o = 0; o < O; ++o) sum[o] = Sum(acc[o][t]);
-    }
-    for (int o = 0; o < O; ++o) {
-      for (int64_t j = i; j < depth; ++j) sum[o] += Load1(row[o] + j) * x[t * ldx + j];
-      float* const target = y + t * ldy + o;
-      *target = add ? *target + sum[o] : sum[o];
-    }
-  }
-}
-
-template <int O, class E>
-void DotTokens(const void* const* rows, int64_t depth, const float* x, int64_t ldx, int64_t tokens,
-               float* y, int64_t ldy, bool add) {
-  int64_t t = 0;
-  for (; t + 3 <= tokens; t += 3)
-    Dot<O, 3, E>(rows, depth, x + t * ldx, ldx, y + t * ldy, ldy, add);
-  if (tokens - t == 2) Dot<O, 2, E>(rows, depth, x + t * ldx, ldx, y + t * ldy, ldy, add);
-  if (tokens - t == 1) Dot<O, 1, E>(rows, depth, x + t * ldx, ldx, y + t * ldy, ldy, add);
-}
-
-template <class E>
-void DotRowsOf(const void* const* rows, int64_t count, int64_t depth, const float* x, int64_t ldx,
-               int64_t tokens, float* y, int64_t ldy, bool add) {
-  int64_t o = 0;
-  for (; o + 4 <= count; o += 4) {
-    const int64_t bytes = depth * (int64_t)sizeof(E) < 1024 ? depth * (int64_t)sizeof(E) : 0;
-    for (int64_t j = o + kAhead; j < o + kAhead + 4 && j < count; ++j) Prefetch(rows[j], bytes);
-    DotTokens<4, E>(rows + o, depth, x, ldx, tokens, y + o, ldy, add);
-  }
-  for (; o < count; ++o) DotTokens<1, E>(rows + o, depth, x, ldx, tokens, y + o, ldy, add);
-}
-
-void DotRows(const void* const* rows, int32_t dtype, int64_t count, int64_t depth, const float* x,
-             int64_t ldx, int64_t tokens, float* y, int64_t ldy, bool add) {
-  if (dtype == LL_F32) {
-    DotRowsOf<float>(rows, count, depth, x, ldx, tokens, y, ldy, add);
-  } else {
-    DotRowsOf<Bf16>(rows, count, depth, x, ldx, tokens, y, ldy, add);
-  }
-}
-
-// C vectors of the depth, from i on, of T weighted sums.
-template <int T, int C, class E>
-LL_INLINE void Weigh(const void* const* rows, int64_t count, int64_t i, const float* p, int64_t ldp,
-                     const float* keep, float* out, int64_t ldo) {
-  F acc[T][C];
-  LL_UNROLL for (int t = 0; t < T; ++t) { LL_UNROLL for (int c = 0; c < C; ++c) acc[t][c] = F{}; }
-  for (int64_t j = 0; j < count; ++j) {
-    const E* const row = (const E*)rows[j] + i;
-    if (j + kAhead < count) Prefetch((const E*)rows[j + kAhead] + i, C * kWidth * sizeof(E));
-    F v[C];
-    LL_UNROLL for (int c = 0; c < C; ++c) v[c] = Load(row + c * kWidth);
-    LL_UNROLL for (int t = 0; t < T; ++t) {
-      LL_UNROLL for (int c = 0; c < C; ++c) acc[t][c] += p[t * ldp + j] * v[c];
-    }
-  }
-  LL_UNROLL for (int t = 0; t < T; ++t) {
-    LL_UNROLL for (int c = 0; c < C; ++c) {
-      float* const target = out + t * ldo + i + c * kWidth;
-      Store(target, Load(target) * keep[t] + acc[t][c]);
-    }
-  }
-}
-
-template <int T, class E>
-void WeighDepth(const void* const* rows, int64_t count, int64_t depth, const float* p, int64_t ldp,
-                const float* keep, float* out, int64_t ldo) {
-  constexpr int C = T == 1 ? 8 : T == 2 ? 4 : 2;
-  int64_t i = 0;
-  for (; i + C * kWidth <= depth; i += C * kWidth) {
-    Weigh<T, C, E>(rows, count, i, p, ldp, keep, out, ldo);
-  }
-  for (; i + kWidth <= depth; i += kWidth) Weigh<T, 1, E>(rows, count, i, p, ldp, keep, out, ldo);
-  for (; i < depth; ++i) {
-    for (int t = 0; t < T; ++t) {
-      float sum = 0;
-      for (int64_t j = 0; j < count; ++j) sum += p[t * ldp + j] * Load1((const E*)rows[j] + i);
-      out[t * ldo + i] = out[t * ldo + i] * keep[t] + sum;
-    }
-  }
-}
-
-template <class E>
-void WeighRowsOf(const void* const* rows, int64_t count, int64_t depth, const float* p, int64_t ldp,
-                 int64_t tokens, const float* keep, float* out, int64_t ldo) {
-  while (tokens > 0) {
-    const int64_t now = tokens >= 4 ? 4 : tokens >= 2 ? 2 : 1;
-    if (now == 4) WeighDepth<4, E>(rows, count, depth, p, ldp, keep, out, ldo);
-    if (now == 2) WeighDepth<2, E>(rows, count, depth, p, ldp, keep, out, ldo);
-    if (now == 1) WeighDepth<1, E>(rows, count, depth, p, ldp, keep, out, ldo);
-    tokens -= now;
-    p += now * ldp;
-    keep += now;
-    out += now * ldo;
-  }
-}
-
-void WeighRows(const void* const* rows, int32_t dtype, int64_t count, int64_t depth, const float* p,
-               int64_t ldp, int64_t tokens, const float* keep, float* out, int64_t ldo) {
-  if (dtype == LL_F32) {
-    WeighRowsOf<float>(rows, count, depth, p, ldp, tokens, keep, out, ldo);
-  } else {
-    WeighRowsOf<Bf16>(rows, count, depth, p, ldp, tokens, keep, out, ldo);
-  }
-}
+#include "simd_few_rows.inl"
 
 // ---- many rows ----
 
@@ -494,7 +367,7 @@ struct GemmRows {
   }
 };
 
-struct ScoreRows {
+struct PanelScoreRows {
   const float* q;
   const float* keys;
   int64_t depth;
@@ -592,7 +465,7 @@ float SoftmaxRow(float* s, int64_t count, float* maximum, float* sum) {
 }
 
 void PanelScores(const float* q, const float* keys, int32_t count, int64_t depth, float* s) {
-  ForRows(ScoreRows{q, keys, depth, s}, count);
+  ForRows(PanelScoreRows{q, keys, depth, s}, count);
 }
 
 // Scores of key j, vector `half` of the panel, with -infinity where the row does not see it.
@@ -664,7 +537,8 @@ void PanelValues(const float* p, const float* values, int32_t count, int64_t dep
 
 const Kernels kKernels = {LL_ISA,      kPanel,       kRowBlock,  WidenBf16,  WidenF16,
                           NarrowBf16,  RmsNorm,      Rotate,     Gate,       LogSumExp,
-                          DotRows,     WeighRows,    PackPanel,  GemmSlab,   SoftmaxRow,
+                          DotRows,     ScoreRows,    WeighRows,  OrderRow,   ScaleChannels,
+                          WidenInt8Keys, WidenInt8Values, PackPanel,  GemmSlab,   SoftmaxRow,
                           PanelScores, PanelSoftmax, PanelProbs, PanelValues};
 
 }  // namespace

@@ -8,10 +8,12 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "dispatch.h"
 #include "head_groups.h"
+#include "key_scores.h"
 #include "key_sets.h"
 #include "scratch.h"
 
@@ -44,87 +46,107 @@ float Score(Candidate candidate) {
   return score;
 }
 
-// The best k of what was pushed.
+// The best k of what was pushed, kept in room for Room(k) candidates.
 class Best {
  public:
-  void Reset(int64_t k) {
-    k_ = k;
-    kept_.clear();
-    lowest_ = -INFINITY;
-    full_ = false;
-  }
+  Best(Candidate* room, int64_t k) : k_(k), kept_(room) {}
+  static int64_t Room(int64_t k) { return 2 * k + 256; }
+
   // A key after all pushed before it must beat the k-th best strictly, so one comparison of scores
   // rejects most.
   void Push(float score, int32_t key) {
     if (full_ && !(score > lowest_)) return;
-    kept_.push_back(Encode(score, key));
-    if (static_cast<int64_t>(kept_.size()) >= 2 * k_ + 256) Cut();
+    kept_[count_++] = Encode(score, key);
+    if (count_ == Room(k_)) Cut();
   }
-  const std::vector<Candidate>& Finish() {
-    if (static_cast<int64_t>(kept_.size()) > k_) Cut();
-    return kept_;
+  // Leaves the best in the room, and tells how many they are.
+  int64_t Finish() {
+    if (count_ > k_) Cut();
+    return count_;
   }
 
  private:
   void Cut() {
-    std::nth_element(kept_.begin(), kept_.begin() + (k_ - 1), kept_.end(), std::greater<>());
-    kept_.resize(k_);
+    std::nth_element(kept_, kept_ + (k_ - 1), kept_ + count_, std::greater<>());
+    count_ = k_;
     lowest_ = Score(kept_[k_ - 1]);
     full_ = lowest_ == lowest_;
   }
 
-  int64_t k_ = 1;
-  std::vector<Candidate> kept_;
+  int64_t k_, count_ = 0;
+  Candidate* kept_;
   float lowest_ = -INFINITY;
   bool full_ = false;
 };
 
-struct ScanCall {
-  const Call& call;
-  const float* q;
-  int64_t dim;
-  const int32_t* chosen;
-  KvView kv;
-  int64_t start, end, k;
+// Everything a call makes for itself. It belongs to the calling thread, so that a step of decoding
+// allocates nothing once its first call has made room.
+struct Workspace {
+  std::vector<HeadGroup> groups;
+  Buffer<Candidate> found;    // [place][span][room]
+  std::vector<int64_t> kept;  // [place][span]
 };
 
-// found[place] of the keys first .. end-1.
-void ScanSpan(const ScanCall& c, const HeadGroup& group, int64_t first, int64_t end,
-              std::vector<Candidate>* found) {
-  const int64_t heads = group.places.size();
-  std::vector<float> q(heads * c.dim), s(heads * kKeyBlock);
-  std::vector<Best> best(heads);
+Workspace& ThreadWorkspace() {
+  thread_local Workspace workspace;
+  return workspace;
+}
+
+struct ScanCall {
+  const Call& call;
+  const Workspace& w;
+  const float* q;
+  KvView kv;
+  int64_t start, end, k;
+  int64_t span, spans, room;
+
+  int64_t Index(int64_t place, int64_t s) const { return place * spans + s; }
+  Candidate* Found(int64_t place, int64_t s) const { return w.found.data() + Index(place, s) * room; }
+};
+
+// Finds the best of span number s for the heads of a group; kept[place][s] tells how many.
+void ScanSpan(const ScanCall& c, const HeadGroup& group, int64_t s, int64_t* kept) {
+  const int64_t heads = group.places.size(), dim = c.kv.dim;
+  const int64_t first = c.start + s * c.span, end = std::min(c.end, first + c.span);
+  Scratch& scratch = ThreadScratch();
+  scratch.Begin(KeyScores::Floats(c.kv, heads) + Scratch::RoundUp(heads * kKeyBlock));
+  KeyScores scores(c.call.kernels(), c.kv, group.kv_head, heads, &scratch);
+  float* const rows = scratch.Take(heads * kKeyBlock);
+  thread_local std::vector<Best> best;
+  best.clear();
   for (int64_t h = 0; h < heads; ++h) {
-    memcpy(&q[h * c.dim], c.q + c.chosen[group.places[h]] * c.dim, c.dim * sizeof(float));
-    best[h].Reset(std::min(c.k, end - first));
+    scores.SetQuery(h, c.q + group.heads[h] * dim, 1.0f);
+    best.emplace_back(c.Found(group.places[h], s), std::min(c.k, end - first));
   }
-  for (int64_t key = first; key < end; key += kKeyBlock) {
+  const int32_t range[] = {static_cast<int32_t>(first), static_cast<int32_t>(end)};
+  const KeySet set{range, 1, nullptr, 0};
+  for (KeyWalk walk(c.kv, group.kv_head, set, 0, end - first); walk.now().count > 0;
+       walk.Advance()) {
     c.call.Poll();
-    const int32_t count = static_cast<int32_t>(std::min<int64_t>(kKeyBlock, end - key));
-    const void* rows[kKeyBlock];
-    for (int32_t j = 0; j < count; ++j) rows[j] = c.kv.Row(group.kv_head, key + j, Part::kKeys);
-    c.call.kernels().dot_rows(rows, c.kv.dtype, count, c.dim, q.data(), c.dim, heads, s.data(),
-                              kKeyBlock, false);
+    const KeyBlock& block = walk.now();
+    scores.Score(block, rows, kKeyBlock, walk.next());
     for (int64_t h = 0; h < heads; ++h) {
-      for (int32_t j = 0; j < count; ++j) {
-        best[h].Push(s[h * kKeyBlock + j], static_cast<int32_t>(key + j));
+      for (int32_t j = 0; j < block.count; ++j) {
+        best[h].Push(rows[h * kKeyBlock + j], block.keys[j]);
       }
     }
   }
-  for (int64_t h = 0; h < heads; ++h) found[group.places[h]] = best[h].Finish();
+  for (int64_t h = 0; h < heads; ++h) {
+    kept[c.Index(group.places[h], s)] = best[h].Finish();
+  }
 }
 
 // Joins the spans' bests of one head into its row of the result.
-void Join(const std::vector<std::vector<Candidate>>& found, int64_t spans, int64_t count,
-          int64_t place, int64_t k, int32_t* indices, float* scores) {
-  std::vector<Candidate> all;
-  for (int64_t s = 0; s < spans; ++s) {
-    const std::vector<Candidate>& some = found[s * count + place];
-    all.insert(all.end(), some.begin(), some.end());
+void Join(const ScanCall& c, int64_t place, int32_t* indices, float* scores) {
+  Candidate* const all = c.Found(place, 0);
+  Candidate* end = all;
+  for (int64_t s = 0; s < c.spans; ++s) {
+    const Candidate* const found = c.Found(place, s);
+    end = std::copy(found, found + c.w.kept[c.Index(place, s)], end);
   }
-  const int64_t kept = std::min<int64_t>(k, all.size());
-  std::partial_sort(all.begin(), all.begin() + kept, all.end(), std::greater<>());
-  for (int64_t i = 0; i < k; ++i) {
+  const int64_t kept = std::min<int64_t>(c.k, end - all);
+  std::partial_sort(all, all + kept, end, std::greater<>());
+  for (int64_t i = 0; i < c.k; ++i) {
     indices[i] = i < kept ? Key(all[i]) : -1;
     scores[i] = i < kept ? Score(all[i]) : -INFINITY;
   }
@@ -164,17 +186,18 @@ extern "C" int32_t ll_top_keys(ll_run* run, const float* q, int32_t heads, int32
     // Spans long enough that joining them is cheap, and enough of them for the threads.
     const int64_t span = std::max(kSpanKeys, keys / (4 * call.threads()) + 1);
     const int64_t spans = (keys + span - 1) / span;
-    const std::vector<HeadGroup> groups = GroupHeads(chosen, count, heads, kv_heads);
-    std::vector<std::vector<Candidate>> found(spans * count);
-    const ScanCall scan{call, q, dim, chosen, kv, start, end, k};
-    const int64_t group_count = groups.size();
+    const int64_t room = Best::Room(std::min<int64_t>(k, span));
+    Workspace& w = ThreadWorkspace();
+    GroupHeads(chosen, count, heads, kv_heads, INT32_MAX, &w.groups);
+    w.found.Reserve(count * spans * room);
+    w.kept.resize(count * spans);
+    const ScanCall scan{call, w, q, kv, start, end, k, span, spans, room};
+    const int64_t group_count = w.groups.size();
     call.For(spans * group_count, [&](int64_t item) {
-      const int64_t s = item / group_count, first = start + s * span;
-      ScanSpan(scan, groups[item % group_count], first, std::min<int64_t>(end, first + span),
-               &found[s * count]);
+      ScanSpan(scan, w.groups[item % group_count], item / group_count, w.kept.data());
     });
     call.For(count, [&](int64_t place) {
-      Join(found, spans, count, place, k, indices + place * k, scores + place * k);
+      Join(scan, place, indices + place * k, scores + place * k);
       call.Progress(1);
     });
   });

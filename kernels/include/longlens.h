@@ -37,10 +37,11 @@ extern "C" {
 #define LL_IO_ERROR 4
 #define LL_INTERNAL_ERROR 5
 
-// Element types.
+// Element types; LL_F16 of files only, LL_INT8 of pages only.
 #define LL_F32 0
 #define LL_BF16 1
 #define LL_F16 2
+#define LL_INT8 3
 
 // Activations of the gated feed-forward layer.
 #define LL_SILU 0
@@ -136,12 +137,22 @@ LL_API int32_t ll_log_probs(ll_run* run, const float* logits, int32_t rows, int3
 
 // ---- keys and values ----
 // A page holds LL_PAGE_TOKENS tokens of one layer and KV head: K [256][dim], then V [256][dim] (dtype LL_F32 or
-// LL_BF16), then f32 positions [256]. ll_page_bytes tells its size. A page table is host memory:
+// LL_BF16 or LL_INT8), then f32 positions [256]. ll_page_bytes tells its size. A page table is host memory:
 // pages [kv_heads][stride] addresses; token t of KV head g lies in pages[g * stride + t / 256], slot t % 256.
+//
+// LL_INT8 pages hold integers -127 .. 127 and, behind the positions, uint8 exponents of V [256] and of K [dim]:
+//   v[t][i] = V[t][i] * 2^(ev[t] - 127),  k[t][i] = K[t][i] * 2^(ek[i] - 127),  exponent 0: zeros only
+// A scale is the least power of two, from 2^-126 to 2^121, that |x| <= 127 scale allows (beyond: saturated): of V for
+// the largest element of its token, of K for the largest element that its channel has had in this page. A token that
+// needs a larger scale of a channel makes the page's earlier keys of that channel rounded again, so an append may write
+// any key of its first page, and tokens are taken one after the other however they were cut into calls. Writing slot 0
+// begins a page anew. A value is off by at most scale / 2 and a key by at most its scale of then. All numbers of such a
+// page are exact in bf16, and appending what was read gives the same numbers again.
 
 LL_API int32_t ll_page_bytes(int32_t dim, int32_t kv_dtype, int64_t* out);
 
-// Writes tokens start .. start+tokens-1.  k, v [tokens][kv_heads][dim]; positions [tokens] host.
+// Writes tokens start .. start+tokens-1.  k, v [tokens][kv_heads][dim]; positions [tokens] host. For LL_INT8 pages
+// k and v must be finite: else nothing is written and it is LL_INVALID_ARGUMENT.
 LL_API int32_t ll_append(ll_run* run, void* const* pages, int32_t stride, int32_t kv_heads, int32_t dim,
                          int32_t kv_dtype, int32_t start, int32_t tokens, const float* k, const float* v,
                          const float* positions);

@@ -14,7 +14,10 @@ export interface KvRows {
 }
 
 /** Those of the {@link PAGE_TOKENS} tokens of a page. */
-export type KvPage = KvRows;
+export interface KvPage extends KvRows {
+  /** Scale of each key channel, `[dim]`; only int8 pages use it. */
+  readonly keyScales: Float32Array;
+}
 
 /** Pages of one KV head by number; token t lies in page `t / 256`, slot `t % 256`. */
 export interface KvHead {
@@ -35,7 +38,7 @@ export function slotOf(kv: KvHead, token: number): number {
 }
 
 /**
- * Writes the rows of one KV head as tokens `start ..`.
+ * Writes the rows of one KV head as tokens `start ..`; those of int8 pages are written by `appendInt8`.
  *
  * @param k `[T, kvHeads, dim]`
  * @param v `[T, kvHeads, dim]`

@@ -1,8 +1,9 @@
 /**
- * Keys and values of whole tokens as bytes, to be stored elsewhere: `[tokens, 2, kvHeads, dim]` in the cache's element
- * type, little-endian, keys before values. Nothing is rounded on the way out or back.
+ * Keys and values of whole tokens as bytes, to be stored elsewhere: `[tokens, 2, kvHeads, dim]`, little-endian, keys before
+ * values, in the cache's element type, or in bf16 for int8: as its scales are powers of two, bf16 holds every number of
+ * an int8 page. Nothing is rounded on the way out or back.
  */
-import type { Backend, Tensor } from "../../ffi/backend.ts";
+import type { Backend, DType, KvDType, Tensor } from "../../ffi/backend.ts";
 import { DTYPE_BYTES } from "../../ffi/elements.ts";
 import type { CacheShape, PagedCache } from "./paged_cache.ts";
 
@@ -14,9 +15,14 @@ export interface KvRowBytes {
   readonly positions: Float32Array<ArrayBuffer>;
 }
 
+/** Element type in which tokens of a cache of `dtype` are stored. */
+export function storedDType(dtype: KvDType): DType {
+  return dtype === "int8" ? "bf16" : dtype;
+}
+
 /** Bytes that one token takes in a layer, position excluded. */
 export function kvRowBytes({ kvHeads, dim, dtype }: CacheShape): number {
-  return 2 * kvHeads * dim * DTYPE_BYTES[dtype];
+  return 2 * kvHeads * dim * DTYPE_BYTES[storedDType(dtype)];
 }
 
 /** Copies tokens `start .. start+count-1` of a layer out of the cache. */

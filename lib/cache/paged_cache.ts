@@ -8,7 +8,7 @@ import {
   type PageTable,
   type Tensor,
 } from "../../ffi/backend.ts";
-import { DTYPE_BYTES } from "../../ffi/elements.ts";
+import { KV_BYTES } from "../../ffi/elements.ts";
 import { BudgetError } from "../../ffi/errors.ts";
 
 /** Shape of a cache: one entry per layer, KV head and token. */
@@ -34,7 +34,8 @@ interface LayerPages {
 /**
  * Keys and values of one session in pages of 256 tokens. Forks share pages; a page is copied when one of its
  * holders writes to it. Tokens become part of the cache when every layer has been appended and `commit` is called,
- * so an aborted chunk leaves nothing behind.
+ * so an aborted chunk leaves nothing behind. (In int8 pages the scales that it needed stay: keys of the page it began in
+ * may have been rounded once more.)
  */
 export class PagedCache {
   readonly #backend: Backend;
@@ -68,10 +69,10 @@ export class PagedCache {
     );
   }
 
-  /** Bytes that keys and values of `tokens` tokens take in all layers and KV heads, without page rounding. */
+  /** Bytes that keys and values of `tokens` tokens take in all layers and KV heads, without page rounding, positions and scales. */
   bytesOf(tokens: number): number {
     const { layers, kvHeads, dim, dtype } = this.#shape;
-    return tokens * layers * kvHeads * dim * 2 * DTYPE_BYTES[dtype];
+    return tokens * layers * kvHeads * dim * 2 * KV_BYTES[dtype];
   }
 
   /** Throws `BudgetError` unless a context of `tokens` tokens takes at most `budgetBytes`. Allocates nothing. */

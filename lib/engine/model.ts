@@ -34,7 +34,7 @@ export interface Precision {
    * Element type of keys and values.
    * @default "bf16"
    */
-  readonly kv?: "f32" | "bf16";
+  readonly kv?: "f32" | "bf16" | "int8";
 }
 
 /** Options of {@link Model.load}. */

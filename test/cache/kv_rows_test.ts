@@ -1,13 +1,13 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { createHash } from "node:crypto";
-import { type Backend, type DType, PAGE_TOKENS } from "../../ffi/backend.ts";
+import { type Backend, type KvDType, PAGE_TOKENS } from "../../ffi/backend.ts";
 import { kvRowBytes, KvRowWriter, readKvRows } from "../../lib/cache/kv_rows.ts";
 import { type CacheShape, PagedCache } from "../../lib/cache/paged_cache.ts";
 import { openOr } from "../engine/tiny_model.ts";
 import { Random } from "../random.ts";
 
-const DTYPES: readonly DType[] = ["f32", "bf16"];
+const DTYPES: readonly KvDType[] = ["f32", "bf16", "int8"];
 /** Bits of numbers that rounding or flushing would change: subnormals, signed zero, infinity, NaN. */
 const ODD_BITS = [0x1, 0x80000001, 0x7fff0000, 0x80000000, 0x7f800000, 0x7fc10000, 0x00010000];
 
@@ -20,7 +20,8 @@ async function filled(
   const random = new Random(seed);
   const { layers, kvHeads, dim } = shape;
   const cache = new PagedCache(backend, shape);
-  const odd = new Float32Array(Uint32Array.from(ODD_BITS).buffer);
+  const odd = new Float32Array(Uint32Array.from(ODD_BITS).buffer)
+    .filter((x) => shape.dtype !== "int8" || Number.isFinite(x));
   const tensor = () => {
     const data = random.normals(tokens * kvHeads * dim);
     data.set(odd.subarray(0, data.length));

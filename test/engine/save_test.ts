@@ -46,7 +46,7 @@ async function prefilled(
   return session;
 }
 
-for (const kv of ["f32", "bf16"] as const) {
+for (const kv of ["f32", "bf16", "int8"] as const) {
   roundTrip(`${kv}, a page and a part`, (model) => prefilled(model, 300, { kv }));
 }
 for (const tokens of [1, 2, 256, 257, 258]) {
@@ -340,7 +340,7 @@ Deno.test("restore() takes what another backend has saved", async () => {
     await tiny("qwen3", openReferenceBackend()),
   ];
   await inFolder(async (folder) => {
-    for (const kv of ["f32", "bf16"] as const) {
+    for (const kv of ["f32", "bf16", "int8"] as const) {
       const session = await prefilled(model, 300, { kv });
       await session.save(`${folder}/a`);
       const copy = await restored(other, `${folder}/a`);

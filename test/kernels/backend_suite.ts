@@ -7,6 +7,7 @@ import { errorCases } from "./cases_errors.ts";
 import { attentionCases } from "./cases_attention.ts";
 import { estimateErrorCases } from "./cases_estimate_errors.ts";
 import { estimateCases } from "./cases_estimates.ts";
+import { int8Cases } from "./cases_int8.ts";
 import { keyCases } from "./cases_keys.ts";
 import { modelCases } from "./cases_model.ts";
 import type { OpenBackend, Subject } from "./subject.ts";
@@ -22,6 +23,7 @@ export function contractSuite(name: string, open: OpenBackend): void {
   const subject: Subject = { name, open };
   contractCases(subject);
   errorCases(subject);
+  int8Cases(subject);
   estimateErrorCases(subject);
 }
 

@@ -1,8 +1,8 @@
 /** attendTiles, attendKeys and merge against the reference. */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import {
-  type DType,
+  type KvDType,
   type KvView,
   type PartialAttention,
   type Tensor,
@@ -30,9 +30,9 @@ export function attentionCases(subject: Subject): void {
   mergeCases(subject);
 }
 
-const onDense = (dtype: DType) => async (scope: Scope, random: Random, shape: AttentionShape) =>
+const onDense = (dtype: KvDType) => async (scope: Scope, random: Random, shape: AttentionShape) =>
   await attendTiles(scope, random, shape, () => "dense", dtype);
-const onKeys = (dtype: DType) => async (scope: Scope, random: Random, shape: AttentionShape) =>
+const onKeys = (dtype: KvDType) => async (scope: Scope, random: Random, shape: AttentionShape) =>
   await attendKeys(scope, random, shape, dtype);
 
 function tileCases(subject: Subject): void {
@@ -55,6 +55,12 @@ function tileCases(subject: Subject): void {
     shapes: attentionShapes,
     tolerance: TOLERANCE.sameBf16,
     work: (scope, random, shape) => attendTiles(scope, random, shape, anyKind, "bf16"),
+  });
+  parity(subject, "attendTiles() equals the reference on the same int8 pages", {
+    runs: 30,
+    shapes: attentionShapes,
+    tolerance: TOLERANCE.f32,
+    work: (scope, random, shape) => attendTiles(scope, random, shape, anyKind, "int8"),
   });
   parity(subject, "attendTiles() on bf16 pages is close to the reference on unrounded ones", {
     runs: 10,
@@ -126,6 +132,19 @@ function keyPlanCases(subject: Subject): void {
     tolerance: TOLERANCE.sameBf16,
     work: onKeys("bf16"),
   });
+  parity(subject, "attendKeys() equals the reference on the same int8 pages", {
+    runs: 40,
+    shapes: attentionShapes,
+    tolerance: TOLERANCE.f32,
+    work: onKeys("int8"),
+  });
+  parity(subject, "attendKeys() on int8 pages is close to the reference on unrounded ones", {
+    runs: 10,
+    shapes: attentionShapes,
+    tolerance: TOLERANCE.int8,
+    work: onKeys("int8"),
+    expected: onKeys("f32"),
+  });
   parity(subject, "attendKeys() on bf16 pages is close to the reference on unrounded ones", {
     runs: 10,
     shapes: attentionShapes,
@@ -139,6 +158,14 @@ function keyPlanCases(subject: Subject): void {
     tolerance: TOLERANCE.f32,
     work: onKeys("f32"),
   });
+  for (const dtype of ["f32", "bf16", "int8"] as const) {
+    parity(subject, `attendKeys() of ${dtype} pages does not read tokens behind the cache's end`, {
+      runs: 8,
+      shapes: attentionShapes,
+      tolerance: TOLERANCE.f32,
+      work: (scope, random, shape) => beforeRubbish(scope, random, shape, dtype),
+    });
+  }
   test(
     subject,
     "attendKeys() of several calls at once equals one after the other",
@@ -226,7 +253,7 @@ async function attendTiles(
   random: Random,
   shape: AttentionShape,
   kindOf: (random: Random) => TilePlanKind,
-  dtype: DType,
+  dtype: KvDType,
   sharpness = 1,
 ): Promise<Outcome[]> {
   const { tokens, kvLength, kvHeads, group, dim } = shape;
@@ -245,7 +272,7 @@ async function attendKeys(
   scope: Scope,
   random: Random,
   shape: AttentionShape,
-  dtype: DType,
+  dtype: KvDType,
   isFull = false,
 ): Promise<Outcome[]> {
   const { tokens, kvLength, kvHeads, group, dim } = shape;
@@ -253,6 +280,27 @@ async function attendKeys(
   const planOf = () => isFull ? fullKeyPlan(kvLength) : randomKeyPlan(random, kvLength);
   const plans = Array.from({ length: tokens * kvHeads * group }, planOf);
   await scope.backend.attendKeys(q, 1 / Math.sqrt(dim), kv, plans, out);
+  return outcomes(out);
+}
+
+/** The last page goes on with NaN, or, where it cannot hold that, with other numbers. */
+async function beforeRubbish(
+  scope: Scope,
+  random: Random,
+  shape: AttentionShape,
+  dtype: KvDType,
+): Promise<Outcome[]> {
+  const { tokens, kvLength, kvHeads, group, dim } = shape;
+  const { q, kv, out } = await inputs(scope, random, shape, dtype);
+  const behind = (256 - kvLength % 256) % 256;
+  if (behind > 0) {
+    const values = new Float32Array(behind * kvHeads * dim).fill(dtype === "int8" ? 1e-3 : NaN);
+    const rows = scope.tensor([behind, kvHeads, dim], values);
+    await scope.backend.append(kv.table, kvLength, rows, rows, new Float32Array(behind));
+  }
+  const plans = Array.from({ length: tokens * kvHeads * group }, () => fullKeyPlan(kvLength));
+  await scope.backend.attendKeys(q, 1 / Math.sqrt(dim), kv, plans, out);
+  assert(outcomes(out).every(({ values }) => values.every(Number.isFinite)));
   return outcomes(out);
 }
 
@@ -283,7 +331,7 @@ async function inputs(
   scope: Scope,
   random: Random,
   shape: AttentionShape,
-  dtype: DType,
+  dtype: KvDType,
 ): Promise<{ q: Tensor; kv: KvView; out: PartialAttention }> {
   const data = new Random(random.integer(0, 2 ** 31 - 1));
   const { tokens, kvHeads, group, dim } = shape;

@@ -1,7 +1,7 @@
 /** append, readKv, attentionRow, poolMap and topKeys against the reference. */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import type { DType, TopKeys } from "../../ffi/backend.ts";
+import type { KvDType, TopKeys } from "../../ffi/backend.ts";
 import { openReferenceBackend } from "../../ffi/reference_backend.ts";
 import { Random } from "../random.ts";
 import { randomKeyPlan } from "./make_plans.ts";
@@ -24,7 +24,7 @@ function storeCases(subject: Subject): void {
     tokens: fc.oneof(fc.constantFrom(1, 2, 255, 256, 257, 513), fc.integer({ min: 1, max: 50 })),
     kvHeads: fc.integer({ min: 1, max: 3 }),
     dim: fc.constantFrom(1, 20, 32, 64, 80),
-    dtype: fc.constantFrom<DType>("f32", "bf16"),
+    dtype: fc.constantFrom<KvDType>("f32", "bf16", "int8"),
   });
   parity(subject, "append() and readKv() equal the reference bit by bit about page edges", {
     runs: 30,
@@ -52,7 +52,7 @@ function storeCases(subject: Subject): void {
 function rowCases(subject: Subject): void {
   parity(subject, "attentionRow() equals the reference and is 0 outside the plan", {
     runs: 25,
-    shapes: fc.tuple(attentionShapes, fc.constantFrom<DType>("f32", "bf16")),
+    shapes: fc.tuple(attentionShapes, fc.constantFrom<KvDType>("f32", "bf16", "int8")),
     tolerance: TOLERANCE.f32,
     work: async (scope, random, [shape, dtype]) => {
       const { tokens, kvLength, kvHeads, group, dim } = shape;
@@ -76,19 +76,23 @@ function rowCases(subject: Subject): void {
 function mapCases(subject: Subject): void {
   parity(subject, "poolMap() equals the reference when a map is added up in two calls", {
     runs: 20,
-    shapes: attentionShapes,
+    shapes: fc.tuple(attentionShapes, fc.constantFrom<KvDType>("f32", "bf16", "int8")),
     tolerance: TOLERANCE.f32,
     work: poolInTwo,
   });
 }
 
-async function poolInTwo(scope: Scope, random: Random, shape: AttentionShape): Promise<Outcome[]> {
+async function poolInTwo(
+  scope: Scope,
+  random: Random,
+  [shape, dtype]: readonly [AttentionShape, KvDType],
+): Promise<Outcome[]> {
   const { kvLength, kvHeads, group, dim } = shape;
   const tokens = Math.min(kvLength, 64);
   const heads = kvHeads * group;
   const bins = random.pick([1, Math.min(7, kvLength), kvLength]);
   const head = random.integer(0, heads - 1);
-  const kv = await scope.kv(randomKv(random, shape));
+  const kv = await scope.kv(randomKv(random, shape), dtype);
   const q = scope.tensor([tokens, heads, dim], random.normals(tokens * heads * dim));
   const [sum, max] = [new Float32Array(bins * bins), new Float32Array(bins * bins)];
   const scale = 1 / Math.sqrt(dim);
@@ -104,13 +108,13 @@ async function poolInTwo(scope: Scope, random: Random, shape: AttentionShape): P
 
 interface Search {
   readonly shape: AttentionShape;
-  readonly dtype: DType;
+  readonly dtype: KvDType;
   readonly k: number;
 }
 
 function searchCases(subject: Subject): void {
   const k = fc.oneof(fc.constantFrom(1, 7, 100, 1000), fc.integer({ min: 1, max: 64 }));
-  const dtype = fc.constantFrom<DType>("f32", "bf16");
+  const dtype = fc.constantFrom<KvDType>("f32", "bf16", "int8");
   const shapes = fc.record({ shape: attentionShapes, dtype, k });
   test(subject, "topKeys() gives equal scores to the lower index", async (backend) => {
     const property = fc.asyncProperty(fc.nat(), shapes, async (seed, search) => {

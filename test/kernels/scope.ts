@@ -1,5 +1,5 @@
 /** Tensors and pages of one test, closed together. */
-import type { Backend, DType, KvView, PageTable, Tensor } from "../../ffi/backend.ts";
+import type { Backend, DType, KvDType, KvView, PageTable, Tensor } from "../../ffi/backend.ts";
 import { PAGE_TOKENS } from "../../ffi/backend.ts";
 
 /** A cache to read, and its tokens as they were before rounding. */
@@ -35,7 +35,7 @@ export class Scope {
   }
 
   /** A page table with pages for `length` tokens. */
-  table(kvHeads: number, dim: number, dtype: DType, length: number): PageTable {
+  table(kvHeads: number, dim: number, dtype: KvDType, length: number): PageTable {
     const table = this.backend.pageTable(kvHeads, { dim, dtype });
     for (let kvHead = 0; kvHead < kvHeads; kvHead++) {
       for (let p = 0; p * PAGE_TOKENS < length; p++) {
@@ -46,7 +46,7 @@ export class Scope {
   }
 
   /** A cache that holds `data`. */
-  async kv({ k, v, length, kvHeads, dim }: KvData, dtype: DType = "f32"): Promise<KvView> {
+  async kv({ k, v, length, kvHeads, dim }: KvData, dtype: KvDType = "f32"): Promise<KvView> {
     const table = this.table(kvHeads, dim, dtype, length);
     const shape = [length, kvHeads, dim];
     const positions = Float32Array.from({ length }, (_, t) => t);

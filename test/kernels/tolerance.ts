@@ -9,6 +9,8 @@ export const TOLERANCE = {
   sameBf16: 1e-5,
   /** bf16 keys and values against unrounded ones: 8 bits of mantissa, 4e-3 an element, in scores and in values. */
   bf16: 2e-2,
+  /** int8 keys and values against unrounded ones: up to 2 / 127 of the largest of a channel, 1 / 127 of a value. */
+  int8: 8e-2,
   /** Two exponentials and a sum. */
   merge: 1e-6,
   /** Scores of some hundreds: their f32 rounding, 3e-5, is the relative error of the probabilities. */

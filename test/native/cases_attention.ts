@@ -1,7 +1,7 @@
 /** Cases of attendTiles, attendKeys and merge. */
 import type {
-  DType,
   KeyPlan,
+  KvDType,
   KvView,
   PartialAttention,
   Tensor,
@@ -20,7 +20,7 @@ import { type Outcome, TOLERANCE } from "../kernels/tolerance.ts";
 import type { Random } from "../random.ts";
 import type { Case } from "./record_cases.ts";
 
-const DTYPES: readonly DType[] = ["f32", "bf16"];
+const DTYPES: readonly KvDType[] = ["f32", "bf16", "int8"];
 
 /** One token, one key, lengths about page and tile edges, and dimensions that no vector divides. */
 const SHAPES: readonly AttentionShape[] = [
@@ -35,7 +35,7 @@ const SHAPES: readonly AttentionShape[] = [
 /** An attention call: data, then plans, then outcomes. */
 interface Attention {
   readonly shape: AttentionShape;
-  readonly dtype: DType;
+  readonly dtype: KvDType;
   /** Factor of the scores. */
   readonly sharpness?: number;
   /** Fills queries and keys; normal numbers unless given. */
@@ -71,7 +71,7 @@ function ordinary(call: Attention): Case[] {
   return [...tiles, keys];
 }
 
-function adversarial(dtype: DType): Case[] {
+function adversarial(dtype: KvDType): Case[] {
   const shape = { tokens: 20, kvLength: 300, kvHeads: 2, group: 4, dim: 64 };
   const huge = (random: Random, count: number) => random.normals(count, 1e18);
   const zeros = (_: Random, count: number) => new Float32Array(count);

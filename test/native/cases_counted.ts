@@ -1,5 +1,5 @@
 /** The cases whose instructions are counted: one call each of the operations that a run spends its time in. */
-import type { DType, KeyPlan } from "../../ffi/backend.ts";
+import type { KeyPlan, KvDType } from "../../ffi/backend.ts";
 import { densePlan, fullKeyPlan, randomTilePlan } from "../kernels/make_plans.ts";
 import { TOLERANCE } from "../kernels/tolerance.ts";
 import type { Random } from "../random.ts";
@@ -20,7 +20,9 @@ export const COUNTED_CASES: readonly CountedCase[] = [
   dense(64),
   dense(128),
   sparse(),
-  ...(["f32", "bf16"] as const).flatMap((dtype) => [1, 4].map((group) => decode(dtype, group))),
+  ...(["f32", "bf16", "int8"] as const).flatMap((dtype) =>
+    [1, 4].map((group) => decode(dtype, group))
+  ),
   gathered(),
   gemm(1),
   gemm(64),
@@ -69,7 +71,7 @@ function sparse(): CountedCase {
   };
 }
 
-function decode(dtype: DType, group: number): CountedCase {
+function decode(dtype: KvDType, group: number): CountedCase {
   return keys(`dense decode, ${dtype}, group ${group}`, dtype, group, () => fullKeyPlan(KEYS));
 }
 
@@ -83,7 +85,7 @@ function gathered(): CountedCase {
 
 function keys(
   name: string,
-  dtype: DType,
+  dtype: KvDType,
   group: number,
   planOf: (random: Random) => KeyPlan,
 ): CountedCase {

@@ -1,5 +1,5 @@
 /** Cases of append, readKv, copyPage, attentionRow, poolMap and topKeys. */
-import type { DType, KvView, Tensor } from "../../ffi/backend.ts";
+import type { KvDType, KvView, Tensor } from "../../ffi/backend.ts";
 import { randomKeyPlan } from "../kernels/make_plans.ts";
 import type { Scope } from "../kernels/scope.ts";
 import { randomKv } from "../kernels/shapes.ts";
@@ -7,7 +7,7 @@ import { type Outcome, TOLERANCE } from "../kernels/tolerance.ts";
 import type { Random } from "../random.ts";
 import type { Case } from "./record_cases.ts";
 
-const DTYPES: readonly DType[] = ["f32", "bf16"];
+const DTYPES: readonly KvDType[] = ["f32", "bf16", "int8"];
 const CACHE = { kvLength: 700, kvHeads: 2, dim: 80 };
 const HEADS = 6;
 
@@ -16,7 +16,7 @@ export function keyCases(): Case[] {
   return [...DTYPES.flatMap(casesOf), equalScores(), cancelledMap()];
 }
 
-function casesOf(dtype: DType): Case[] {
+function casesOf(dtype: KvDType): Case[] {
   return [
     {
       name: `append and read_kv about page edges, ${dtype}`,
@@ -46,8 +46,10 @@ function casesOf(dtype: DType): Case[] {
   ];
 }
 
-async function store(scope: Scope, random: Random, dtype: DType): Promise<Outcome[]> {
-  const [start, tokens, kvHeads, dim] = [250, 270, 3, 20];
+async function store(scope: Scope, random: Random, dtype: KvDType): Promise<Outcome[]> {
+  // The driver's pages hold rubbish, which only slot 0 clears from the scales of int8.
+  const start = dtype === "int8" ? 0 : 250;
+  const [tokens, kvHeads, dim] = [520 - start, 3, 20];
   const table = scope.table(kvHeads, dim, dtype, start + tokens);
   const rows = () => scope.tensor([tokens, kvHeads, dim], random.normals(tokens * kvHeads * dim));
   await scope.backend.append(table, start, rows(), rows(), random.normals(tokens, 1000));
@@ -59,7 +61,7 @@ async function store(scope: Scope, random: Random, dtype: DType): Promise<Outcom
   ];
 }
 
-async function copyPage(scope: Scope, random: Random, dtype: DType): Promise<Outcome[]> {
+async function copyPage(scope: Scope, random: Random, dtype: KvDType): Promise<Outcome[]> {
   const spec = { dim: 32, dtype };
   const page = scope.keep(scope.backend.page(spec));
   const table = scope.backend.pageTable(1, spec);
@@ -72,7 +74,7 @@ async function copyPage(scope: Scope, random: Random, dtype: DType): Promise<Out
   return [{ name: "k", values: k, width: 32 }, { name: "v", values: v, width: 32 }];
 }
 
-async function attentionRow(scope: Scope, random: Random, dtype: DType): Promise<Outcome[]> {
+async function attentionRow(scope: Scope, random: Random, dtype: KvDType): Promise<Outcome[]> {
   const { kv, q } = await cache(scope, random, dtype);
   const plan = randomKeyPlan(random, kv.length);
   const { probs, lse } = await scope.backend.attentionRow(q, 2, 4, 0.1, kv, plan);
@@ -85,7 +87,7 @@ async function attentionRow(scope: Scope, random: Random, dtype: DType): Promise
   }];
 }
 
-async function poolMap(scope: Scope, random: Random, dtype: DType): Promise<Outcome[]> {
+async function poolMap(scope: Scope, random: Random, dtype: KvDType): Promise<Outcome[]> {
   const { kv, q } = await cache(scope, random, dtype);
   const bins = 37;
   const [sum, max] = [new Float32Array(bins * bins), new Float32Array(bins * bins)];
@@ -96,7 +98,7 @@ async function poolMap(scope: Scope, random: Random, dtype: DType): Promise<Outc
   return [{ name: "sum", values: sum, width: bins }, { name: "max", values: max, width: bins }];
 }
 
-async function topKeys(scope: Scope, random: Random, dtype: DType): Promise<Outcome[]> {
+async function topKeys(scope: Scope, random: Random, dtype: KvDType): Promise<Outcome[]> {
   const { kv, q } = await cache(scope, random, dtype);
   const found = await scope.backend.topKeys(q, 3, [5, 0, 2], kv, 7, 690, 64);
   return found.map(({ scores }, i) => ({ name: `scores of head ${i}`, values: scores, width: 64 }));
@@ -143,7 +145,7 @@ function cancelledMap(): Case {
 async function cache(
   scope: Scope,
   random: Random,
-  dtype: DType,
+  dtype: KvDType,
 ): Promise<{ kv: KvView; q: Tensor }> {
   const kv = await scope.kv(randomKv(random, CACHE), dtype);
   const q = scope.tensor([5, HEADS, CACHE.dim], random.normals(5 * HEADS * CACHE.dim));

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "../../kernels/include/longlens.h"
+#include "check_decode.h"
 
 namespace longlens_test {
 namespace {
@@ -158,7 +159,9 @@ std::vector<std::string> RunChecks(const std::string& file, int32_t threads,
   CheckShortSearch(checks);
   CheckRunRecord(checks);
   CheckRestarts(checks, threads, isa);
-  return checks.problems();
+  std::vector<std::string> problems = checks.problems();
+  for (const std::string& problem : CheckDecode()) problems.push_back(problem);
+  return problems;
 }
 
 }  // namespace longlens_test

@@ -5,6 +5,7 @@
  * of it (a slice, a number of an object) still tells which memory must hold it.
  */
 import { PAGE_TOKENS } from "../../ffi/backend.ts";
+import { KV_BYTES } from "../../ffi/elements.ts";
 import { NativeBackend } from "../../ffi/native_backend.ts";
 import type { NativeLibrary } from "../../ffi/native_library.ts";
 import { Memory } from "../../ffi/native_memory.ts";
@@ -159,7 +160,9 @@ export class Recorder {
 
   /** The backend needs this answer at once, so the driver only asks the library whether it agrees. */
   #pageBytes(dim: number, dtype: number, out: unknown): number {
-    const bytes = PAGE_TOKENS * (2 * dim * (dtype === DTYPE_CODES.f32 ? 4 : 2) + 4);
+    const name = KV_DTYPES.find((one) => DTYPE_CODES[one] === dtype)!;
+    const scales = name === "int8" ? PAGE_TOKENS + dim : 0;
+    const bytes = PAGE_TOKENS * (2 * dim * KV_BYTES[name] + 4) + scales;
     const answer = new Int32Array(2); // of the same size as an i64
     this.#record("ll_page_bytes", [dim, dtype, answer]);
     this.expectations.push({
@@ -175,6 +178,7 @@ export class Recorder {
   }
 }
 
+const KV_DTYPES = ["f32", "bf16", "int8"] as const;
 const RUN = Symbol("ll_run");
 
 const TYPES: Readonly<Record<string, { readonly parameters: readonly string[] }>> = {

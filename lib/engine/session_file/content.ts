@@ -2,6 +2,7 @@
 import type { ZodType } from "zod";
 import { SessionFileError } from "../../../ffi/errors.ts";
 import { describeMethod } from "../../attention/saved_method.ts";
+import { storedDType } from "../../cache/kv_rows.ts";
 import { parseWith, type Zod } from "../../model/schema.ts";
 import type { ModelConfig } from "../../model/types.ts";
 import type { HeldChat } from "../chat.ts";
@@ -27,7 +28,7 @@ export interface SessionContent {
   /** As in {@link SessionState}. */
   readonly streamStart: number;
   /** Element type of keys and values. */
-  readonly kv: "f32" | "bf16";
+  readonly kv: "f32" | "bf16" | "int8";
   /** Tokens that pass through the model together in a prefill. */
   readonly chunkTokens: number;
   /** Seed of the sampler. */
@@ -74,7 +75,7 @@ export function sectionsOf(
   ];
   for (let layer = 0; layer < layers; layer++) {
     sections.push(
-      { name: kvName(layer), dtype: kv, shape: [cached, 2, kvHeads, dim] },
+      { name: kvName(layer), dtype: storedDType(kv), shape: [cached, 2, kvHeads, dim] },
       { name: positionsName(layer), dtype: "f32", shape: [cached] },
     );
   }
@@ -117,7 +118,7 @@ function contentSchema(z: Zod): ZodType<SessionContent> {
     contextTokens: tokens,
     chat: chatSchema(z).nullable(),
     streamStart: tokens,
-    kv: z.enum(["f32", "bf16"]),
+    kv: z.enum(["f32", "bf16", "int8"]),
     chunkTokens: z.int().min(1),
     seed: z.int(),
     attention: z.strictObject({ name: z.string(), options: object.nullable() }),
