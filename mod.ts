@@ -8,6 +8,7 @@
 export {
   type BackendName,
   type BuildProgress,
+  type Compute,
   type DownloadProgress,
   type LoadOptions,
   Model,

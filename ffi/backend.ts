@@ -222,6 +222,12 @@ export interface PooledBlocks {
   readonly block: number;
 }
 
+/**
+ * What operands are rounded to before they are multiplied in prefill (`attendTiles`) and, with weights of bf16, in projections of
+ * many rows. bf16 only takes effect on instruction sets that multiply it (AMX, AVX-512-BF16); others compute in f32.
+ */
+export type Compute = "f32" | "bf16";
+
 /** What `doctor` and error messages say about a backend. */
 export interface BackendInfo {
   /** Its name. */
@@ -230,6 +236,8 @@ export interface BackendInfo {
   readonly isa: string;
   /** Instruction sets of the library that this machine can run. */
   readonly available: readonly string[];
+  /** What products of many rows are of; sums are f32. */
+  readonly compute: Compute;
   /** Threads of the pool. */
   readonly threads: number;
 }

@@ -6,6 +6,7 @@ import type {
   Backend,
   BackendInfo,
   BackendName,
+  Compute,
   DType,
   KeyBounds,
   KeyPlan,
@@ -49,7 +50,7 @@ import { checkEmbed, checkLogits, checkLogProbs, checkOutput, checkQkv } from ".
 import { checkAppend, checkReadKv } from "./check_pages.ts";
 import { DTYPE_BYTES } from "./elements.ts";
 import { BackendError } from "./errors.ts";
-import type { NativeLibrary } from "./native_library.ts";
+import type { NativeLibrary, RunOptions } from "./native_library.ts";
 import { NativePage, nativePage, NativePageTable, pageBytes } from "./native_pages.ts";
 import { NativeControl } from "./native_run.ts";
 import { NativeTensor } from "./native_tensor.ts";
@@ -64,15 +65,20 @@ export class NativeBackend implements Backend {
   readonly name: BackendName = "cpu";
   /** The library behind it. */
   readonly library: NativeLibrary;
+  /** What products are of, where the instruction set has such. */
+  readonly compute: Compute;
 
   /** A backend over a library that was started. */
-  constructor(library: NativeLibrary) {
+  constructor(library: NativeLibrary, compute: Compute) {
     this.library = library;
+    this.compute = compute;
   }
 
   /** What it runs on. */
   info(): BackendInfo {
-    return this.library.info();
+    const { compute: possible, ...info } = this.library.info();
+    const compute = possible.includes(this.compute) ? this.compute : "f32";
+    return { backend: this.name, ...info, compute };
   }
 
   /** Bytes of tensors and pages that are open. */
@@ -157,7 +163,7 @@ export class NativeBackend implements Backend {
       ...[address(rope.cos), address(rope.sin), tables, 2 * half] as const,
       rope.tableOfHead ?? null,
       ...[target(out.q), target(out.k), target(out.v)] as const,
-    ], { work: tokens * hidden * (heads + 2 * kvHeads) * dim, control: own(control) });
+    ], this.#products(tokens * hidden * (heads + 2 * kvHeads) * dim, control));
   }
 
   /** Output projection, residual, RMSNorm, gated feed-forward, residual; in place. */
@@ -177,7 +183,7 @@ export class NativeBackend implements Backend {
       ...[address(wo), address(norm), eps] as const,
       ...[address(wGate), address(wUp), address(wDown), native(wo).dtypeCode] as const,
       ...[ffn, ACTIVATION_CODES[activation]] as const,
-    ], { work: tokens * hidden * (width + 3 * ffn), control: own(control) });
+    ], this.#products(tokens * hidden * (width + 3 * ffn), control));
   }
 
   /** `rmsnorm(x) head^T`. */
@@ -195,7 +201,7 @@ export class NativeBackend implements Backend {
     return this.library.run("ll_logits", [
       ...[address(x), rows, hidden, address(norm), eps] as const,
       ...[address(head), native(head).dtypeCode, vocab, target(out)] as const,
-    ], { work: rows * hidden * vocab, control: own(control) });
+    ], this.#products(rows * hidden * vocab, control));
   }
 
   /** Natural log-probability of `targets[t]` under `logits[t]`. */
@@ -260,7 +266,7 @@ export class NativeBackend implements Backend {
       ...[address(q), qStart, tokens, heads, kv.table.kvHeads, dim, scale] as const,
       ...pagesOf(kv),
       ...[packed, BigInt(packed.length), target(out.out), target(out.lse)] as const,
-    ], { work: 2 * dim * tilePlanPairs(plans), control: own(control) });
+    ], this.#products(2 * dim * tilePlanPairs(plans), control));
   }
 
   /** Attention of rows over key plans. */
@@ -494,6 +500,10 @@ export class NativeBackend implements Backend {
       bounds,
     ], { work: 2 * bounds.length * dim, control: own(control) });
     return after(running, () => bounds);
+  }
+
+  #products(work: number, control: RunControl | undefined): RunOptions {
+    return { work, control: own(control), compute: this.compute };
   }
 }
 

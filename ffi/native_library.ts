@@ -1,5 +1,5 @@
 /** A loaded native library: its calls, checked, and the lifetime of what they use. */
-import type { Awaitable, BackendInfo } from "./backend.ts";
+import type { Awaitable, Compute } from "./backend.ts";
 import { CancelledError, LibraryError } from "./errors.ts";
 import { Memory } from "./native_memory.ts";
 import { granted } from "./permissions.ts";
@@ -29,6 +29,20 @@ export interface RunOptions {
   readonly work: number;
   /** Cancels it and counts its progress. */
   readonly control?: NativeControl | undefined;
+  /** What its products are of, where it has products of many rows. */
+  readonly compute?: Compute | undefined;
+}
+
+/** What a native library tells about itself. */
+export interface LibraryInfo {
+  /** Instruction set in use. */
+  readonly isa: string;
+  /** Instruction sets of the library that this machine can run. */
+  readonly available: readonly string[];
+  /** What the instruction set in use can multiply. */
+  readonly compute: readonly Compute[];
+  /** Threads of the pool. */
+  readonly threads: number;
 }
 
 /** The native library of this process. */
@@ -60,11 +74,11 @@ export class NativeLibrary {
   }
 
   /** What the library runs on. */
-  info(): BackendInfo {
+  info(): LibraryInfo {
     const json = new Uint8Array(INFO_BYTES);
     this.check(this.symbols.ll_info(json, INFO_BYTES), "describe the native library");
-    const { isa, available, threads } = JSON.parse(textOf(json));
-    return { backend: "cpu", isa, available, threads };
+    const { isa, available, compute, threads } = JSON.parse(textOf(json));
+    return { isa, available, compute, threads };
   }
 
   /** Zeroed memory of `sizeBytes`. */
@@ -96,14 +110,14 @@ export class NativeLibrary {
   run<Name extends RunName>(
     name: Name,
     args: RunArguments<Name>,
-    { work, control }: RunOptions,
+    { work, control, compute }: RunOptions,
   ): Awaitable<void> {
     if (control?.cancelled) throw new CancelledError(`Cannot run ${name} as it was cancelled`);
     if (work >= BLOCKING_WORK || this.#flights.size > 0) {
-      return this.#runInBackground(name, args, control ?? new NativeControl());
+      return this.#runInBackground(name, args, control ?? new NativeControl(), compute);
     }
     const record = control ?? this.#spare;
-    record.clearError();
+    record.begin(compute);
     const status = (this.symbols[name] as RunFunction)(record.bytes, ...args);
     checkRun(status as number, name, record);
   }
@@ -118,11 +132,12 @@ export class NativeLibrary {
     name: RunName,
     args: readonly unknown[],
     record: NativeControl,
+    compute: Compute | undefined,
   ): Promise<void> {
     // The set holds the buffers: a suspended function may drop locals that it does not read again.
     const flight = { record, args };
     this.#flights.add(flight);
-    record.clearError();
+    record.begin(compute);
     try {
       const call = this.symbols[`${name}_background`] as RunFunction;
       checkRun(await call(record.bytes, ...args), name, record);

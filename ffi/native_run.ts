@@ -1,11 +1,13 @@
 /** The `ll_run` record of a native call: cancel flag, progress counter and error text. */
-import type { RunControl } from "./backend.ts";
+import type { Compute, RunControl } from "./backend.ts";
 import { BackendError, BudgetError, CancelledError } from "./errors.ts";
 
 const RUN_BYTES = 256;
+const COMPUTE_OFFSET = 4;
 const PROGRESS_OFFSET = 8;
 const ERROR_OFFSET = 16;
 
+const COMPUTE_CODES: Readonly<Record<Compute, number>> = { f32: 0, bf16: 1 };
 const LL_INVALID_ARGUMENT = 1;
 const LL_OUT_OF_MEMORY = 2;
 const LL_CANCELLED = 3;
@@ -15,6 +17,7 @@ export class NativeControl implements RunControl {
   /** The record itself. */
   readonly bytes: Uint8Array<ArrayBuffer> = new Uint8Array(new ArrayBuffer(RUN_BYTES));
   readonly #cancel = new Int32Array(this.bytes.buffer, 0, 1);
+  readonly #compute = new Int32Array(this.bytes.buffer, COMPUTE_OFFSET, 1);
   readonly #progress = new BigInt64Array(this.bytes.buffer, PROGRESS_OFFSET, 1);
 
   /** Sets the flag that running calls poll. */
@@ -37,9 +40,10 @@ export class NativeControl implements RunControl {
     return textOf(this.bytes.subarray(ERROR_OFFSET));
   }
 
-  /** Forgets the message of an earlier call. */
-  clearError(): void {
+  /** Forgets the message of an earlier call, and says what products are of; calls that have none leave that out. */
+  begin(compute?: Compute): void {
     this.bytes[ERROR_OFFSET] = 0;
+    if (compute) this.#compute[0] = COMPUTE_CODES[compute];
   }
 }
 

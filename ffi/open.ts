@@ -1,5 +1,5 @@
 /** Opens a backend: the native library where it can be had, the reference otherwise. */
-import type { Backend, BackendName } from "./backend.ts";
+import type { Backend, BackendName, Compute } from "./backend.ts";
 import type { BuildProgress } from "./build.ts";
 import { BackendError, LibraryError } from "./errors.ts";
 import { chosenLibrary, findLibrary } from "./library.ts";
@@ -22,10 +22,17 @@ export interface OpenOptions {
    */
   readonly threads?: number | undefined;
   /**
-   * Instruction set of the native library: `portable`, `avx2` or `avx512`. It is one per process, too.
+   * Instruction set of the native library: `portable`, `avx2`, `avx512`, `avx512bf16` or `amx`. It is one per process,
+   * too.
    * @default LONGLENS_ISA, else the best one of this machine
    */
   readonly isa?: string | undefined;
+  /**
+   * What the native library multiplies: `f32`, or `bf16` where the instruction set does that. The backend's `info()`
+   * tells what it came to.
+   * @default "bf16"
+   */
+  readonly compute?: Compute | undefined;
   /** Receives the sentence that says why `auto` is not the native library. */
   readonly onNotice?: ((text: string) => void) | undefined;
   /** Receives the progress of a build, when the library must be built first. */
@@ -37,7 +44,10 @@ interface Start {
   readonly isa: string;
 }
 
-let native: Promise<NativeBackend> | null = null;
+/** The native library's backends; they share it. */
+type Native = Readonly<Record<Compute, NativeBackend>>;
+
+let native: Promise<Native> | null = null;
 let started: Start | null = null;
 
 /**
@@ -74,7 +84,7 @@ async function openNative(options: OpenOptions): Promise<Backend> {
   const start = startOf(options);
   native ??= load(options);
   try {
-    const backend = await native;
+    const backend = (await native)[options.compute ?? "bf16"];
     restart(backend, start);
     return backend;
   } catch (error) {
@@ -83,9 +93,10 @@ async function openNative(options: OpenOptions): Promise<Backend> {
   }
 }
 
-async function load({ onProgress }: OpenOptions): Promise<NativeBackend> {
+async function load({ onProgress }: OpenOptions): Promise<Native> {
   const { path } = await findLibrary({ onProgress });
-  return new NativeBackend(NativeLibrary.load(path));
+  const library = NativeLibrary.load(path);
+  return { f32: new NativeBackend(library, "f32"), bf16: new NativeBackend(library, "bf16") };
 }
 
 function restart({ library }: NativeBackend, start: Start): void {

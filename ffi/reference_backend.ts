@@ -102,7 +102,13 @@ class ReferenceBackend implements Backend {
   readonly #account: Account = { bytes: 0 };
 
   info(): BackendInfo {
-    return { backend: NAME, isa: "typescript", available: ["typescript"], threads: 1 };
+    return {
+      backend: NAME,
+      isa: "typescript",
+      available: ["typescript"],
+      compute: "f32",
+      threads: 1,
+    };
   }
 
   allocatedBytes(): number {

@@ -3,10 +3,19 @@
  * delivers them, too. Import this module only to build or to look for a library.
  */
 import header from "../kernels/include/longlens.h" with { type: "text" };
+import amx from "../kernels/cpu/amx.cpp" with { type: "text" };
 import attendKeys from "../kernels/cpu/attend_keys.cpp" with { type: "text" };
 import attendTiles from "../kernels/cpu/attend_tiles.cpp" with { type: "text" };
 import avx2 from "../kernels/cpu/avx2.cpp" with { type: "text" };
 import avx512 from "../kernels/cpu/avx512.cpp" with { type: "text" };
+import avx512Bf16 from "../kernels/cpu/avx512bf16.cpp" with { type: "text" };
+import bf16Attention from "../kernels/cpu/bf16_attention.cpp" with { type: "text" };
+import bf16AttentionHeader from "../kernels/cpu/bf16_attention.h" with { type: "text" };
+import bf16KernelsHeader from "../kernels/cpu/bf16_kernels.h" with { type: "text" };
+import bf16Kernels from "../kernels/cpu/bf16_kernels.inl" with { type: "text" };
+import bf16Vectors from "../kernels/cpu/bf16_vectors.inl" with { type: "text" };
+import cpuFeatures from "../kernels/cpu/cpu_features.cpp" with { type: "text" };
+import cpuFeaturesHeader from "../kernels/cpu/cpu_features.h" with { type: "text" };
 import dispatch from "../kernels/cpu/dispatch.cpp" with { type: "text" };
 import dispatchHeader from "../kernels/cpu/dispatch.h" with { type: "text" };
 import estimateAntidiagonals from "../kernels/cpu/estimate_antidiagonals.cpp" with { type: "text" };
@@ -31,6 +40,8 @@ import linear from "../kernels/cpu/linear.cpp" with { type: "text" };
 import linearHeader from "../kernels/cpu/linear.h" with { type: "text" };
 import memory from "../kernels/cpu/memory.cpp" with { type: "text" };
 import modelOps from "../kernels/cpu/model_ops.cpp" with { type: "text" };
+import packedKv from "../kernels/cpu/packed_kv.cpp" with { type: "text" };
+import packedKvHeader from "../kernels/cpu/packed_kv.h" with { type: "text" };
 import pool from "../kernels/cpu/pool.cpp" with { type: "text" };
 import poolHeader from "../kernels/cpu/pool.h" with { type: "text" };
 import poolMap from "../kernels/cpu/pool_map.cpp" with { type: "text" };
@@ -40,10 +51,15 @@ import queryPanelsHeader from "../kernels/cpu/query_panels.h" with { type: "text
 import quantise from "../kernels/cpu/quantise.cpp" with { type: "text" };
 import quantiseHeader from "../kernels/cpu/quantise.h" with { type: "text" };
 import scratchHeader from "../kernels/cpu/scratch.h" with { type: "text" };
+import seenKeys from "../kernels/cpu/seen_keys.cpp" with { type: "text" };
+import seenKeysHeader from "../kernels/cpu/seen_keys.h" with { type: "text" };
 import simdFewRows from "../kernels/cpu/simd_few_rows.inl" with { type: "text" };
 import simdKernels from "../kernels/cpu/simd_kernels.inl" with { type: "text" };
+import simdVectors from "../kernels/cpu/simd_vectors.inl" with { type: "text" };
 import status from "../kernels/cpu/status.cpp" with { type: "text" };
 import statusHeader from "../kernels/cpu/status.h" with { type: "text" };
+import tileCall from "../kernels/cpu/tile_call.cpp" with { type: "text" };
+import tileCallHeader from "../kernels/cpu/tile_call.h" with { type: "text" };
 import tilePlans from "../kernels/cpu/tile_plans.cpp" with { type: "text" };
 import tilePlansHeader from "../kernels/cpu/tile_plans.h" with { type: "text" };
 import topKeys from "../kernels/cpu/top_keys.cpp" with { type: "text" };
@@ -51,10 +67,19 @@ import topKeys from "../kernels/cpu/top_keys.cpp" with { type: "text" };
 /** Text of every file of the library by its path in `kernels/`. */
 export const SOURCES: Readonly<Record<string, string>> = {
   "include/longlens.h": header,
+  "cpu/amx.cpp": amx,
   "cpu/attend_keys.cpp": attendKeys,
   "cpu/attend_tiles.cpp": attendTiles,
   "cpu/avx2.cpp": avx2,
   "cpu/avx512.cpp": avx512,
+  "cpu/avx512bf16.cpp": avx512Bf16,
+  "cpu/bf16_attention.cpp": bf16Attention,
+  "cpu/bf16_attention.h": bf16AttentionHeader,
+  "cpu/bf16_kernels.h": bf16KernelsHeader,
+  "cpu/bf16_kernels.inl": bf16Kernels,
+  "cpu/bf16_vectors.inl": bf16Vectors,
+  "cpu/cpu_features.cpp": cpuFeatures,
+  "cpu/cpu_features.h": cpuFeaturesHeader,
   "cpu/dispatch.cpp": dispatch,
   "cpu/dispatch.h": dispatchHeader,
   "cpu/estimate_antidiagonals.cpp": estimateAntidiagonals,
@@ -77,6 +102,8 @@ export const SOURCES: Readonly<Record<string, string>> = {
   "cpu/linear.h": linearHeader,
   "cpu/memory.cpp": memory,
   "cpu/model_ops.cpp": modelOps,
+  "cpu/packed_kv.cpp": packedKv,
+  "cpu/packed_kv.h": packedKvHeader,
   "cpu/pool.cpp": pool,
   "cpu/pool.h": poolHeader,
   "cpu/pool_map.cpp": poolMap,
@@ -86,10 +113,15 @@ export const SOURCES: Readonly<Record<string, string>> = {
   "cpu/quantise.cpp": quantise,
   "cpu/quantise.h": quantiseHeader,
   "cpu/scratch.h": scratchHeader,
+  "cpu/seen_keys.cpp": seenKeys,
+  "cpu/seen_keys.h": seenKeysHeader,
   "cpu/simd_few_rows.inl": simdFewRows,
   "cpu/simd_kernels.inl": simdKernels,
+  "cpu/simd_vectors.inl": simdVectors,
   "cpu/status.cpp": status,
   "cpu/status.h": statusHeader,
+  "cpu/tile_call.cpp": tileCall,
+  "cpu/tile_call.h": tileCallHeader,
   "cpu/tile_plans.cpp": tilePlans,
   "cpu/tile_plans.h": tilePlansHeader,
   "cpu/top_keys.cpp": topKeys,
@@ -117,11 +149,18 @@ export const COMMON_FLAGS: readonly string[] = [
 ];
 
 const AVX2_FLAGS: readonly string[] = ["-mavx2", "-mfma", "-mf16c"];
+const AVX512_FLAGS: readonly string[] = [
+  ...["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq"],
+  ...AVX2_FLAGS,
+];
+const AVX512_BF16_FLAGS: readonly string[] = ["-mavx512bf16", ...AVX512_FLAGS];
 
 /** Flags of the units that hold nothing on other architectures. */
 const X86_FLAGS: Readonly<Record<string, readonly string[]>> = {
   "cpu/avx2.cpp": AVX2_FLAGS,
-  "cpu/avx512.cpp": ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", ...AVX2_FLAGS],
+  "cpu/avx512.cpp": AVX512_FLAGS,
+  "cpu/avx512bf16.cpp": AVX512_BF16_FLAGS,
+  "cpu/amx.cpp": ["-mamx-tile", "-mamx-bf16", ...AVX512_BF16_FLAGS],
 };
 
 /** What to compile for an architecture as `Deno.build.arch` names it. */

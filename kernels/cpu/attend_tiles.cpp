@@ -13,10 +13,9 @@
 #include <cmath>
 #include <vector>
 
-#include "dispatch.h"
+#include "bf16_attention.h"
 #include "key_rows.h"
-#include "query_panels.h"
-#include "tile_plans.h"
+#include "tile_call.h"
 
 namespace longlens {
 namespace {
@@ -25,25 +24,10 @@ namespace {
 constexpr int64_t kItemFloats = 1 << 15;
 constexpr int64_t kItemRows = 512;
 
-// Heads of one KV head with the same plan.
-struct Bundle {
-  const TilePlan* plan;
-  int32_t kv_head;
-  std::vector<int32_t> heads;
-};
-
 struct Item {
   const Bundle* bundle;
   int32_t row_tile;
   int64_t cost;
-};
-
-struct TileCall {
-  const Call& call;
-  Queries queries;
-  KvView kv;
-  int64_t q_start, tokens, kv_len;
-  float *out, *lse;
 };
 
 // Which keys of a tile a panel's rows see, in room of its own.
@@ -170,31 +154,6 @@ class RowTile {
   float *keys_, *values_, *scores_, *keep_;
 };
 
-// Heads that share a KV head and a plan, at most as many as an item may hold.
-std::vector<Bundle> MakeBundles(const TilePlans& plans, int32_t heads, int32_t kv_heads,
-                                int64_t dim, int32_t threads) {
-  const int32_t group = heads / kv_heads;
-  std::vector<Bundle> bundles;
-  for (int32_t g = 0; g < kv_heads; ++g) {
-    const size_t first = bundles.size();
-    for (int32_t h = g * group; h < (g + 1) * group; ++h) {
-      const TilePlan* const plan = &plans.plans[plans.plan_of_head[h]];
-      // Few row tiles need single heads to occupy the threads.
-      const int64_t rows = int64_t{plan->row_tiles} * kv_heads < 2 * threads
-                               ? plan->tile_q
-                               : std::min(kItemRows, kItemFloats / dim);
-      const int64_t most = std::max<int64_t>(1, rows / plan->tile_q);
-      size_t b = first;
-      while (b < bundles.size() &&
-             (bundles[b].plan != plan || int64_t(bundles[b].heads.size()) >= most))
-        ++b;
-      if (b == bundles.size()) bundles.push_back({plan, g, {}});
-      bundles[b].heads.push_back(h);
-    }
-  }
-  return bundles;
-}
-
 // Longest first, so that the last items to finish are short.
 std::vector<Item> MakeItems(const std::vector<Bundle>& bundles) {
   std::vector<Item> items;
@@ -210,6 +169,17 @@ std::vector<Item> MakeItems(const std::vector<Bundle>& bundles) {
   std::stable_sort(items.begin(), items.end(),
                    [](const Item& a, const Item& b) { return a.cost > b.cost; });
   return items;
+}
+
+void AttendTilesF32(const TileCall& tile_call, const TilePlans& plans) {
+  const Call& call = tile_call.call;
+  const int64_t item_rows = std::min(kItemRows, kItemFloats / tile_call.kv.dim);
+  const std::vector<Bundle> bundles = MakeBundles(tile_call, plans, item_rows);
+  const std::vector<Item> items = MakeItems(bundles);
+  call.For(items.size(), [&](int64_t i) {
+    RowTile(tile_call, *items[i].bundle, items[i].row_tile).Run();
+    call.Progress(items[i].bundle->heads.size());
+  });
 }
 
 }  // namespace
@@ -239,12 +209,8 @@ extern "C" int32_t ll_attend_tiles(ll_run* run, const float* q, int32_t q_start,
     RequirePointer(lse, action, "lse");
     const TilePlans read = ReadTilePlans(plans, plan_words, heads, tokens, kv_len);
     const Call call(run);
-    const std::vector<Bundle> bundles = MakeBundles(read, heads, kv_heads, dim, call.threads());
-    const std::vector<Item> items = MakeItems(bundles);
     const TileCall tile_call{call, {q, heads, dim, scale}, kv, q_start, tokens, kv_len, out, lse};
-    call.For(items.size(), [&](int64_t i) {
-      RowTile(tile_call, *items[i].bundle, items[i].row_tile).Run();
-      call.Progress(items[i].bundle->heads.size());
-    });
+    if (call.bf16() != nullptr) return AttendTilesBf16(tile_call, read);
+    AttendTilesF32(tile_call, read);
   });
 }

@@ -3,7 +3,6 @@
 
 #if defined(__x86_64__) && defined(__AVX2__) && defined(__FMA__)
 #define LL_WIDTH 8
-#define LL_ISA "avx2"
 #include "simd_kernels.inl"
 
 namespace longlens {

@@ -1,11 +1,10 @@
 // The AVX-512 unit, compiled with -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c;
-// empty elsewhere. LL_TEST_WIDE builds the same 16-wide code for machines without AVX-512, so that
-// it can be tested there.
+// empty elsewhere. A test build (LONGLENS_EMULATED) has the same 16-wide code for machines without
+// AVX-512.
 #include "kernels.h"
 
-#if defined(__x86_64__) && (defined(__AVX512F__) || defined(LL_TEST_WIDE))
+#if defined(__x86_64__) && (defined(__AVX512F__) || defined(LONGLENS_EMULATED))
 #define LL_WIDTH 16
-#define LL_ISA "avx512"
 #include "simd_kernels.inl"
 
 namespace longlens {

@@ -5,6 +5,9 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <vector>
+
+#include "cpu_features.h"
 
 #if defined(__linux__)
 #include <dlfcn.h>
@@ -15,7 +18,7 @@ namespace {
 
 struct Library {
   std::shared_mutex mutex;  // shared by running calls, exclusive to change what follows
-  const Kernels* kernels = nullptr;
+  const InstructionSet* unit = nullptr;
   Pool* pool = nullptr;
   int32_t asked_threads = 0;
   std::string asked_isa;
@@ -27,34 +30,40 @@ Library& TheLibrary() {
   return *library;
 }
 
-const Kernels* IfRunsHere(const Kernels* kernels) {
-#if defined(__x86_64__)
-  if (kernels == nullptr) return nullptr;
-  __builtin_cpu_init();
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (strcmp(kernels->isa, "avx2") == 0) return avx2 ? kernels : nullptr;
-#if !defined(LL_TEST_WIDE)
-  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
-                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                      __builtin_cpu_supports("avx512dq");
-  if (strcmp(kernels->isa, "avx512") == 0) return avx512 ? kernels : nullptr;
+// Emulated units (see bf16_vectors.inl) need what they are emulated with.
+#if defined(LONGLENS_EMULATED)
+#define LL_EMULATED "-emulated"
+#define LL_HAS(feature) HasAvx2()
+#else
+#define LL_EMULATED ""
+#define LL_HAS(feature) feature()
 #endif
-#endif
-  return kernels;
+
+std::vector<InstructionSet> FindUnits() {
+  std::vector<InstructionSet> units;
+  const Kernels* const wide = Avx512Kernels();
+  const auto add = [&](const InstructionSet& unit, bool runs_here) {
+    if (runs_here) units.push_back(unit);
+  };
+  const Bf16Kernels *const amx = AmxKernels(), *const dots = Avx512Bf16Kernels();
+  add({"amx" LL_EMULATED, wide, amx}, wide != nullptr && amx != nullptr && LL_HAS(HasAmx));
+  add({"avx512bf16" LL_EMULATED, wide, dots},
+      wide != nullptr && dots != nullptr && LL_HAS(HasAvx512Bf16));
+  add({"avx512" LL_EMULATED, wide, nullptr}, wide != nullptr && LL_HAS(HasAvx512));
+  add({"avx2", Avx2Kernels(), nullptr}, Avx2Kernels() != nullptr && HasAvx2());
+  add({"portable", PortableKernels(), nullptr}, true);
+  return units;
 }
 
-// Units from the best to the one that always runs; null where this machine or build lacks one.
-constexpr int kUnits = 3;
-const Kernels* Unit(int index) {
-  if (index == 0) return IfRunsHere(Avx512Kernels());
-  if (index == 1) return IfRunsHere(Avx2Kernels());
-  return PortableKernels();
+// What this machine and build have, from the best unit to the one that always runs.
+const std::vector<InstructionSet>& Units() {
+  static const std::vector<InstructionSet>* const units = new std::vector<InstructionSet>(FindUnits());
+  return *units;
 }
 
-const Kernels* FindUnit(const char* isa) {
-  for (int i = 0; i < kUnits; ++i) {
-    const Kernels* unit = Unit(i);
-    if (unit != nullptr && (isa[0] == 0 || strcmp(isa, unit->isa) == 0)) return unit;
+const InstructionSet* FindUnit(const char* isa) {
+  for (const InstructionSet& unit : Units()) {
+    if (isa[0] == 0 || strcmp(isa, unit.isa) == 0) return &unit;
   }
   throw Error(LL_INVALID_ARGUMENT,
               "Cannot start the library as this machine or build lacks isa \"%.32s\"", isa);
@@ -73,7 +82,7 @@ void StayLoaded() {
 void Start(Library& library, int32_t threads, const char* isa) {
   Require(threads >= 0 && threads <= 1024, "start the library", "threads must be in 0..1024",
           threads);
-  const Kernels* kernels = FindUnit(isa);
+  const InstructionSet* unit = FindUnit(isa);
   const int wanted = threads == 0 ? UsableCores() : threads;
   if (library.pool == nullptr || library.pool->threads() != wanted) {
     auto pool = std::make_unique<Pool>(wanted);
@@ -83,12 +92,17 @@ void Start(Library& library, int32_t threads, const char* isa) {
   }
   library.asked_isa = isa;
   library.asked_threads = threads;
-  library.kernels = kernels;
+  library.unit = unit;
 }
 
 }  // namespace
 
 Call::Call(ll_run* run) : run_(run), lock_(TheLibrary().mutex) {
+  if (run != nullptr) {
+    Require(run->compute == LL_F32 || run->compute == LL_BF16, "run",
+            "compute must be LL_F32 or LL_BF16", run->compute);
+    is_bf16_ = run->compute == LL_BF16;
+  }
   Library& library = TheLibrary();
   while (library.pool == nullptr) {
     lock_.unlock();
@@ -98,7 +112,7 @@ Call::Call(ll_run* run) : run_(run), lock_(TheLibrary().mutex) {
     }
     lock_.lock();
   }
-  kernels_ = library.kernels;
+  unit_ = library.unit;
   pool_ = library.pool;
 }
 
@@ -127,15 +141,14 @@ extern "C" int32_t ll_info(char* json, int32_t capacity) {
     RequirePointer(json, "describe the library", "json");
     const Call call(nullptr);
     std::string text = "{\"backend\":\"cpu\",\"isa\":\"";
-    text += call.kernels().isa;
+    text += call.unit().isa;
     text += "\",\"available\":[";
-    bool first = true;
-    for (int i = 0; i < kUnits; ++i) {
-      if (Unit(i) == nullptr) continue;
-      text += std::string(first ? "\"" : ",\"") + Unit(i)->isa + "\"";
-      first = false;
+    for (const InstructionSet& unit : Units()) {
+      text += std::string(&unit == &Units().front() ? "\"" : ",\"") + unit.isa + "\"";
     }
-    text += "],\"threads\":" + std::to_string(call.threads()) + "}";
+    text += call.unit().bf16 == nullptr ? "],\"compute\":[\"f32\"]"
+                                        : "],\"compute\":[\"f32\",\"bf16\"]";
+    text += ",\"threads\":" + std::to_string(call.threads()) + "}";
     Require(capacity > static_cast<int64_t>(text.size()), "describe the library",
             "capacity must hold the text", capacity);
     memcpy(json, text.c_str(), text.size() + 1);

@@ -30,7 +30,6 @@ struct RowsAhead {
 };
 
 struct Kernels {
-  const char* isa;
   int32_t panel;      // rows of a panel
   int32_t row_block;  // rows that gemm_slab computes at once
 

@@ -6,6 +6,9 @@
 // More rows: blocks of at most kBlockRows x kBlockDepth of x and panels of kBlockDepth rows of W^T
 // are packed and multiplied from the second-level cache (gemm_slab). Packing a panel costs about
 // 4 % of its use at kBlockRows rows.
+//
+// More rows, W in bf16, products of bf16: x is packed once, then every item packs 32 rows of W for
+// all its rows of x.
 #include "linear.h"
 
 #include <algorithm>
@@ -93,11 +96,79 @@ void ManyRows(const Call& call, const float* x, int64_t rows, const Weights& w, 
   });
 }
 
+// ---- products of bf16 ----
+
+constexpr int64_t kBf16Rows = 1024;
+constexpr int64_t kBf16Chunks = 16;
+
+// x as left operand, padded to blocks of rows and chunks.
+void PackRows(const Call& call, const float* x, int64_t rows, int64_t in, uint16_t* packed) {
+  const int64_t depth = PaddedDepth(in);
+  call.ForIf(rows * in >= kSmall, DivideUp(rows, kBlock), [&](int64_t block) {
+    const float* row[kBlock];
+    const int64_t count = std::min<int64_t>(kBlock, rows - block * kBlock);
+    for (int64_t t = 0; t < count; ++t) row[t] = x + (block * kBlock + t) * in;
+    call.bf16()->pack_left(row, count, in, 1.0f, packed + block * kBlock * depth);
+  });
+}
+
+// One block of y from packed x.
+void MultiplyBf16Block(const Call& call, const uint16_t* packed, const Weights& w,
+                       const Block& block, float* y, bool add) {
+  const Bf16Kernels& bf16 = *call.bf16();
+  const InUse in_use(bf16);
+  const int64_t chunks = PaddedDepth(w.in) / kBlock, panel_elements = kBf16Chunks * kBlockElements;
+  Scratch& scratch = ThreadScratch();
+  scratch.Begin(Scratch::RoundUp(panel_elements / 2) + kBlockElements);
+  uint16_t* const panel = reinterpret_cast<uint16_t*>(scratch.Take(panel_elements / 2));
+  float* const room = scratch.Take(kBlockElements);
+  BlockProduct product{nullptr, chunks, panel, 0, block.rows, 0, nullptr, w.out, add};
+  for (int64_t c = 0; c < chunks; c += kBf16Chunks) {
+    product.chunks = std::min(kBf16Chunks, chunks - c);
+    product.x = packed + block.row * chunks * kBlock + c * kBlockElements / 2;
+    const int64_t depth = std::min(product.chunks * kBlock, w.in - c * kBlock);
+    for (int64_t o = 0; o < block.outs; o += kBlock) {
+      call.Poll();
+      product.columns = std::min<int64_t>(kBlock, block.outs - o);
+      const void* row[kBlock];
+      for (int64_t n = 0; n < product.columns; ++n) {
+        row[n] = static_cast<const uint16_t*>(w.Row(block.out + o + n)) + c * kBlock;
+      }
+      bf16.pack_right(row, LL_BF16, product.columns, depth, panel);
+      product.y = y + block.row * w.out + block.out + o;
+      bf16.multiply(product, room);
+    }
+    product.add = true;
+  }
+}
+
+void ManyBf16Rows(const Call& call, const float* x, int64_t rows, const Weights& w, float* y,
+                  bool add) {
+  const Buffer<uint16_t> packed(DivideUp(rows, kBlock) * kBlock * PaddedDepth(w.in));
+  PackRows(call, x, rows, w.in, packed.data());
+  const int64_t row_blocks = DivideUp(rows, kBf16Rows);
+  const int64_t block_rows = DivideUp(DivideUp(rows, row_blocks), kBlock) * kBlock;
+  int64_t block_out = kMaxOut;
+  while (block_out > kBlock && row_blocks * DivideUp(w.out, block_out) < 4 * call.threads())
+    block_out /= 2;
+  call.ForIf(rows * w.out * w.in >= kSmall, row_blocks * DivideUp(w.out, block_out),
+             [&](int64_t item) {
+               Block block;
+               block.row = item % row_blocks * block_rows;
+               block.rows = std::min(block_rows, rows - block.row);
+               block.out = item / row_blocks * block_out;
+               block.outs = std::min(block_out, w.out - block.out);
+               if (block.rows > 0) MultiplyBf16Block(call, packed.data(), w, block, y, add);
+             });
+}
+
 }  // namespace
 
 void Linear(const Call& call, const float* x, int64_t rows, const Weights& w, float* y, bool add) {
   if (rows <= kFewRows) {
     FewRows(call, x, rows, w, y, add);
+  } else if (call.bf16() != nullptr && w.dtype == LL_BF16) {
+    ManyBf16Rows(call, x, rows, w, y, add);
   } else {
     ManyRows(call, x, rows, w, y, add);
   }

@@ -1,6 +1,5 @@
 // The unit that always compiles: vectors of 4 floats, whatever the machine makes of them.
 #define LL_WIDTH 4
-#define LL_ISA "portable"
 #include "simd_kernels.inl"
 
 namespace longlens {

@@ -51,9 +51,13 @@ extern "C" {
 // and polled by the callee at least every 20 ms of work; `progress` counts units the callee has finished
 // (tile rows, output rows); `error` receives the message of a failed call, because ll_last_error() belongs
 // to the thread that ran the call, which need not be the caller's. Any function accepts a null ll_run.
+// `compute` is set by the caller: LL_BF16 lets ll_attend_tiles, and ll_qkv, ll_output and ll_logits with weights of
+// LL_BF16, round the operands of their products (q, k, v, probabilities, activations) to bf16 where the instruction set
+// multiplies such; sums are f32. Elsewhere, and with LL_F32 or a null ll_run, operands are f32. ll_info tells what the
+// instruction set in use can do.
 typedef struct ll_run {
   int32_t cancel;
-  int32_t reserved;
+  int32_t compute;
   int64_t progress;
   char error[240];
 } ll_run;
@@ -69,11 +73,12 @@ LL_API const char* ll_last_error(void);
 // Starts the library: chooses the instruction set and starts the thread pool. Calling it again with the
 // same arguments does nothing; with others it waits for running calls and changes them.
 // threads: number of threads, 0 for the cores this process may use.
-// isa: "portable", "avx2", "avx512" or "" for the best one of this machine, host memory, zero-terminated.
+// isa: "portable", "avx2", "avx512", "avx512bf16", "amx" or "" for the best one of this machine, host memory,
+//   zero-terminated. The last two compute in f32 as "avx512" does, and multiply bf16 where an ll_run asks for it.
 //   One that this machine or this build lacks is LL_INVALID_ARGUMENT.
 LL_API int32_t ll_init(int32_t threads, const char* isa);
 
-// Writes a zero-terminated JSON object {"backend","isa","available":[...],"threads"} of at most `capacity` bytes.
+// Writes a zero-terminated JSON object {"backend","isa","available":[...],"compute":[...],"threads"} of at most `capacity` bytes.
 LL_API int32_t ll_info(char* json, int32_t capacity);
 
 // ---- memory ----

@@ -16,6 +16,7 @@ function lines(diagnosis: Diagnosis): string[] {
     line("Library", library ? `${library.path} (${library.source})` : "none"),
     line("Backend", native ? "cpu" : "reference"),
     line("Isa", native ? `${native.isa} of ${native.available.join(", ")}` : "-"),
+    line("Compute", native?.compute ?? "f32"),
     line("Threads", native ? String(native.threads) : "1"),
     line("Permissions", given.join(", ") || "none in full"),
     ...diagnosis.problems.map((problem) => line("To do", problem)),

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import type { Backend, BackendName } from "../../ffi/backend.ts";
+import type { Backend, BackendName, Compute } from "../../ffi/backend.ts";
 import { BackendError } from "../../ffi/errors.ts";
 import type { BuildProgress } from "../../ffi/build.ts";
 import { openBackend } from "../../ffi/open.ts";
@@ -20,7 +20,7 @@ import type {
   SessionOptions,
 } from "./session_types.ts";
 
-export type { BackendName } from "../../ffi/backend.ts";
+export type { BackendName, Compute } from "../../ffi/backend.ts";
 export type { BuildProgress } from "../../ffi/build.ts";
 export type { DownloadProgress } from "../model/hub.ts";
 
@@ -35,6 +35,11 @@ export interface Precision {
    * @default "bf16"
    */
   readonly kv?: "f32" | "bf16" | "int8";
+  /**
+   * What operands are rounded to before they are multiplied in prefill, where the processor multiplies such; sums are f32.
+   * @default "bf16"
+   */
+  readonly compute?: Compute;
 }
 
 /** Options of {@link Model.load}. */
@@ -116,7 +121,9 @@ export class Model {
   static async load(ref?: string | URL, options: LoadOptions = {}): Promise<Model> {
     const { backend: name = "auto", threads, onNotice, onBuild, precision = {} } = options;
     const location = await locate(ref, options);
-    const backend = await openBackend({ backend: name, threads, onNotice, onProgress: onBuild });
+    const { compute } = precision;
+    const opening = { backend: name, threads, compute, onNotice, onProgress: onBuild };
+    const backend = await openBackend(opening);
     const shared = await holdWeights(location.folder, backend, precision.weights, options);
     return new Model(backend, shared, precision);
   }

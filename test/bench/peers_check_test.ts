@@ -64,6 +64,7 @@ function headOf({ tokens, dim }: PeerCase, head: number, k: Floats, v: Floats): 
     k: new Float32Array(PAGE_TOKENS * dim),
     v: new Float32Array(PAGE_TOKENS * dim),
     positions: new Float32Array(PAGE_TOKENS),
+    keyScales: new Float32Array(dim),
   });
   const kv = { dim, pages: Array.from({ length: Math.ceil(tokens / PAGE_TOKENS) }, page) };
   append(kv, head, 0, k, v, new Float32Array(tokens), (row) => row);

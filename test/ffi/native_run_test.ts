@@ -23,7 +23,11 @@ Deno.test("NativeControl reads and writes the fields of ll_run", () => {
   view.setBigInt64(8, 12n, true);
   control.bytes.set(textBytes("Cannot merge"), 16);
   assertEquals([control.progress, control.error, control.cancelled], [12, "Cannot merge", false]);
-  control.clearError();
+  control.begin("bf16");
+  assertEquals(view.getInt32(4, true), 1);
+  control.begin();
+  assertEquals(view.getInt32(4, true), 1);
+  control.begin("f32");
   control.cancel();
   assertEquals([control.error, control.cancelled], ["", true]);
   assertEquals([view.byteLength, view.getInt32(0, true)], [256, 1]);

@@ -5,6 +5,7 @@
 import { contractCases } from "./cases_contract.ts";
 import { errorCases } from "./cases_errors.ts";
 import { attentionCases } from "./cases_attention.ts";
+import { bf16Cases } from "./cases_bf16.ts";
 import { estimateErrorCases } from "./cases_estimate_errors.ts";
 import { estimateCases } from "./cases_estimates.ts";
 import { int8Cases } from "./cases_int8.ts";
@@ -25,6 +26,12 @@ export function contractSuite(name: string, open: OpenBackend): void {
   errorCases(subject);
   int8Cases(subject);
   estimateErrorCases(subject);
+}
+
+/** Registers all tests of a backend that multiplies bf16. */
+export function bf16Suite(name: string, open: OpenBackend): void {
+  contractSuite(name, open);
+  bf16Cases({ name, open });
 }
 
 /** Registers the tests that compare with the reference. */

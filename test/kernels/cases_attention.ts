@@ -244,21 +244,24 @@ function mergeCases(subject: Subject): void {
   });
 }
 
-function anyKind(random: Random): TilePlanKind {
+/** A kind of plan. */
+export function anyKind(random: Random): TilePlanKind {
   return random.pick(TILE_PLAN_KINDS);
 }
 
-async function attendTiles(
+/** Attention over random plans on random data, which `round` may change. */
+export async function attendTiles(
   scope: Scope,
   random: Random,
   shape: AttentionShape,
   kindOf: (random: Random) => TilePlanKind,
   dtype: KvDType,
   sharpness = 1,
+  round: (values: Float32Array) => Float32Array = (values) => values,
 ): Promise<Outcome[]> {
   const { tokens, kvLength, kvHeads, group, dim } = shape;
   const heads = kvHeads * group;
-  const { q, kv, out } = await inputs(scope, random, shape, dtype);
+  const { q, kv, out } = await inputs(scope, random, shape, dtype, round);
   const extent = { tokens, kvLength, qStart: kvLength - tokens };
   const shared = randomTilePlan(random, extent, kindOf(random));
   const planOf = () => random.chance(0.3) ? shared : randomTilePlan(random, extent, kindOf(random));
@@ -332,12 +335,15 @@ async function inputs(
   random: Random,
   shape: AttentionShape,
   dtype: KvDType,
+  round: (values: Float32Array) => Float32Array = (values) => values,
 ): Promise<{ q: Tensor; kv: KvView; out: PartialAttention }> {
   const data = new Random(random.integer(0, 2 ** 31 - 1));
   const { tokens, kvHeads, group, dim } = shape;
   const size = [tokens, kvHeads * group, dim] as const;
-  const q = scope.tensor(size, data.normals(tokens * kvHeads * group * dim));
-  return { q, kv: await scope.kv(randomKv(data, shape), dtype), out: outputs(scope, ...size, 3) };
+  const q = scope.tensor(size, round(data.normals(tokens * kvHeads * group * dim)));
+  const { k, v, ...rest } = randomKv(data, shape);
+  const kv = await scope.kv({ ...rest, k: round(k), v: round(v) }, dtype);
+  return { q, kv, out: outputs(scope, ...size, 3) };
 }
 
 function plansOf(heads: number, tokens: number, qStart: number, kvLength: number): TilePlan[] {

@@ -11,6 +11,8 @@ export const TOLERANCE = {
   bf16: 2e-2,
   /** int8 keys and values against unrounded ones: up to 2 / 127 of the largest of a channel, 1 / 127 of a value. */
   int8: 8e-2,
+  /** Operands that bf16 holds, but probabilities that are rounded to it: 2e-3 each, of rows that may cancel. */
+  bf16Products: 1e-2,
   /** Two exponentials and a sum. */
   merge: 1e-6,
   /** Scores of some hundreds: their f32 rounding, 3e-5, is the relative error of the probabilities. */

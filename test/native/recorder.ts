@@ -63,7 +63,7 @@ export class Recorder {
 
   /** A backend whose calls are recorded. */
   backend(): NativeBackend {
-    return new NativeBackend(this as unknown as NativeLibrary);
+    return new NativeBackend(this as unknown as NativeLibrary, "f32");
   }
 
   /** A block of device memory. */
