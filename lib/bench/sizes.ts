@@ -35,7 +35,7 @@ export interface Sizes {
 
 /** What a usual run measures, in at most five minutes. */
 export const DEFAULT_SIZES: Sizes = {
-  tokens: [1024, 4096, 16384],
+  tokens: [4096, 16384],
   sparseTokens: [16384],
   compared: { prefill: [4096], decode: [16384] },
   kinds: [{ dim: 64, dtype: "bf16" }, { dim: 128, dtype: "bf16" }, { dim: 128, dtype: "f32" }],
