@@ -14,7 +14,9 @@ export async function firstSession(model: TinyModel): Promise<Session> {
 }
 
 async function saveForever(path: string, backend: "reference" | "cpu"): Promise<void> {
-  const session = await firstSession(await tiny("llama", await openBackend({ backend })));
+  const session = await firstSession(
+    await tiny("llama", await openBackend({ backend, compute: "f32" })),
+  );
   console.log("started");
   try {
     while (true) {

@@ -103,7 +103,7 @@ export function onBackends(
 /** The backend, or null where no native library can be had: any other failure is one of the test. */
 export async function openOr(backend: "reference" | "cpu"): Promise<Backend | null> {
   try {
-    return await openBackend({ backend });
+    return await openBackend({ backend, compute: "f32" });
   } catch (error) {
     if (error instanceof LibraryError && !(await hasCompiler())) return null;
     throw error;

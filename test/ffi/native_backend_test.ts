@@ -13,7 +13,7 @@ const backend = await openNative();
 
 async function openNative(): Promise<Backend | null> {
   try {
-    return await openBackend({ backend: "cpu" });
+    return await openBackend({ backend: "cpu", compute: "f32" });
   } catch (error) {
     if (!(error instanceof LibraryError)) throw error;
     console.log(`Skips tests of the native backend: ${error.message}`);
