@@ -14,9 +14,12 @@ await session.prefill("The pass key is 73914. Remember it. ".repeat(40));
 const before = session.length;
 before`;
 
+/** Goes on where the model ends its text. */
 const GENERATE = `let seen = 0;
-const run = session.generate({ maxTokens: 100_000, temperature: 1.5, seed: 3 });
-for await (const _ of run) if (++seen === 1) console.log("it has begun");`;
+for (;;) {
+  const run = session.generate({ maxTokens: 100_000, temperature: 1.5, seed: 3 });
+  for await (const _ of run) if (++seen === 1) console.log("it has begun");
+}`;
 
 const AFTER = `const grown = session.length > before && seen > 0;
 await session.step();
