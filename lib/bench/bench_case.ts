@@ -1,15 +1,14 @@
 /** What is measured: a case is data, and a function that makes its tensors and gives what to run. */
-import type { Awaitable, Backend, PageSpec, RunControl } from "../../ffi/backend.ts";
+import type { Awaitable, Backend, KvDType, RunControl } from "../../ffi/backend.ts";
 import type { Work } from "./ceilings.ts";
 import type { PeerCase } from "./peer.ts";
 import type { RandomRows } from "./random_rows.ts";
 
-/** Element types that are measured, and the bytes of an element. */
-export const KV_BYTES = { f32: 4, bf16: 2 } as const;
-KV_BYTES satisfies Partial<Record<PageSpec["dtype"], number>>;
+/** Element types that are measured: of keys and values, or of weights. */
+export const MEASURED = ["f32", "bf16"] as const satisfies readonly KvDType[];
 
-/** Element types of keys and values, or of weights. */
-export type KvDType = keyof typeof KV_BYTES;
+/** One of {@link MEASURED}. */
+export type MeasuredDType = typeof MEASURED[number];
 
 /** Shape of a case. */
 export interface CaseShape {
@@ -22,7 +21,7 @@ export interface CaseShape {
   /** Size of a head. */
   readonly dim: number;
   /** Element type of keys and values, or of weights. */
-  readonly dtype: KvDType;
+  readonly dtype: MeasuredDType;
   /** Share of the query-key pairs that are computed; 1 unless the case is sparse. */
   readonly share: number;
 }

@@ -1,10 +1,10 @@
 /** Which element type a peer is given, so that it is compared at its best. */
-import type { KvDType } from "./bench_case.ts";
+import type { MeasuredDType } from "./bench_case.ts";
 import type { Peer, PeerCase } from "./peer.ts";
 import { spreadOf } from "./statistics.ts";
 
 /** Types in which a peer may compute what ours does in a type. */
-const PEER_TYPES: Readonly<Record<KvDType, readonly PeerCase["dtype"][]>> = {
+const PEER_TYPES: Readonly<Record<MeasuredDType, readonly PeerCase["dtype"][]>> = {
   f32: ["f32"],
   bf16: ["bf16", "f16", "f32"],
 };
@@ -27,7 +27,7 @@ export class PeerTypes {
   async choose(
     peer: Peer,
     asked: Omit<PeerCase, "dtype">,
-    ours: KvDType,
+    ours: MeasuredDType,
     signal: AbortSignal,
   ): Promise<PeerCase | string> {
     const cases = PEER_TYPES[ours].map((dtype): PeerCase => ({ ...asked, dtype }));

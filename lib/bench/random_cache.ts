@@ -1,7 +1,8 @@
 /** Caches filled with random keys and values, and queries. */
 import { type KvView, PAGE_TOKENS, type PartialAttention, type Tensor } from "../../ffi/backend.ts";
 import { PagedCache } from "../cache/paged_cache.ts";
-import { type Bench, type CaseShape, KV_BYTES, type OpenCase } from "./bench_case.ts";
+import { KV_BYTES } from "../../ffi/elements.ts";
+import type { Bench, CaseShape, OpenCase } from "./bench_case.ts";
 import type { Repetition } from "./bench_case.ts";
 
 /** Values that are written at once, at least those of a page. */

@@ -1,6 +1,6 @@
 /** What a run of the benchmark found: a file of JSON. */
 import type { ZodType } from "zod";
-import { KV_BYTES, type KvDType } from "./bench_case.ts";
+import { MEASURED, type MeasuredDType } from "./bench_case.ts";
 import type { Ceilings, Limit } from "./ceilings.ts";
 import type { Machine } from "./machine.ts";
 import type { Spread } from "./statistics.ts";
@@ -34,7 +34,7 @@ export interface BenchRow {
   /** Size of a head. */
   readonly dim: number;
   /** Element type of keys and values, or of weights. */
-  readonly dtype: KvDType;
+  readonly dtype: MeasuredDType;
   /** Share of the query-key pairs that are computed. */
   readonly share: number;
   /** Floating-point operations. */
@@ -143,7 +143,7 @@ async function schema(): Promise<ZodType<BenchResult>> {
     kernel: text,
     shape: text,
     ...{ tokens: count, heads: count, kvHeads: count, dim: count },
-    dtype: z.enum(Object.keys(KV_BYTES) as KvDType[]),
+    dtype: z.enum(MEASURED),
     ...{ share: amount, flops: amount, trafficBytes: amount },
     ms: spread,
     limit: z.strictObject({ name: text, rate: amount, unit, ms: amount }),

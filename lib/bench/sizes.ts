@@ -1,12 +1,12 @@
 /** Which shapes are measured. */
-import type { KvDType } from "./bench_case.ts";
+import type { MeasuredDType } from "./bench_case.ts";
 
 /** Head size and element type of keys and values. */
 export interface HeadKind {
   /** Size of a head. */
   readonly dim: number;
   /** Element type. */
-  readonly dtype: KvDType;
+  readonly dtype: MeasuredDType;
 }
 
 /** Shapes of all families. */

@@ -1,3 +1,4 @@
+import { inFolder } from "../in_folder.ts";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { parseResult, resultText } from "../../lib/bench/result.ts";
 import { RESULT } from "../bench/tiny.ts";
@@ -17,15 +18,6 @@ async function bench(...args: string[]): Promise<{ code: number; out: string; er
   const { code, stdout, stderr } = await command(...args).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { code, out: text(stdout), error: text(stderr) };
-}
-
-async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 Deno.test("deno task bench refuses options that make no sense before it measures anything", async () => {
@@ -52,7 +44,7 @@ Deno.test("deno task bench --list prints the cases that --filter and --full leav
 });
 
 Deno.test("deno task bench --readme writes the table of a stored result", () =>
-  withFolder(async (folder) => {
+  inFolder(async (folder) => {
     const [json, readme] = [`${folder}/result.json`, `${folder}/README.md`];
     await Deno.writeTextFile(json, resultText(RESULT));
     await Deno.writeTextFile(readme, "a\n<!-- bench:start --><!-- bench:end -->\nb\n");
@@ -61,7 +53,7 @@ Deno.test("deno task bench --readme writes the table of a stored result", () =>
   }));
 
 Deno.test("deno task bench stops at an interrupt and leaves what it has", () =>
-  withFolder(async (folder) => {
+  inFolder(async (folder) => {
     const json = `${folder}/result.json`;
     const args = ["--seconds", "5", "--no-peers", "--json", json];
     const child = command(...args, "--arrow", `${folder}/bench.arrow`).spawn();

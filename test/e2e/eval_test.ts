@@ -1,3 +1,4 @@
+import { inFolder } from "../in_folder.ts";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { readArrowStream } from "../../lib/trace/arrow_stream.ts";
 
@@ -12,17 +13,8 @@ async function evaluate(...args: string[]): Promise<{ code: number; out: string;
   return { code, out: text(stdout), error: text(stderr) };
 }
 
-async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
 Deno.test("deno task eval prints an aligned table, writes its rows, and finds them there again", () =>
-  withFolder(async (folder) => {
+  inFolder(async (folder) => {
     const file = `${folder}/eval.arrow`;
     const args = ["--tasks", "pass-key,keeper", "--lengths", "400", "--questions", "5"]
       .concat(["--methods", "dense,retrieval:topK=8:window=64:sink=4"])
@@ -44,7 +36,7 @@ Deno.test("deno task eval prints an aligned table, writes its rows, and finds th
   }));
 
 Deno.test("deno task eval --no-resume starts anew, but removes no file that is something else", () =>
-  withFolder(async (folder) => {
+  inFolder(async (folder) => {
     const file = `${folder}/eval.arrow`;
     await Deno.writeTextFile(file, "A text that somebody needs");
     const { code, error } = await evaluate("--no-resume", "--out", file);
@@ -54,7 +46,7 @@ Deno.test("deno task eval --no-resume starts anew, but removes no file that is s
   }));
 
 Deno.test("deno task eval stops at an interrupt, prints what it has, and goes on from there", () =>
-  withFolder(async (folder) => {
+  inFolder(async (folder) => {
     const file = `${folder}/eval.arrow`;
     const args = ["run", "--allow-all", EVAL, "--tasks", "keeper", "--lengths", "400"]
       .concat(["--questions", "2000", "--methods", "dense", "--out", file]);
@@ -74,7 +66,7 @@ async function size(path: string): Promise<number> {
 }
 
 Deno.test("deno task eval skips rows of files that are not there, with a notice", () =>
-  withFolder(async (folder) => {
+  inFolder(async (folder) => {
     const { code, error } = await evaluate(
       ...["--tasks", "ruler,kv", "--rows", folder, "--out", `${folder}/a.arrow`],
     );
@@ -83,7 +75,7 @@ Deno.test("deno task eval skips rows of files that are not there, with a notice"
   }));
 
 Deno.test("deno task eval says what is wrong with its options", () =>
-  withFolder(async (folder) => {
+  inFolder(async (folder) => {
     const cases = [
       [["--tasks", "riddle"], "--tasks must be of pass-key"],
       [["--methods", "dense,psychic"], "methods must be of dense, streaming, retrieval"],

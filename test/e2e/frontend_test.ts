@@ -2,7 +2,7 @@
 import { assertEquals, assertGreater, assertMatch, assertStringIncludes } from "@std/assert";
 import { basename } from "node:path";
 import type { Browser } from "playwright-core";
-import { inFolder } from "../notebooks/jupyter_case.ts";
+import { inFolder } from "../in_folder.ts";
 import { allNotebooks } from "../notebooks/notebook.ts";
 import { runNotebook } from "../notebooks/run_notebook.ts";
 import { browserTest, labPython } from "./frontend/browser_case.ts";

@@ -1,7 +1,7 @@
 /** Figures of hostile texts in pages of their own, in a real browser. */
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import { pathToFileURL } from "node:url";
-import { inFolder } from "../notebooks/jupyter_case.ts";
+import { inFolder } from "../in_folder.ts";
 import { browserTest } from "./frontend/browser_case.ts";
 import { hostileFigures } from "./frontend/hostile_figures.ts";
 import { HARM_SHOWS, HOSTILE_TEXTS } from "./frontend/hostile_texts.ts";

@@ -3,7 +3,8 @@ import { fileURLToPath } from "node:url";
 import { openReferenceBackend } from "../../ffi/reference_backend.ts";
 import type { Session } from "../../lib/engine/session.ts";
 import { Random } from "../random.ts";
-import { assertSameFuture, digestOf, inFolder, namesBeside, restored } from "./saved.ts";
+import { inFolder } from "../in_folder.ts";
+import { assertSameFuture, digestOf, namesBeside, restored } from "./saved.ts";
 import { firstSession } from "./save_child.ts";
 import { openOr, someIds, tiny, type TinyModel } from "./tiny_model.ts";
 

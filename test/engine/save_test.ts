@@ -12,15 +12,8 @@ import { Model } from "../../lib/engine/model.ts";
 import { openSession, type Session } from "../../lib/engine/session.ts";
 import { sessionOptions } from "../../lib/engine/session_options.ts";
 import type { FileProgress } from "../../lib/engine/session_types.ts";
-import {
-  assertSameFuture,
-  digestOf,
-  inFolder,
-  namesBeside,
-  onFiles,
-  restored,
-  sectionOf,
-} from "./saved.ts";
+import { inFolder } from "../in_folder.ts";
+import { assertSameFuture, digestOf, namesBeside, onFiles, restored, sectionOf } from "./saved.ts";
 import { onBackends, openOr, someIds, tiny, type TinyModel } from "./tiny_model.ts";
 
 /** Saves and restores a session that `prepare` has brought into a state, and compares the two. */

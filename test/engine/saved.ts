@@ -1,4 +1,5 @@
 /** Saving and restoring in tests: on the tiny checkpoints, in a folder that is removed. */
+import { inFolder } from "../in_folder.ts";
 import { assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
 import { dirname } from "node:path";
@@ -13,16 +14,6 @@ export function onFiles(
   body: (model: TinyModel, path: string) => Promise<void>,
 ): void {
   onBackends(name, "llama", (model) => inFolder((folder) => body(model, `${folder}/a.session`)));
-}
-
-/** Calls `body` with an empty folder, which is removed after it. */
-export async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "longlens-test-" });
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 /** What `Model.restore` does, for models without files of their own. */

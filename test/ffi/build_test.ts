@@ -8,7 +8,8 @@ import {
 import { buildLibrary, type BuildProgress, libraryName } from "../../ffi/build.ts";
 import { LibraryError } from "../../ffi/errors.ts";
 import { compileUnits } from "../../ffi/sources.ts";
-import { inFolder, ROOT, runScript } from "./child.ts";
+import { inFolder } from "../in_folder.ts";
+import { ROOT, runScript } from "./child.ts";
 
 const ignore = Deno.build.os === "windows";
 

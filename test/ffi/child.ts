@@ -57,16 +57,6 @@ async function deno(
   return { success, stdout: text(stdout), stderr: text(stderr) };
 }
 
-/** Runs `work` with a new folder, which is removed afterwards. */
-export async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
-  const folder = await Deno.makeTempDir({ prefix: "longlens-ffi-" });
-  try {
-    return await work(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
 /** Copies what the native library and its door need into `folder`, without a build, and returns its URL. */
 export async function copyCheckout(folder: string): Promise<URL> {
   const target = pathToFileURL(`${folder}/`);

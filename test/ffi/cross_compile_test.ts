@@ -1,6 +1,6 @@
 import { assert } from "@std/assert";
 import { COMMON_FLAGS, compileUnits, SOURCES } from "../../ffi/sources.ts";
-import { inFolder } from "./child.ts";
+import { inFolder } from "../in_folder.ts";
 
 /** What the other units do not hold: they are plain C++. */
 const DEPENDS = /__x86_64__|__aarch64__|simd_kernels\.inl/;

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@st
 import { isFile } from "../../ffi/build.ts";
 import { diagnose } from "../../ffi/doctor.ts";
 import { libraryFolders } from "../../ffi/library.ts";
-import { copyCheckout, inFolder, type Outcome, runScript } from "./child.ts";
+import { inFolder } from "../in_folder.ts";
+import { copyCheckout, type Outcome, runScript } from "./child.ts";
 
 const ignore = Deno.build.os === "windows";
 

@@ -7,7 +7,8 @@ import { openReferenceBackend } from "../../ffi/reference_backend.ts";
 import { densePlan } from "../kernels/make_plans.ts";
 import { Scope } from "../kernels/scope.ts";
 import { outputs } from "../kernels/shapes.ts";
-import { inFolder, ROOT, runScript } from "./child.ts";
+import { inFolder } from "../in_folder.ts";
+import { ROOT, runScript } from "./child.ts";
 
 const backend = await openNative();
 

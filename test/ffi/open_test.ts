@@ -5,14 +5,8 @@ import { BackendError } from "../../ffi/errors.ts";
 import { libraryFolders } from "../../ffi/library.ts";
 import { openBackend } from "../../ffi/open.ts";
 import { ABI_VERSION } from "../../ffi/symbols.ts";
-import {
-  type ChildOptions,
-  copyCheckout,
-  inFolder,
-  type Outcome,
-  ROOT,
-  runScript,
-} from "./child.ts";
+import { inFolder } from "../in_folder.ts";
+import { type ChildOptions, copyCheckout, type Outcome, ROOT, runScript } from "./child.ts";
 
 const BUILD = libraryFolders()[0]!.path;
 const LIBRARY = `${BUILD}/${await libraryName()}`;

@@ -3,7 +3,8 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { isFile, libraryName } from "../../ffi/build.ts";
 import { libraryFolders } from "../../ffi/library.ts";
 import { SOURCES } from "../../ffi/sources.ts";
-import { inFolder, type Outcome, runScript } from "./child.ts";
+import { inFolder } from "../in_folder.ts";
+import { type Outcome, runScript } from "./child.ts";
 import { publishedFiles, type PublishServer, resolveBare, servePublished } from "./publish_set.ts";
 
 const PARTS = [

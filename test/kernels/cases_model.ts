@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import type { Activation, DType, Tensor } from "../../ffi/backend.ts";
 import type { Random } from "../random.ts";
+import { matrix } from "./matrix.ts";
 import type { Scope } from "./scope.ts";
 import { parity, type Subject } from "./subject.ts";
 import { type Outcome, TOLERANCE } from "./tolerance.ts";
@@ -178,18 +179,6 @@ async function qkv(scope: Scope, random: Random, shape: QkvShape): Promise<Outco
   };
   await scope.backend.qkv(matrix(scope, random, tokens, hidden), weights, rope, out);
   return [outcome("q", out.q), outcome("k", out.k), outcome("v", out.v)];
-}
-
-/** A random matrix whose products with normal vectors are of size 1. */
-function matrix(
-  scope: Scope,
-  random: Random,
-  rows: number,
-  columns: number,
-  dtype: DType = "f32",
-): Tensor {
-  const data = random.normals(rows * columns, 1 / Math.sqrt(columns));
-  return scope.tensor([rows, columns], data, dtype);
 }
 
 function outcome(name: string, tensor: Tensor): Outcome {

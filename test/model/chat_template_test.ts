@@ -1,3 +1,4 @@
+import { inFolder } from "../in_folder.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { TokenizerError } from "../../ffi/errors.ts";
 import type { ChatMessage, ChatTemplateOptions } from "../../lib/model/chat_template.ts";
@@ -150,12 +151,11 @@ Deno.test("render() lets variables replace special tokens and reads null as abse
 });
 
 /** A folder with the byte tokenizer and `files`, by name. */
-async function inFolder(
+async function withFiles(
   files: Record<string, string | Uint8Array>,
   check: (folder: string) => Promise<void>,
 ): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
+  await inFolder(async (folder) => {
     await Deno.copyFile(fixture("tokenizer_bytes/tokenizer.json"), `${folder}/tokenizer.json`);
     await Deno.mkdir(`${folder}/additional_chat_templates`);
     for (const [name, text] of Object.entries(files)) {
@@ -163,9 +163,7 @@ async function inFolder(
       await Deno.writeFile(`${folder}/${name}`, bytes);
     }
     await check(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  });
 }
 
 const inConfig = JSON.stringify({ chat_template: "config {{ eos_token }}", eos_token: "<|eos|>" });
@@ -187,7 +185,7 @@ const places: [name: string, files: Record<string, string>, text: string][] = [
 ];
 for (const [name, files, text] of places) {
   Deno.test(`loadTokenizer() reads ${name}`, async () => {
-    await inFolder(files, async (folder) => {
+    await withFiles(files, async (folder) => {
       const { chatTemplate } = await loadTokenizer(folder);
       assertEquals((await chatTemplate.render([HELLO])).text, text);
     });
@@ -200,7 +198,7 @@ Deno.test("loadTokenizer() reads additional_chat_templates by file name", async 
     "additional_chat_templates/rag.jinja": "two",
     "additional_chat_templates/notes.txt": "three",
   };
-  await inFolder(files, async (folder) => {
+  await withFiles(files, async (folder) => {
     const { chatTemplate } = await loadTokenizer(folder);
     assertEquals(chatTemplate.names, ["default", "rag"]);
     assertEquals((await chatTemplate.render([HELLO], { template: "rag" })).text, "two");
@@ -225,7 +223,7 @@ const damaged: [name: string, files: Record<string, string | Uint8Array>, messag
 ];
 for (const [name, files, message] of damaged) {
   Deno.test(`loadTokenizer() refuses ${name}`, async () => {
-    await inFolder(files, async (folder) => {
+    await withFiles(files, async (folder) => {
       await assertRejects(() => loadTokenizer(folder), TokenizerError, message);
     });
   });

@@ -1,3 +1,4 @@
+import { inFolder } from "../in_folder.ts";
 import { assert, assertEquals, assertLess, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { ModelFormatError } from "../../ffi/errors.ts";
@@ -188,17 +189,8 @@ Deno.test("parseSafetensorsHeader() takes 10,000 damaged headers with an error o
   assertLess(Deno.memoryUsage().rss - before, 200 * 2 ** 20);
 });
 
-async function withFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await run(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
 Deno.test("readSafetensorsHeader() takes damaged files with an error or a valid result", async () => {
-  await withFolder(async (folder) => {
+  await inFolder(async (folder) => {
     const path = `${folder}/x.safetensors`;
     for (const file of fc.sample(mutated, { numRuns: 200, seed: 2 })) {
       await Deno.writeFile(path, file);
@@ -210,7 +202,7 @@ Deno.test("readSafetensorsHeader() takes damaged files with an error or a valid 
 });
 
 Deno.test("readSafetensorsHeader() does not allocate what a file only claims", async () => {
-  await withFolder(async (folder) => {
+  await inFolder(async (folder) => {
     const path = `${folder}/x.safetensors`;
     const start = new Uint8Array(8);
     new DataView(start.buffer).setBigUint64(0, 2n ** 35n, true);
@@ -229,7 +221,7 @@ Deno.test("readCheckpoint() reads a lone file and an index", async () => {
 });
 
 Deno.test("readCheckpoint() refuses a folder without weights", async () => {
-  await withFolder(async (folder) => {
+  await inFolder(async (folder) => {
     await assertRejects(() => readCheckpoint(folder), ModelFormatError, "must hold");
   });
 });
@@ -245,7 +237,7 @@ const outside = [
 ];
 for (const file of outside) {
   Deno.test(`readCheckpoint() refuses an index that names ${file || "nothing"}`, async () => {
-    await withFolder(async (folder) => {
+    await inFolder(async (folder) => {
       const index = { weight_map: { a: file } };
       await Deno.writeTextFile(`${folder}/model.safetensors.index.json`, JSON.stringify(index));
       await assertRejects(() => readCheckpoint(folder), ModelFormatError, "plain .safetensors");
@@ -254,7 +246,7 @@ for (const file of outside) {
 }
 
 Deno.test("readCheckpoint() refuses an index whose files are absent or lack a tensor", async () => {
-  await withFolder(async (folder) => {
+  await inFolder(async (folder) => {
     const index = { weight_map: { z: "x.safetensors" } };
     await Deno.writeTextFile(`${folder}/model.safetensors.index.json`, JSON.stringify(index));
     await assertRejects(() => readCheckpoint(folder), ModelFormatError, "x.safetensors as it does");
@@ -264,7 +256,7 @@ Deno.test("readCheckpoint() refuses an index whose files are absent or lack a te
 });
 
 Deno.test("readCheckpoint() refuses an index without a map", async () => {
-  await withFolder(async (folder) => {
+  await inFolder(async (folder) => {
     await Deno.writeTextFile(`${folder}/model.safetensors.index.json`, '{"weight_map": []}');
     await assertRejects(() => readCheckpoint(folder), ModelFormatError, "weight_map must be");
   });

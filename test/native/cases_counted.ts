@@ -1,10 +1,10 @@
 /** The cases whose instructions are counted: one call each of the operations that a run spends its time in. */
 import type { KeyPlan, KvDType } from "../../ffi/backend.ts";
 import { densePlan, fullKeyPlan, randomTilePlan } from "../kernels/make_plans.ts";
+import { matrix } from "../kernels/matrix.ts";
 import { TOLERANCE } from "../kernels/tolerance.ts";
 import type { Random } from "../random.ts";
 import { keyWork, tileWork } from "./cases_attention.ts";
-import { matrix } from "./cases_model.ts";
 import { type Case, recordCases } from "./record_cases.ts";
 
 const KEYS = 4000;

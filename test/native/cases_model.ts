@@ -1,5 +1,6 @@
 /** Cases of embed, qkv, output, logits, logProbs and of weight files. */
 import type { Activation, DType, FileDType, Tensor } from "../../ffi/backend.ts";
+import { matrix } from "../kernels/matrix.ts";
 import type { Scope } from "../kernels/scope.ts";
 import { type Outcome, TOLERANCE } from "../kernels/tolerance.ts";
 import type { Random } from "../random.ts";
@@ -191,16 +192,4 @@ function outputWeights(
 
 function vector(scope: Scope, random: Random, count: number): Tensor {
   return scope.tensor([count], random.normals(count));
-}
-
-/** A random matrix whose products with normal vectors are of size 1. */
-export function matrix(
-  scope: Scope,
-  random: Random,
-  rows: number,
-  columns: number,
-  dtype: DType = "f32",
-): Tensor {
-  const data = random.normals(rows * columns, 1 / Math.sqrt(columns));
-  return scope.tensor([rows, columns], data, dtype);
 }

@@ -1,9 +1,9 @@
 /** The recorded cases on the native library without Deno between, and the instructions that it takes. */
+import { compilerOrNull } from "../compiler_or_null.ts";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { type Compiler, findCompiler } from "../../ffi/compiler.ts";
-import { LibraryError } from "../../ffi/errors.ts";
+import type { Compiler } from "../../ffi/compiler.ts";
 import { findLibrary } from "../../ffi/library.ts";
-import { inFolder } from "../ffi/child.ts";
+import { inFolder } from "../in_folder.ts";
 import { declarations } from "../ffi/header.ts";
 import { buildDriver } from "./build_driver.ts";
 import { type Recording, writeCases } from "./case_file.ts";
@@ -23,15 +23,6 @@ const compiler = await compilerOrNull();
 const notCounted = compiler ? await reasonNotToCount(compiler) : "there is no compiler";
 if (!compiler) console.log("Skips the driver of test/native as no C++ compiler answers");
 if (notCounted) console.log(`Skips the counts of instructions as ${notCounted}`);
-
-async function compilerOrNull(): Promise<Compiler | null> {
-  try {
-    return await findCompiler();
-  } catch (error) {
-    if (error instanceof LibraryError) return null;
-    throw error;
-  }
-}
 
 async function reasonNotToCount(compiler: Compiler): Promise<string | null> {
   return await whyNotCounted() ?? whyNotCompared(await storedCounts(), compiler);

@@ -1,11 +1,11 @@
 /** The vector exponentials of each instruction set over their range (`vector_exp/exp_range.cpp`). */
+import { compilerOrNull } from "../compiler_or_null.ts";
 import { assert, assertMatch } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import { compile, type Compiler, findCompiler } from "../../ffi/compiler.ts";
-import { LibraryError } from "../../ffi/errors.ts";
+import { compile } from "../../ffi/compiler.ts";
 import { openBackend } from "../../ffi/open.ts";
 import { COMMON_FLAGS, compileUnits } from "../../ffi/sources.ts";
-import { inFolder } from "../ffi/child.ts";
+import { inFolder } from "../in_folder.ts";
 import { run } from "./run_driver.ts";
 
 const PROGRAM = fileURLToPath(new URL("vector_exp/exp_range.cpp", import.meta.url));
@@ -14,15 +14,6 @@ const UNITS = fileURLToPath(new URL("../../kernels/cpu/", import.meta.url));
 const compiler = await compilerOrNull();
 if (!compiler) console.log("Skips the vector exponentials as no C++ compiler answers");
 const sets = compiler ? (await openBackend({ backend: "cpu" })).info().available : [];
-
-async function compilerOrNull(): Promise<Compiler | null> {
-  try {
-    return await findCompiler();
-  } catch (error) {
-    if (error instanceof LibraryError) return null;
-    throw error;
-  }
-}
 
 /** Compiles the program together with the unit of `isa`, as the library is, and returns its path. */
 async function build(folder: string, isa: string): Promise<string> {

@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { executeNotebook, type ExecuteOptions, type Execution } from "./execute.ts";
-import { inFolder, jupyterTest } from "./jupyter_case.ts";
+import { inFolder } from "../in_folder.ts";
+import { jupyterTest } from "./jupyter_case.ts";
 import { codeNotebook, joined, notebookText, type Output } from "./notebook.ts";
 
 /** Executes cells as a notebook in a folder of their own. */

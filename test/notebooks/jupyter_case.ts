@@ -17,13 +17,3 @@ export function jupyterTest(name: string, body: (python: string) => Promise<void
     },
   });
 }
-
-/** Runs `body` with a new folder, which is removed afterwards. */
-export async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "longlens-notebooks-" });
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}

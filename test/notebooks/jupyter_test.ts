@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { inFolder } from "./jupyter_case.ts";
+import { inFolder } from "../in_folder.ts";
 import { findPython, writeKernelspec } from "./jupyter.ts";
 
 Deno.test({

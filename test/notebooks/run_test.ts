@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import { inFolder, jupyterTest } from "./jupyter_case.ts";
+import { inFolder } from "../in_folder.ts";
+import { jupyterTest } from "./jupyter_case.ts";
 import { codeNotebook, notebookText } from "./notebook.ts";
 import { runNotebook } from "./run_notebook.ts";
 

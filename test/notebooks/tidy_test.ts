@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { inFolder } from "./jupyter_case.ts";
+import { inFolder } from "../in_folder.ts";
 import { codeNotebook, joined, type Notebook, notebookText } from "./notebook.ts";
 import { tidy } from "./tidy.ts";
 

@@ -1,3 +1,4 @@
+import { inFolder } from "../in_folder.ts";
 import {
   assert,
   assertEquals,
@@ -21,15 +22,6 @@ function figure(picture: Partial<Picture> = {}, text = "A blue rectangle"): Figu
 function display(shown: Figure): Promise<MediaBundle> {
   const methods = shown as unknown as Record<symbol, () => Promise<MediaBundle>>;
   return methods[Symbol.for("Jupyter.display")]!();
-}
-
-async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "longlens-figure-" });
-  try {
-    await work(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 Deno.test("a figure is drawn when it is first looked at, and once", async () => {

@@ -1,4 +1,5 @@
 /** Directories of traces, read without Longlens. */
+import { inFolder } from "../in_folder.ts";
 import * as arrow from "apache-arrow";
 import type { TraceTable } from "../../lib/trace/schema.ts";
 
@@ -7,12 +8,7 @@ export type PlainRow = Record<string, unknown>;
 
 /** Runs `body` with a directory that is not there. */
 export async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const parent = await Deno.makeTempDir({ prefix: "longlens-trace-" });
-  try {
-    await body(`${parent}/trace`);
-  } finally {
-    await Deno.remove(parent, { recursive: true });
-  }
+  await inFolder((parent) => body(`${parent}/trace`));
 }
 
 /** What apache-arrow finds in a table's file. */

@@ -1,11 +1,6 @@
 /** Operations that touch all keys to find the few that matter: what sparse methods spend before they attend. */
-import {
-  attentionText,
-  type Bench,
-  type BenchCase,
-  type CaseShape,
-  KV_BYTES,
-} from "../bench_case.ts";
+import { KV_BYTES } from "../../../ffi/elements.ts";
+import { attentionText, type Bench, type BenchCase, type CaseShape } from "../bench_case.ts";
 import {
   type AttentionTensors,
   attentionTensors,

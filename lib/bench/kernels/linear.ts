@@ -1,6 +1,7 @@
 /** Linear layers of a model: projections before attention, and everything after it. */
 import type { Activation, Backend, DType, Tensor } from "../../../ffi/backend.ts";
-import { type Bench, type BenchCase, KV_BYTES, type KvDType } from "../bench_case.ts";
+import { KV_BYTES } from "../../../ffi/elements.ts";
+import type { Bench, BenchCase, MeasuredDType } from "../bench_case.ts";
 import type { CaseShape, OpenCase } from "../bench_case.ts";
 import type { Sizes } from "../sizes.ts";
 
@@ -8,14 +9,14 @@ const DIM = 64;
 /** Query heads of a KV head. */
 const GROUP = 4;
 const EPS = 1e-6;
-const DTYPES: readonly KvDType[] = ["bf16", "f32"];
+const DTYPES: readonly MeasuredDType[] = ["bf16", "f32"];
 
 /** A layer's sizes. */
 interface Layer {
   readonly rows: number;
   readonly hidden: number;
   readonly ffn: number;
-  readonly dtype: KvDType;
+  readonly dtype: MeasuredDType;
 }
 
 /** Both calls of a layer for a chunk of a prefill and for one token. */
