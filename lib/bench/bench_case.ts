@@ -5,7 +5,7 @@ import type { PeerCase } from "./peer.ts";
 import type { RandomRows } from "./random_rows.ts";
 
 /** Element types that are measured: of keys and values, or of weights. */
-export const MEASURED = ["f32", "bf16"] as const satisfies readonly KvDType[];
+export const MEASURED = ["f32", "bf16", "int8"] as const satisfies readonly KvDType[];
 
 /** One of {@link MEASURED}. */
 export type MeasuredDType = typeof MEASURED[number];

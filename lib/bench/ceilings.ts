@@ -21,12 +21,18 @@ export interface PeakCeiling {
   readonly gflops: number;
 }
 
-/** The ceilings of a run. */
-export interface Ceilings {
+/** What the loops measure: reading and multiplying. */
+export interface MachineCeilings {
   /** By working set and threads. */
   readonly read: readonly ReadCeiling[];
   /** By instruction set and threads. */
   readonly peaks: readonly PeakCeiling[];
+}
+
+/** The ceilings of a run. */
+export interface Ceilings extends MachineCeilings {
+  /** Milliseconds of a call of the library that computes nearly nothing on all threads; null where not measured. */
+  readonly emptyCallMs: number | null;
 }
 
 /** What limits a kernel, and what it would take then. */
@@ -81,7 +87,7 @@ export const WORKING_SETS: readonly number[] = Array.from(
 export async function measureCeilings(
   library: CeilingsLibrary,
   options: CeilingOptions,
-): Promise<Ceilings> {
+): Promise<MachineCeilings> {
   const { threads, workingSets, seconds = 0.15, onProgress = () => {}, signal } = options;
   const counts = [...new Set([1, threads])];
   const units = library.units();
@@ -112,8 +118,16 @@ export async function measureCeilings(
   return { read, peaks };
 }
 
-/** What limits a kernel on `threads` of instruction set `isa`: multiplying or reading, whichever takes longer. */
-export function limitOf(ceilings: Ceilings, work: Work, isa: string, threads: number): Limit {
+/**
+ * What limits a kernel on `threads` of instruction set `isa`: multiplying, or reading its working set, whichever takes
+ * longer. That is the roofline at its operations for each byte.
+ */
+export function limitOf(
+  ceilings: MachineCeilings,
+  work: Work,
+  isa: string,
+  threads: number,
+): Limit {
   const peak = peakOf(ceilings, isa, work.dtype, threads);
   const read = readOf(ceilings, work.workingSetBytes, threads);
   const computing = work.flops / peak.gflops / 1e6;
@@ -135,7 +149,7 @@ export function limitOf(ceilings: Ceilings, work: Work, isa: string, threads: nu
  * @throws {RangeError} when it was not measured
  */
 export function peakOf(
-  { peaks }: Ceilings,
+  { peaks }: MachineCeilings,
   isa: string,
   dtype: string,
   threads: number,
@@ -152,20 +166,23 @@ export function peakOf(
 }
 
 /**
- * How fast the measured working set is read whose size is nearest to `bytes`.
+ * How fast a working set of `bytes` is read: between the measured sizes around it, by the logarithms of sizes and
+ * rates, and beyond the smallest and the largest as these.
  *
  * @throws {RangeError} when none was measured
  */
-export function readOf({ read }: Ceilings, bytes: number, threads: number): ReadCeiling {
-  const own = read.filter((one) => one.threads === threads);
-  const [first, ...others] = own;
-  if (!first) {
+export function readOf({ read }: MachineCeilings, bytes: number, threads: number): ReadCeiling {
+  const own = read.filter((one) => one.threads === threads).sort((a, b) => a.bytes - b.bytes);
+  const below = own.findLast((one) => one.bytes <= bytes) ?? own[0];
+  const above = own.find((one) => one.bytes >= bytes) ?? own.at(-1);
+  if (!below || !above) {
     throw new RangeError(
       `Cannot name a ceiling as reading was not measured with ${threads} threads`,
     );
   }
-  const distance = (one: ReadCeiling) => Math.abs(Math.log(one.bytes / bytes));
-  return others.reduce((best, one) => distance(one) < distance(best) ? one : best, first);
+  if (below === above) return below;
+  const share = Math.log(bytes / below.bytes) / Math.log(above.bytes / below.bytes);
+  return { bytes, threads, gbps: below.gbps * (above.gbps / below.gbps) ** share };
 }
 
 /** Element type that an instruction set multiplies at its peak. */
@@ -177,6 +194,6 @@ export function elementOf({ unit }: PeakCeiling): "bf16" | "f32" {
 export function sizeText(bytes: number): string {
   const power = Math.min(3, Math.max(1, Math.floor(Math.log(bytes) / Math.log(KIB))));
   const value = bytes / KIB ** power;
-  const shown = value >= 100 ? Math.round(value) : Number(value.toPrecision(3));
+  const shown = value >= 10 ? Math.round(value) : Number(value.toPrecision(2));
   return `${shown} ${["KB", "MB", "GB"][power - 1]}`;
 }

@@ -25,7 +25,7 @@ export interface MeasureOptions {
   readonly seed: number;
   /** Milliseconds for all of it. */
   readonly ms: number;
-  /** When the run's time is over, by `performance.now()`: no peer is asked after it. */
+  /** When the time is over that peers may take, by `performance.now()`: the rest is for later cases. */
   readonly deadline: number;
   /** Cancels our kernel. */
   readonly control: RunControl;
@@ -103,7 +103,7 @@ async function measurePeer(
 ): Promise<BesideTimes> {
   const { name } = peer;
   const left = deadline - performance.now();
-  if (left <= 0) return { name, dtype: one.dtype, note: "the time of the run was over" };
+  if (left <= 0) return { name, dtype: one.dtype, note: "no time was left for it" };
   const over = AbortSignal.timeout(left);
   const either = AbortSignal.any([signal, over]);
   const asked = { ...one.peers!, threads, seed, seconds: Math.max(LEAST_SECONDS, ms / 1000) };
@@ -114,7 +114,7 @@ async function measurePeer(
   } catch (error) {
     signal.throwIfAborted();
     const note = over.aborted
-      ? "it did not end in the time of the run"
+      ? "it did not end in the time that was left for it"
       : (error as Error).message.split("\n")[0]!;
     return { name, dtype: one.dtype, note };
   }

@@ -12,8 +12,8 @@ export interface PeerCase {
   readonly kvHeads: number;
   /** Size of a head. */
   readonly dim: number;
-  /** Type of q, K and V. */
-  readonly dtype: "f32" | "bf16" | "f16";
+  /** Type of q, K and V; `q8_0`: K and V of 8 bits, in blocks of 32 with a scale, as llama.cpp has them. */
+  readonly dtype: "f32" | "bf16" | "f16" | "q8_0";
   /** Threads the peer may use. */
   readonly threads: number;
   /** Time to spend on repetitions, in seconds. */

@@ -7,6 +7,7 @@ import { spreadOf } from "./statistics.ts";
 const PEER_TYPES: Readonly<Record<MeasuredDType, readonly PeerCase["dtype"][]>> = {
   f32: ["f32"],
   bf16: ["bf16", "f16", "f32"],
+  int8: ["q8_0", "bf16", "f16", "f32"],
 };
 /** Tokens of the small problem on which the types are tried. */
 const TRIAL_TOKENS = { prefill: 1024, decode: 16_384 };

@@ -7,7 +7,7 @@ import type { Repetition } from "./bench_case.ts";
 
 /** Values that are written at once, at least those of a page. */
 const CHUNK_VALUES = 1 << 22;
-/** Keys shrink to this, so that scores are those of usual attention: some large, most small. */
+/** Standard deviation of keys, so that scores are those of usual attention: some large, most small. */
 const KEY_SCALE = 1.5;
 
 /** Tensors of an attention call. */
@@ -24,9 +24,10 @@ export interface AttentionTensors {
   opened(run: Repetition, dense?: Repetition): OpenCase;
 }
 
-/** Bytes of keys and values. */
+/** Bytes of keys and values, and of the scales of int8: one for each value, and for each key channel of a page. */
 export function kvBytes({ tokens, kvHeads, dim, dtype }: CaseShape): number {
-  return 2 * tokens * kvHeads * dim * KV_BYTES[dtype];
+  const scales = dtype === "int8" ? tokens + dim * Math.ceil(tokens / PAGE_TOKENS) : 0;
+  return kvHeads * (2 * tokens * dim * KV_BYTES[dtype] + scales);
 }
 
 /** Bytes of the pages of keys and values, positions included. */

@@ -7,22 +7,32 @@ const POOL = 1 << 20;
 export class RandomRows {
   /** The numbers between 0 and 1 that everything is drawn from. */
   readonly random: Random;
-  readonly #pool: Float32Array;
+  /** A million numbers, times each scale that was asked for. */
+  readonly #pools = new Map<number, Float32Array>();
 
   /** Starts from `seed`, an integer. */
   constructor(seed: number) {
     this.random = seededRandom(seed);
-    this.#pool = normals(this.random, POOL);
+    this.#pools.set(1, normals(this.random, POOL));
   }
 
   /** `rows` rows of `width` numbers times `scale`. */
   rows(rows: number, width: number, scale = 1): Float32Array {
+    const pool = this.#scaled(scale);
     const values = new Float32Array(rows * width);
     for (let row = 0; row < rows; row++) {
       const start = randomInt(this.random, POOL - width);
-      values.set(this.#pool.subarray(start, start + width), row * width);
+      values.set(pool.subarray(start, start + width), row * width);
     }
-    return scale === 1 ? values : values.map((value) => scale * value);
+    return values;
+  }
+
+  #scaled(scale: number): Float32Array {
+    const known = this.#pools.get(scale);
+    if (known) return known;
+    const pool = this.#pools.get(1)!.map((value) => scale * value);
+    this.#pools.set(scale, pool);
+    return pool;
   }
 
   /** `count` different whole numbers in `start .. end-1`, rising. */

@@ -1,7 +1,7 @@
 /** The table of a stored result in README. */
 import { wrapped } from "../plot/draw/text_lines.ts";
 import { machineText } from "./machine.ts";
-import { columnsFor, type ReportColumn } from "./report.ts";
+import { comparedRows, KERNEL_COLUMNS, peerColumnsFor, type ReportColumn } from "./report.ts";
 import type { BenchResult, BenchRow } from "./result.ts";
 
 /** Lines between which the table stands. */
@@ -12,8 +12,10 @@ export const STORED_RESULT: URL = new URL("result.json", import.meta.url);
 
 /** Columns of a line, as `deno fmt` has them. */
 const WIDTH = 100;
-/** Columns that README leaves out. */
-const LEFT_OUT = ["n", "ceiling"];
+/** Before the table of peers. */
+const PEERS_TEXT =
+  "How many times faster ours is than each of them (below 1: slower), on the same problem and threads, and the type it " +
+  "was given, the fastest of those it takes:";
 
 /**
  * A text with the table of a result between its marks, in place of what stood there.
@@ -32,11 +34,18 @@ export function withTable(text: string, result: BenchResult): string {
   return `${before}${start}\n\n${readmeSection(result)}\n\n${end}${after}`;
 }
 
-/** The table and what it was measured on. */
+/** The table of kernels, what it was measured on, and the table of peers. */
 export function readmeSection(result: BenchResult): string {
-  const rows = readmeRows(result.rows);
-  const columns = columnsFor(rows).filter(({ title }) => !LEFT_OUT.includes(title));
-  return `${markdownTable(rows, columns)}\n\n${wrapped(measuredOn(result), WIDTH).join("\n")}`;
+  const kernels = markdownTable(readmeRows(result.rows), KERNEL_COLUMNS);
+  const compared = comparedRows(result.rows);
+  const peers = compared.length === 0
+    ? []
+    : [paragraph(PEERS_TEXT), markdownTable(compared, peerColumnsFor(compared))];
+  return [kernels, paragraph(measuredOn(result)), ...peers].join("\n\n");
+}
+
+function paragraph(text: string): string {
+  return wrapped(text, WIDTH).join("\n");
 }
 
 function measuredOn({ startedAt, machine, peers }: BenchResult): string {
@@ -47,11 +56,11 @@ function measuredOn({ startedAt, machine, peers }: BenchResult): string {
   return `Measured on ${day} by \`deno task bench\`: ${machineText(machine)}.${beside}`;
 }
 
-/** Rows of bf16; of each kernel and kind of heads the longest context. */
+/** Rows of bf16 and int8; of each kernel and kind of heads the longest context. */
 export function readmeRows(rows: readonly BenchRow[]): BenchRow[] {
-  const kindOf = ({ kernel, dim, heads, kvHeads, share }: BenchRow) =>
-    [kernel, dim, heads, kvHeads, share.toFixed(2)].join();
-  const own = rows.filter(({ dtype }) => dtype === "bf16");
+  const kindOf = ({ kernel, dim, heads, kvHeads, dtype, share }: BenchRow) =>
+    [kernel, dim, heads, kvHeads, dtype, share.toFixed(2)].join();
+  const own = rows.filter(({ dtype }) => dtype !== "f32");
   return own.filter((row) =>
     !own.some((other) => kindOf(other) === kindOf(row) && other.tokens > row.tokens)
   );
@@ -60,7 +69,7 @@ export function readmeRows(rows: readonly BenchRow[]): BenchRow[] {
 /** As `deno fmt` writes it. */
 function markdownTable(rows: readonly BenchRow[], columns: readonly ReportColumn[]): string {
   const cells = [columns.map(({ title }) => title)]
-    .concat(rows.map((row) => columns.map(({ cell }) => cell(row).replaceAll("|", "\\|"))));
+    .concat(rows.map((row) => columns.map(({ cell }) => cell(row).trim().replaceAll("|", "\\|"))));
   const widths = columns.map((_, c) => Math.max(3, ...cells.map((line) => line[c]!.length)));
   const line = (texts: readonly string[]) => `| ${texts.join(" | ")} |`;
   const padded = cells.map((texts) =>

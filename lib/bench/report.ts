@@ -1,7 +1,10 @@
 /** A result as a table and as sentences below it. */
+import { nameOf } from "./cases.ts";
 import { sizeText } from "./ceilings.ts";
 import type { BenchResult, BenchRow, Beside } from "./result.ts";
 
+/** Name of our own dense kernel beside a sparse one. */
+const DENSE = "dense";
 /** Skipped cases with the same reason that are named one by one. */
 const FEW = 3;
 /** Share of the cores that other programs may keep busy. */
@@ -19,25 +22,42 @@ export interface ReportColumn {
   readonly cell: (row: BenchRow) => string;
 }
 
-/** The columns that rows need: one for each peer that was measured. */
-export function columnsFor(rows: readonly BenchRow[]): ReportColumn[] {
-  const measured = rows.flatMap(({ beside }) => beside).filter(({ ratio }) => ratio !== null);
-  const names = [...new Set(measured.map(({ name }) => name))];
+/** Columns of the table of kernels. */
+export const KERNEL_COLUMNS: readonly ReportColumn[] = [
+  { title: "kernel and shape", align: "left", cell: nameOf },
+  { title: "median", align: "right", cell: ({ ms }) => msText(ms.median) },
+  { title: "spread", align: "right", cell: spreadText },
+  { title: "rate", align: "right", cell: rateText },
+  { title: "share of its ceiling", align: "left", cell: ceilingText },
+  { title: "vs dense or best peer", align: "left", cell: (row) => besideText(row, closestOf(row)) },
+];
+
+/** Rows that were measured beside a peer. */
+export function comparedRows(rows: readonly BenchRow[]): BenchRow[] {
+  return rows.filter((row) => peersOf(row).length > 0);
+}
+
+/** Columns of the table of such rows: one for each peer that was measured. */
+export function peerColumnsFor(rows: readonly BenchRow[]): ReportColumn[] {
+  const names = [...new Set(rows.flatMap(peersOf).map(({ name }) => name))];
   return [
-    { title: "kernel", align: "left", cell: ({ kernel }) => kernel },
-    { title: "shape", align: "left", cell: ({ shape }) => shape },
-    { title: "median", align: "right", cell: ({ ms }) => msText(ms.median) },
-    { title: "spread", align: "right", cell: spreadText },
-    { title: "n", align: "right", cell: ({ ms }) => `${ms.count}` },
-    { title: "rate", align: "right", cell: rateText },
-    { title: "of ceiling", align: "right", cell: (row) => percent(shareOfCeiling(row)) },
-    { title: "ceiling", align: "left", cell: ({ limit }) => limit.name },
+    { title: "kernel and shape", align: "left", cell: nameOf },
     ...names.map((name): ReportColumn => ({
-      title: `vs ${name}`,
+      title: `vs ${shortName(name)}`,
       align: "right",
-      cell: (row) => ratioText(row, row.beside.find((one) => one.name === name)),
+      cell: (row) => {
+        const peer = peersOf(row).find((one) => one.name === name);
+        return peer ? `${times(peer.ratio)} ${peer.dtype}` : "-";
+      },
     })),
   ];
+}
+
+/** First word of a peer's name, and the initials of a second one that is written as `GroupQueryAttention`. */
+export function shortName(name: string): string {
+  const [first = "", second = ""] = name.split(" ");
+  const initials = second.replaceAll(/[^A-Z]/g, "");
+  return initials === "" ? first : `${first} ${initials}`;
 }
 
 /** Share of its ceiling that a row's median reaches. */
@@ -45,11 +65,14 @@ export function shareOfCeiling({ ms, limit }: BenchRow): number {
   return limit.ms / ms.median;
 }
 
-/** How the table is to be read, in sentences. */
-export function legend(): string {
-  return "Median of n repetitions; spread: half the range of the middle half. vs: how many times faster ours is than\n" +
-    "what was measured beside it in the same run, in brackets the type it was given where that is another; for\n" +
-    "sparse kernels, dense of ours, and in brackets the time by the share of dense that is computed (1.00 is ideal).";
+/** How the tables are to be read, in sentences. */
+export function legend(rows: readonly BenchRow[]): string {
+  const fewest = Math.min(...rows.map(({ ms }) => ms.count));
+  return `Median of repetitions, at least ${fewest} of each; spread: half the range of the middle half. The ceiling is what takes\n` +
+    "longer: to read at the rate of the working set's size, or to multiply at the peak. vs: how many times faster\n" +
+    "ours is than what was measured beside it in the same run, on the same problem and threads, and the type that was\n" +
+    "given to it. Sparse kernels: than dense of ours, and in brackets the time by the share of dense that is computed\n" +
+    "(1.00 is ideal).";
 }
 
 /** What one must know to believe a result, and what was not measured and why, a line each. */
@@ -62,7 +85,7 @@ export function remarks(result: BenchResult): string[] {
   );
   return [
     ...peers.map(({ name, version, missing }) =>
-      missing === null ? `Compared with ${name} ${version}` : `Not there: ${name}: ${missing}`
+      missing === null ? comparedText(name, version!) : `Not there: ${name}: ${missing}`
     ),
     ...[...groups].map(([text, of]) => `${text} (${of.length} of ${rows.length} rows)`),
     ...skippedLines(result),
@@ -71,14 +94,20 @@ export function remarks(result: BenchResult): string[] {
   ];
 }
 
-/** Cases by the reason why they were skipped; of many with the same reason only the number. */
+function comparedText(name: string, version: string): string {
+  const short = shortName(name);
+  return `Compared with ${name} ${version}${short === name ? "" : `, here ${short}`}`;
+}
+
+/** Cases by why they were skipped, numbers aside; of many with the same reason only the first. */
 function skippedLines({ skipped }: BenchResult): string[] {
-  const reasons = Map.groupBy(skipped, ({ reason }) => reason);
-  return [...reasons].flatMap(([reason, cases]) =>
-    cases.length > FEW
-      ? [`Skipped ${cases.length} cases: ${reason} (--json FILE lists them)`]
-      : cases.map(({ name }) => `Skipped: ${name}: ${reason}`)
-  );
+  const reasons = Map.groupBy(skipped, ({ reason }) => reason.replaceAll(/\d[\d.e+]*/g, "#"));
+  return [...reasons.values()].flatMap((cases) => {
+    const lines = cases.map(({ name, reason }) => `${name}: ${reason}`);
+    return lines.length > FEW
+      ? [`Skipped ${lines.length} cases such as ${lines[0]} (--json FILE lists them)`]
+      : lines.map((line) => `Skipped: ${line}`);
+  });
 }
 
 /** Signs that something else used the machine. */
@@ -87,7 +116,9 @@ function doubts({ rows, loadBefore, machine: { cores } }: BenchResult): string[]
   const load = loadBefore.toFixed(1);
   return [
     ...(loadBefore > QUIET * cores
-      ? [`Not to be trusted: other programs kept ${load} of ${cores} cores busy before the run`]
+      ? [
+        `Not to be trusted: the load by other programs was ${load} on ${cores} cores before the run`,
+      ]
       : []),
     ...(above > 0
       ? [
@@ -101,7 +132,7 @@ function doubts({ rows, loadBefore, machine: { cores } }: BenchResult): string[]
 export function ceilingLines({ ceilings, machine }: BenchResult): string[] {
   if (!ceilings) return [];
   const counts = [...new Set([1, machine.threads])];
-  return counts.flatMap((threads) => {
+  const lines = counts.flatMap((threads) => {
     const who = `${threads} ${threads === 1 ? "thread" : "threads"}`;
     const peaks = ceilings.peaks.filter((peak) => peak.threads === threads)
       .map(({ unit, gflops }) => `${unit} ${gflops.toFixed(0)}`);
@@ -112,6 +143,10 @@ export function ceilingLines({ ceilings, machine }: BenchResult): string[] {
       `Reading in GB/s by working set, ${who}: ${reads.join(", ")}`,
     ];
   });
+  const { emptyCallMs } = ceilings;
+  return emptyCallMs === null
+    ? lines
+    : [...lines, `A call that computes next to nothing: ${msText(emptyCallMs)}`];
 }
 
 function spreadText({ ms: { median, low, high } }: BenchRow): string {
@@ -124,11 +159,33 @@ function rateText({ flops, trafficBytes, ms, limit }: BenchRow): string {
   return `${(amount / ms.median / 1e6).toPrecision(3)} ${limit.unit}`;
 }
 
-function ratioText(row: BenchRow, beside: Beside | undefined): string {
-  if (beside === undefined || beside.ratio === null) return "";
+function ceilingText(row: BenchRow): string {
+  const { name } = row.limit;
+  return `${percent(shareOfCeiling(row)).padStart(5)} ${name}`;
+}
+
+type Measured = Beside & { readonly ratio: number };
+
+function isMeasured(beside: Beside): beside is Measured {
+  return beside.ratio !== null;
+}
+
+function peersOf({ beside }: BenchRow): Measured[] {
+  return beside.filter(isMeasured).filter(({ name }) => name !== DENSE);
+}
+
+/** What is fastest beside a row. */
+function closestOf({ beside }: BenchRow): Measured | undefined {
+  return beside.filter(isMeasured).sort((a, b) => a.ratio - b.ratio)[0];
+}
+
+function besideText({ share }: BenchRow, beside: Measured | undefined): string {
+  if (beside === undefined) return "";
   const { name, dtype, ratio } = beside;
-  if (name === "dense") return `${times(ratio)} (${(1 / ratio / row.share).toFixed(2)})`;
-  return dtype === row.dtype ? times(ratio) : `${times(ratio)} (${dtype})`;
+  const what = name === DENSE
+    ? `dense (${(1 / ratio / share).toFixed(2)})`
+    : `${shortName(name)} ${dtype}`;
+  return `${times(ratio).padStart(5)} ${what}`;
 }
 
 function times(ratio: number): string {

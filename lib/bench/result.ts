@@ -157,6 +157,7 @@ async function schema(): Promise<ZodType<BenchResult>> {
   const ceilings = z.strictObject({
     read: z.array(z.strictObject({ bytes: count, threads: count, gbps: amount })),
     peaks: z.array(z.strictObject({ unit: text, threads: count, gflops: amount })),
+    emptyCallMs: amount.nullable(),
   });
   return z.strictObject({
     version: z.literal(RESULT_VERSION),

@@ -1,12 +1,13 @@
-/** A run of the benchmark: the ceilings first, then case after case within the time there is. */
+/** A run of the benchmark: the ceilings first, then case after case within the time there is, the shortest first. */
 import type { Backend } from "../../ffi/backend.ts";
 import { CancelledError } from "../../ffi/errors.ts";
 import { freeMemoryBytes } from "../engine/free_memory.ts";
 import type { BenchCase } from "./bench_case.ts";
-import { allotted, type CaseTime, timeOf } from "./budget.ts";
+import { allotted, type CaseTime, fitting, timeOf } from "./budget.ts";
 import { nameOf } from "./cases.ts";
 import { type Ceilings, limitOf, measureCeilings, sizeText, WORKING_SETS } from "./ceilings.ts";
 import { CeilingsLibrary } from "./ceilings_library.ts";
+import { measureEmptyCall } from "./empty_call.ts";
 import { describeMachine } from "./machine.ts";
 import { measureCase } from "./measure_case.ts";
 import type { Peer, PeerFinder } from "./peer.ts";
@@ -28,7 +29,7 @@ export interface BenchProgress {
 export interface BenchOptions {
   /** The backend that is measured. */
   readonly backend: Backend;
-  /** What is measured, in this order. */
+  /** What is measured, the shortest first; rows of the result are in this order. */
   readonly cases: readonly BenchCase[];
   /** Seconds it may take. */
   readonly seconds: number;
@@ -62,8 +63,8 @@ export interface BenchOptions {
 
 /** Part of the free memory that a case may take. */
 const MEMORY_SHARE = 0.5;
-/** Repetitions and a warm-up without which a case is not worth to be begun. */
-const LEAST_REPETITIONS = 4;
+/** Part of the time left that peers do not take from the cases that follow. */
+const RESERVED_SHARE = 0.5;
 /** Part of a run that the ceilings have. */
 const CEILINGS_SHARE = 0.05;
 /** Bytes that are surely filled in a second: a short run does without the largest working sets. */
@@ -86,13 +87,19 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
   return await run.result();
 }
 
+/** A case and what it is guessed to take. */
+interface Planned {
+  readonly one: BenchCase;
+  readonly time: CaseTime;
+}
+
 class Run {
   readonly #options: BenchOptions;
   readonly #start = performance.now();
   readonly #startedAt = new Date().toISOString();
   readonly #loadBefore = Deno.loadavg()[0]!;
-  readonly #rows: BenchRow[] = [];
-  readonly #skipped: SkippedCase[] = [];
+  readonly #rows = new Map<BenchCase, BenchRow>();
+  readonly #skipped = new Map<BenchCase, SkippedCase>();
   readonly #found: FoundPeer[] = [];
   readonly #peers: Peer[] = [];
   readonly #types = new PeerTypes();
@@ -117,17 +124,18 @@ class Run {
   }
 
   async result(): Promise<BenchResult> {
+    const { backend, cases } = this.#options;
     return {
       version: RESULT_VERSION,
       startedAt: this.#startedAt,
       seconds: (performance.now() - this.#start) / 1000,
       finished: this.#finished,
       loadBefore: this.#loadBefore,
-      machine: await describeMachine(this.#options.backend.info()),
+      machine: await describeMachine(backend.info()),
       ceilings: this.#ceilings,
       peers: this.#found,
-      rows: this.#rows,
-      skipped: this.#skipped,
+      rows: cases.flatMap((one) => this.#rows.get(one) ?? []),
+      skipped: cases.flatMap((one) => this.#skipped.get(one) ?? []),
     };
   }
 
@@ -142,14 +150,17 @@ class Run {
     const sizes = workingSets.filter((bytes) => bytes <= room);
     const { least, most } = CEILING_SECONDS;
     const each = time / (2 * sizes.length); // with one thread and with all
-    return await measureCeilings(library, {
+    const eachSeconds = Math.min(most, Math.max(least, each));
+    const emptyCallMs = await measureEmptyCall(backend, eachSeconds);
+    const measured = await measureCeilings(library, {
       threads: backend.info().threads,
       workingSets: sizes,
-      seconds: Math.min(most, Math.max(least, each)),
+      seconds: eachSeconds,
       onProgress: (share, what) =>
         this.#options.onProgress?.({ share: share * CEILINGS_SHARE, msLeft: null, what }),
       signal: this.#signal,
     });
+    return { ...measured, emptyCallMs };
   }
 
   async #findPeers(): Promise<void> {
@@ -174,14 +185,17 @@ class Run {
   async #measureCases(ceilings: Ceilings): Promise<void> {
     const { backend, cases } = this.#options;
     const { isa, threads } = backend.info();
-    const times = cases.map((one) => timeOf(one, ceilings, isa, threads, this.#peers.length));
+    const planned = cases.map((one): Planned => {
+      return { one, time: timeOf(one, ceilings, isa, threads, this.#peers.length) };
+    }).sort((a, b) => a.time.leastMs - b.time.leastMs);
     const control = backend.control();
     const cancel = () => control.cancel();
     this.#signal.addEventListener("abort", cancel);
     try {
-      for (const [i, one] of cases.entries()) {
+      for (const [i, { one }] of planned.entries()) {
         this.#signal.throwIfAborted();
-        await this.#measureCase(one, times.slice(i), { ceilings, control });
+        const times = planned.slice(i).map(({ time }) => time);
+        await this.#measureCase(one, times, { ceilings, control });
       }
     } finally {
       this.#signal.removeEventListener("abort", cancel);
@@ -194,38 +208,52 @@ class Run {
     { ceilings, control }: { ceilings: Ceilings; control: ReturnType<Backend["control"]> },
   ): Promise<void> {
     const { backend, seed = 0, onRow } = this.#options;
-    const reason = this.#reasonNot(one, times[0]!);
+    const [own, ...later] = times as [CaseTime, ...CaseTime[]];
+    const reason = this.#reasonNot(one, own.leastMs);
     if (reason !== undefined) {
-      this.#skipped.push({ name: nameOf(one), reason });
+      this.#skipped.set(one, { name: nameOf(one), reason });
       return;
     }
     this.#tell(one, times);
     const { isa, threads } = backend.info();
     const row = await measureCase(one, {
-      ...{ backend, threads, seed, control, signal: this.#signal, deadline: this.#deadline },
+      ...{ backend, threads, seed, control, signal: this.#signal },
+      deadline: this.#deadline - this.#reservedMs(later),
       limit: limitOf(ceilings, one, isa, threads),
       peers: this.#peers,
       types: this.#types,
-      ms: allotted(times.map(({ wantedMs }) => wantedMs), this.#msLeft) - times[0]!.setupMs,
+      ms: this.#allottedMs(times) - own.setupMs,
     });
-    this.#rows.push(row);
+    this.#rows.set(one, row);
     await onRow?.(row);
+  }
+
+  /** What a case gets of the time, the cases that may follow it considered. */
+  #allottedMs(times: readonly CaseTime[]): number {
+    const left = this.#msLeft;
+    const wanted = fitting(times, left).map(({ wantedMs }) => wantedMs);
+    return allotted(wanted.length > 0 ? wanted : [times[0]!.wantedMs], left);
+  }
+
+  /** What peers leave to later cases. */
+  #reservedMs(later: readonly CaseTime[]): number {
+    const reserved = fitting(later, RESERVED_SHARE * this.#msLeft);
+    return reserved.reduce((sum, { leastMs }) => sum + leastMs, 0);
   }
 
   get #msLeft(): number {
     return this.#deadline - performance.now();
   }
 
-  #reasonNot({ memoryBytes }: BenchCase, time: CaseTime): string | undefined {
+  #reasonNot({ memoryBytes }: BenchCase, neededMs: number): string | undefined {
     const { memoryBytes: room = MEMORY_SHARE * freeMemoryBytes(), seconds } = this.#options;
     if (memoryBytes > room) {
       return `it would take ${sizeText(memoryBytes)} of memory, and ${sizeText(room)} may be taken`;
     }
     const left = this.#msLeft;
     if (left <= 0) return "the time of the run was over";
-    const needed = time.setupMs + LEAST_REPETITIONS * time.repetitionMs;
-    if (needed <= left) return undefined;
-    const [needs, has] = [needed, left].map((ms) => `${secondsText(ms / 1000)} s`);
+    if (neededMs <= left) return undefined;
+    const [needs, has] = [neededMs, left].map((ms) => `${secondsText(ms / 1000)} s`);
     return `it would take about ${needs}, and ${has} of ${seconds} s were left`;
   }
 

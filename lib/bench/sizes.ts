@@ -38,7 +38,12 @@ export const DEFAULT_SIZES: Sizes = {
   tokens: [4096, 16384],
   sparseTokens: [16384],
   compared: { prefill: [4096], decode: [16384] },
-  kinds: [{ dim: 64, dtype: "bf16" }, { dim: 128, dtype: "bf16" }, { dim: 128, dtype: "f32" }],
+  kinds: [
+    { dim: 64, dtype: "bf16" },
+    { dim: 128, dtype: "bf16" },
+    { dim: 128, dtype: "f32" },
+    { dim: 128, dtype: "int8" },
+  ],
   groups: [1, 4],
   tileShares: [0.1, 0.3],
   keyShares: [0.01, 0.03],

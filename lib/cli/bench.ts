@@ -13,7 +13,8 @@ import { BENCH_FIELDS, tableRows } from "../bench/bench_table.ts";
 import { machineText } from "../bench/machine.ts";
 import { PEERS } from "../bench/peers/peers.ts";
 import { STORED_RESULT, withTable } from "../bench/readme.ts";
-import { ceilingLines, columnsFor, legend, remarks } from "../bench/report.ts";
+import { ceilingLines, comparedRows, KERNEL_COLUMNS, legend } from "../bench/report.ts";
+import { peerColumnsFor, remarks } from "../bench/report.ts";
 import { type BenchResult, parseResult, resultText } from "../bench/result.ts";
 import { rooflineOf } from "../bench/roofline_of.ts";
 import { type BenchOptions, type BenchProgress, runBench } from "../bench/run_bench.ts";
@@ -24,7 +25,7 @@ import { duration, wholeNumber } from "./format.ts";
 import { ProgressLine } from "./progress_line.ts";
 import { table } from "./table.ts";
 
-const SECONDS = { default: 300, full: 3600 };
+const SECONDS = { default: 300, full: 7200 };
 
 const USAGE = `Options of deno task bench:
   --full            contexts to 128K tokens, heads of 256, groups to 8 (to 16K, 128, 1 and 4)
@@ -118,9 +119,10 @@ function show(line: ProgressLine, { share, msLeft, what }: BenchProgress): void 
 
 function print(result: BenchResult): void {
   console.log(`${machineText(result.machine)}\n\n${ceilingLines(result).join("\n")}\n`);
-  if (result.rows.length > 0) {
-    console.log(`${table(result.rows, columnsFor(result.rows))}\n\n${legend()}\n`);
-  }
+  const { rows } = result;
+  const compared = comparedRows(rows);
+  if (rows.length > 0) console.log(`${table(rows, KERNEL_COLUMNS)}\n\n${legend(rows)}\n`);
+  if (compared.length > 0) console.log(`${table(compared, peerColumnsFor(compared))}\n`);
   for (const remark of remarks(result)) console.log(remark);
 }
 

@@ -1,9 +1,9 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { findCompiler } from "../../ffi/compiler.ts";
 import { BackendError, LibraryError } from "../../ffi/errors.ts";
 import {
-  type Ceilings,
   limitOf,
+  type MachineCeilings,
   measureCeilings,
   peakOf,
   readOf,
@@ -91,7 +91,7 @@ test("measureCeilings() stops between two measurements", async (library) => {
   await assertRejects(() => measuring, DOMException, "aborted");
 });
 
-const CEILINGS: Ceilings = {
+const CEILINGS: MachineCeilings = {
   read: [
     { bytes: 1e6, threads: 2, gbps: 100 },
     { bytes: 1e9, threads: 2, gbps: 20 },
@@ -120,7 +120,7 @@ Deno.test("limitOf() names what takes longer: multiplying, or reading the workin
     unit: "GB/s",
     ms: 50,
   });
-  assertEquals(limitOf(CEILINGS, { ...reading, workingSetBytes: 2e6 }, "avx512", 2).rate, 100);
+  assertEquals(limitOf(CEILINGS, { ...reading, workingSetBytes: 1e6 }, "avx512", 2).rate, 100);
 });
 
 Deno.test("peakOf() takes the tiles for bf16, vectors for f32, and the unit that a longer name begins with", () => {
@@ -135,9 +135,24 @@ Deno.test("peakOf() takes the tiles for bf16, vectors for f32, and the unit that
   );
 });
 
-Deno.test("readOf() takes the nearest size of those with as many threads", () => {
-  assertEquals(readOf(CEILINGS, 3e7, 2).bytes, 1e6);
-  assertEquals(readOf(CEILINGS, 4e7, 2).bytes, 1e9);
+Deno.test("limitOf() is the roofline: the lower of the peak and what reads allow at the work's intensity", () => {
+  const work = { trafficBytes: 1e8, workingSetBytes: 1e9, dtype: "bf16" };
+  const turn = 500 / 20; // operations for each byte at which both take equally long
+  for (const share of [0.1, 0.9, 1.1, 10]) {
+    const flops = work.trafficBytes * turn * share;
+    const { ms, unit } = limitOf(CEILINGS, { ...work, flops }, "avx512", 2);
+    assertAlmostEquals(flops / ms / 1e6, Math.min(500, 20 * turn * share), 1e-6);
+    assertEquals(unit, share < 1 ? "GB/s" : "GFLOP/s");
+  }
+});
+
+Deno.test("readOf() reads between the two sizes around the working set, and beyond all as the last one", () => {
+  const middle = readOf(CEILINGS, Math.sqrt(1e6 * 1e9), 2);
+  assertAlmostEquals(middle.gbps, Math.sqrt(100 * 20), 1e-9);
+  assertAlmostEquals(readOf(CEILINGS, 1e6 * 1000 ** 0.25, 2).gbps, 100 * 0.2 ** 0.25, 1e-9);
+  assertEquals(readOf(CEILINGS, 1e9, 2), CEILINGS.read[1]);
+  assertEquals(readOf(CEILINGS, 1, 2), CEILINGS.read[0]);
+  assertEquals(readOf(CEILINGS, 1e12, 2), CEILINGS.read[1]);
   assertEquals(readOf(CEILINGS, 1, 1).gbps, 10);
   assertThrows(() => readOf(CEILINGS, 1, 3), RangeError, "not measured with 3 threads");
 });

@@ -1,7 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { headsFirst } from "../../lib/bench/peers/layout.ts";
 import { lines } from "../../lib/bench/peers/lines.ts";
-import { attentionBytes } from "../../lib/bench/peers/memory.ts";
+import type { PeerCase } from "../../lib/bench/peer.ts";
+import { arraysBytes, attentionBytes } from "../../lib/bench/peers/memory.ts";
 import { encodeModel } from "../../lib/bench/peers/onnx_model.ts";
 import { fromText, toText } from "../../lib/bench/peers/protocol.ts";
 import { CASE } from "./peers_fixture.ts";
@@ -60,9 +61,17 @@ Deno.test("headsFirst() swaps tokens and heads", () => {
 Deno.test("attentionBytes() counts all scores only where there is no fused kernel", () => {
   const small = { ...CASE, tokens: 1000, heads: 8 };
   const twice = { ...small, tokens: 2000 };
-  const scores = (c: typeof small) => attentionBytes(c, true) - attentionBytes(c, false);
+  const child = { processBytes: 1e8, copies: 2 };
+  const scores = (c: typeof small) =>
+    attentionBytes(c, child, true) - attentionBytes(c, child, false);
   assertEquals(scores(small), 2 * 4 * 8 * 1000 ** 2);
   assertEquals(scores(twice) / scores(small), 4);
+});
+
+Deno.test("arraysBytes() is the process and so many copies of q, K, V and the output as f32", () => {
+  const c: PeerCase = { ...CASE, kind: "decode", tokens: 1000, heads: 8, kvHeads: 2, dim: 64 };
+  const elements = 2 * 8 * 64 + 2 * 1000 * 2 * 64;
+  assertEquals(arraysBytes(c, { processBytes: 1e8, copies: 2.5 }), 1e8 + 2.5 * 4 * elements);
 });
 
 Deno.test("encodeModel() writes the fields of onnx.proto, however long", () => {

@@ -11,7 +11,11 @@ export const TINY_SIZES: Sizes = {
   tokens: [128, 320],
   sparseTokens: [320],
   compared: { prefill: [320], decode: [128] },
-  kinds: [{ dim: 32, dtype: "bf16" }, { dim: 64, dtype: "f32" }],
+  kinds: [
+    { dim: 32, dtype: "bf16" },
+    { dim: 64, dtype: "f32" },
+    { dim: 32, dtype: "int8" },
+  ],
   groups: [1, 4],
   tileShares: [0.25],
   keyShares: [0.2],
@@ -151,6 +155,7 @@ export const RESULT: BenchResult = {
       { unit: "portable", threads: 2, gflops: 100 },
       { unit: "avx2", threads: 2, gflops: 400 },
     ],
+    emptyCallMs: 0.0123,
   },
   peers: [
     { name: "other", version: "1.2", missing: null },

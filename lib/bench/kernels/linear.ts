@@ -1,7 +1,7 @@
 /** Linear layers of a model: projections before attention, and everything after it. */
 import type { Activation, Backend, DType, Tensor } from "../../../ffi/backend.ts";
 import { KV_BYTES } from "../../../ffi/elements.ts";
-import type { Bench, BenchCase, MeasuredDType } from "../bench_case.ts";
+import type { Bench, BenchCase } from "../bench_case.ts";
 import type { CaseShape, OpenCase } from "../bench_case.ts";
 import type { Sizes } from "../sizes.ts";
 
@@ -9,14 +9,14 @@ const DIM = 64;
 /** Query heads of a KV head. */
 const GROUP = 4;
 const EPS = 1e-6;
-const DTYPES: readonly MeasuredDType[] = ["bf16", "f32"];
+const DTYPES: readonly DType[] = ["bf16", "f32"];
 
 /** A layer's sizes. */
 interface Layer {
   readonly rows: number;
   readonly hidden: number;
   readonly ffn: number;
-  readonly dtype: MeasuredDType;
+  readonly dtype: DType;
 }
 
 /** Both calls of a layer for a chunk of a prefill and for one token. */
@@ -34,7 +34,7 @@ function qkvCase(layer: Layer): BenchCase {
   const width = hidden * (1 + 2 / GROUP);
   return {
     ...linearCase(layer, hidden * width, hidden + width),
-    shape: `qkv ${hidden} -> ${width} ${textOf(layer)}`,
+    shape: `qkv ${hidden}->${width} ${textOf(layer)}`,
     open: (bench) => Promise.resolve(openQkv(bench, layer)),
   };
 }
@@ -43,7 +43,7 @@ function outputCase(layer: Layer): BenchCase {
   const { hidden, ffn } = layer;
   return {
     ...linearCase(layer, hidden * (hidden + 3 * ffn), 2 * hidden),
-    shape: `output ${hidden} -> ${ffn} -> ${hidden} ${textOf(layer)}`,
+    shape: `output ${hidden}->${ffn}->${hidden} ${textOf(layer)}`,
     open: (bench) => Promise.resolve(openOutput(bench, layer)),
   };
 }

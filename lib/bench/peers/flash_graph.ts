@@ -20,6 +20,8 @@ const BATCH_TENSORS = 5;
 const MINUS_INFINITY_F16 = 0xfc00;
 
 type Pointer = Deno.PointerValue;
+/** Data as tensors hold them. */
+type Laid = Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Uint8Array<ArrayBuffer>;
 
 /** A tensor `[dim, rows, heads]`. */
 interface Input {
@@ -125,10 +127,10 @@ export class FlashGraph {
   /** Rows `start .. start+count-1` of all heads of an input. */
   #rows({ tensor, rows, heads, dtype }: Input, start: number, count: number): Pointer {
     const { dim } = this.#case;
-    const rowBytes = dim * (dtype === "f32" ? 4 : 2);
+    const rowBytes = this.#rowBytes(dtype);
     const shape = [BigInt(dim), BigInt(count), BigInt(heads)] as const;
-    const strides = [BigInt(rowBytes), BigInt(rowBytes * rows)] as const;
-    const offset = BigInt(rowBytes * start);
+    const strides = [rowBytes, rowBytes * BigInt(rows)] as const;
+    const offset = rowBytes * BigInt(start);
     return this.#ggml.call.ggml_view_3d(this.#context, tensor, ...shape, ...strides, offset);
   }
 
@@ -136,13 +138,27 @@ export class FlashGraph {
     const { call } = this.#ggml;
     const laidOut = headsFirst(values, heads, this.#case.dim);
     if (dtype === "f32") return this.#write(tensor, laidOut);
+    if (dtype === "q8_0") return this.#write(tensor, this.#quantised(laidOut));
     const halves = new Uint16Array(laidOut.length);
     const convert = dtype === "f16" ? call.ggml_fp32_to_fp16_row : call.ggml_fp32_to_bf16_row;
     convert(laidOut, halves, BigInt(laidOut.length));
     this.#write(tensor, halves);
   }
 
-  #write(tensor: Pointer, data: Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>): void {
+  #rowBytes(dtype: PeerCase["dtype"]): bigint {
+    return this.#ggml.call.ggml_row_size(GGML_TYPE[dtype], BigInt(this.#case.dim));
+  }
+
+  #quantised(values: Float32Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    const { dim } = this.#case;
+    const rows = BigInt(values.length / dim);
+    const blocks = new Uint8Array(Number(this.#rowBytes("q8_0") * rows));
+    const { ggml_quantize_chunk: quantize } = this.#ggml.call;
+    quantize(GGML_TYPE.q8_0, values, blocks, 0n, rows, BigInt(dim), null);
+    return blocks;
+  }
+
+  #write(tensor: Pointer, data: Laid): void {
     this.#ggml.call.ggml_backend_tensor_set(tensor, data, 0n, BigInt(data.byteLength));
   }
 }

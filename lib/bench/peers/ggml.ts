@@ -1,7 +1,7 @@
 /** The few functions of ggml, llama.cpp's tensor library, that make and run a graph of attention. */
 
 /** Types of elements, as `enum ggml_type` numbers them. */
-export const GGML_TYPE = { f32: 0, f16: 1, bf16: 30 } as const;
+export const GGML_TYPE = { f32: 0, f16: 1, q8_0: 8, bf16: 30 } as const;
 
 /** `enum ggml_backend_dev_type` */
 const CPU_DEVICE = 0;
@@ -44,6 +44,13 @@ export const GGML_SYMBOLS = {
   ggml_fp32_to_fp16_row: { parameters: ["buffer", "buffer", "i64"], result: "void" },
   // void ggml_fp32_to_bf16_row(const float *, ggml_bf16_t *, int64_t count)
   ggml_fp32_to_bf16_row: { parameters: ["buffer", "buffer", "i64"], result: "void" },
+  // size_t ggml_row_size(enum ggml_type, int64_t elements)
+  ggml_row_size: { parameters: ["i32", "i64"], result: "usize" },
+  // size_t ggml_quantize_chunk(ggml_type, const float *, void *, int64_t start, rows, row elements, const float * weights)
+  ggml_quantize_chunk: {
+    parameters: ["i32", "buffer", "buffer", "i64", "i64", "i64", "pointer"],
+    result: "usize",
+  },
   // ggml_status ggml_backend_graph_compute(ggml_backend_t, ggml_cgraph *)
   ggml_backend_graph_compute: { parameters: ["pointer", "pointer"], result: "i32" },
   // ggml_backend_dev_t ggml_backend_get_device(ggml_backend_t)

@@ -6,7 +6,7 @@ import { readEnv } from "../../../ffi/permissions.ts";
 import type { PeerCase } from "../peer.ts";
 import type { PeerProgram } from "./child_peer.ts";
 import { denoCommand } from "./deno_command.ts";
-import { arraysBytes } from "./memory.ts";
+import { arraysBytes, DENO_BYTES } from "./memory.ts";
 import { rowsOf } from "./protocol.ts";
 
 /** How llama.cpp is measured. */
@@ -21,7 +21,11 @@ export const LLAMA: PeerProgram = {
   memoryBytes,
 };
 
+/** Random f32, its tensors, and of one of K and V what is laid out; q8_0 tensors are smaller. */
+const copiesOf = (dtype: PeerCase["dtype"]) => dtype === "q8_0" ? 2 : 2.5;
+
 /** Its f16 masks hold the lower half of all scores, once for all heads. */
 function memoryBytes(c: PeerCase): number {
-  return arraysBytes(c) + (c.kind === "prefill" ? rowsOf(c) * c.tokens : 0);
+  const child = { processBytes: DENO_BYTES, copies: copiesOf(c.dtype) };
+  return arraysBytes(c, child) + (c.kind === "prefill" ? rowsOf(c) * c.tokens : 0);
 }

@@ -1,15 +1,19 @@
 /** onnxruntime's CPU attention operations, from the npm package `onnxruntime-node`. */
 import type { PeerProgram } from "./child_peer.ts";
 import { denoCommand } from "./deno_command.ts";
-import { attentionBytes } from "./memory.ts";
+import { attentionBytes, type ChildMemory, DENO_BYTES } from "./memory.ts";
+
+/** Random numbers, and arrays as the operation wants them. */
+const CHILD: ChildMemory = { processBytes: DENO_BYTES, copies: 2 };
 
 /** Programs of both operations. */
 export const ONNXRUNTIME: readonly PeerProgram[] = [
   {
     ...named("GroupQueryAttention"),
-    refuses: ({ dtype }) => dtype === "bf16" ? "it has no bf16 attention on CPUs" : undefined,
+    refuses: ({ dtype }) =>
+      dtype === "f32" || dtype === "f16" ? undefined : `it has no ${dtype} attention on CPUs`,
     // Only the f32 kernel is a fused one.
-    memoryBytes: (c) => attentionBytes(c, c.dtype !== "f32"),
+    memoryBytes: (c) => attentionBytes(c, CHILD, c.dtype !== "f32"),
   },
   {
     ...named("MultiHeadAttention"),
@@ -18,7 +22,7 @@ export const ONNXRUNTIME: readonly PeerProgram[] = [
       return heads === kvHeads ? undefined : "each query head must have a KV head of its own";
     },
     // Its fused kernel knows no causal mask.
-    memoryBytes: (c) => attentionBytes(c, c.kind === "prefill"),
+    memoryBytes: (c) => attentionBytes(c, CHILD, c.kind === "prefill"),
   },
 ];
 
