@@ -22,6 +22,8 @@ namespace {
 
 // A part holds at least this many keys.
 constexpr int64_t kPartKeys = 512;
+// Multiplications of scores below which waking other threads costs more than it saves.
+constexpr int64_t kSmallWork = 1 << 17;
 
 struct Unit {
   int32_t row, kv_head, head, head_count;
@@ -110,18 +112,19 @@ int64_t MakeParts(const std::vector<Unit>& units, int threads, std::vector<Piece
 // p[h][j] *= scale of value j
 void ScaleProbs(const KvView& kv, int64_t kv_head, const KeyBlock& block, int64_t heads, float* p) {
   float scales[kKeyBlock];
-  for (int32_t j = 0; j < block.count; ++j) {
+  for (int32_t j = 0; j < block.count;) {
     const int32_t key = block.keys[j];
-    scales[j] = ScaleOf(
-        kv.ValueExponents(kv_head, key / LL_PAGE_TOKENS)[key % LL_PAGE_TOKENS]);
+    const uint8_t* const exponents =
+        kv.ValueExponents(kv_head, key / LL_PAGE_TOKENS) + key % LL_PAGE_TOKENS;
+    const int32_t run = RunOfKeys(block.keys + j, block.count - j);
+    for (int32_t i = 0; i < run; ++i) scales[j + i] = ScaleOf(exponents[i]);
+    j += run;
   }
   for (int64_t h = 0; h < heads; ++h) {
     for (int32_t j = 0; j < block.count; ++j) p[h * kKeyBlock + j] *= scales[j];
   }
 }
 
-// While the scores of a block are computed its values come from memory, and while its values are
-// summed the keys of the next block.
 void AttendPart(const Call& call, const Queries& queries, const KvView& kv, const Unit& unit,
                 const Piece& part, const Partials& partials) {
   const Kernels& kernels = call.kernels();
@@ -146,15 +149,14 @@ void AttendPart(const Call& call, const Queries& queries, const KvView& kv, cons
        walk.now().count > 0; walk.Advance()) {
     call.Poll();
     const KeyBlock& block = walk.now();
-    const void* values[kKeyBlock];
-    KeyRows(kv, unit.kv_head, block.keys, block.count, Part::kValues, values);
-    scores.Score(block, s, kKeyBlock, {values, block.count, kv.RowBytes()});
+    const void* values[kKeyBlock + kRowsAhead];
+    walk.Values(values);
+    scores.Score(block, s, kKeyBlock);
     for (int64_t h = 0; h < heads; ++h) {
       keep[h] = kernels.softmax_row(s + h * kKeyBlock, block.count, maximum + h, sum + h);
     }
     if (kv.dtype == LL_INT8) ScaleProbs(kv, unit.kv_head, block, heads, s);
-    const RowsAhead next = walk.next();
-    kernels.weigh_rows(values, kv.dtype, block.count, dim, s, kKeyBlock, heads, keep, out, &next);
+    kernels.weigh_rows(values, kv.dtype, block.count, dim, s, kKeyBlock, heads, keep, out);
   }
   for (int64_t h = 0; h < heads; ++h) {
     kernels.order_row(out + h * dim, kv.dtype, dim, true, partials.out + (part.slot + h) * dim);
@@ -283,7 +285,7 @@ extern "C" int32_t ll_attend_keys(ll_run* run, const float* q, int32_t rows, int
     const Queries queries{q, heads, dim, scale};
     int64_t work = 0;
     for (const Unit& unit : w.units) work += unit.keys * unit.head_count * dim;
-    call.ForIf(work >= 1 << 16, w.parts.size(), [&](int64_t i) {
+    call.ForIf(work >= kSmallWork, w.parts.size(), [&](int64_t i) {
       AttendPart(call, queries, kv, w.units[w.parts[i].unit], w.parts[i], partials);
     });
     ListSlots(&w, sets, heads, slots);
@@ -353,7 +355,7 @@ extern "C" int32_t ll_attention_row(ll_run* run, const float* q, int32_t kv_head
       int64_t done = first;
       for (KeyWalk walk(kv, kv_head, set, first, end - first); walk.now().count > 0;
            walk.Advance()) {
-        scores.Score(walk.now(), s.data() + done, 0, walk.next());
+        scores.Score(walk.now(), s.data() + done, 0);
         done += walk.now().count;
       }
     });

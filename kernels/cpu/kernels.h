@@ -23,11 +23,9 @@ struct PanelMask {
       words;  // [keys / 32][panel] row sees key j where bit j % 32 of words[j / 32][row] is set
 };
 
-// Rows that come from memory while others are read, `bytes` of each.
-struct RowsAhead {
-  const void* const* rows;
-  int64_t count, bytes;
-};
+// score_rows and weigh_rows take this many rows behind `count`: those that will be read next. They
+// are fetched early and may be any address.
+constexpr int kRowsAhead = 16;
 
 struct Kernels {
   int32_t panel;      // rows of a panel
@@ -53,12 +51,11 @@ struct Kernels {
   // s[h * lds + j] = sum_i q[h][i] keys[j][i],  h < heads, j < count;  q [heads][depth] as order_row
   // leaves it. Keys may be LL_INT8, too, without their scales.
   void (*score_rows)(const void* const* keys, int32_t dtype, int64_t count, int64_t depth,
-                     const float* q, int64_t heads, float* s, int64_t lds, const RowsAhead* ahead);
+                     const float* q, int64_t heads, float* s, int64_t lds);
   // out[h][i] = out[h][i] * keep[h] + sum_j p[h * ldp + j] values[j][i];  out [heads][depth] is in
   // the order of order_row. Values may be LL_INT8, too, without their scales.
   void (*weigh_rows)(const void* const* values, int32_t dtype, int64_t count, int64_t depth,
-                     const float* p, int64_t ldp, int64_t heads, const float* keep, float* out,
-                     const RowsAhead* ahead);
+                     const float* p, int64_t ldp, int64_t heads, const float* keep, float* out);
   // Copies one row into the order in which the two read rows of dtype, or back.
   void (*order_row)(const float* source, int32_t dtype, int64_t depth, bool back, float* target);
   // out[i] = x[i] * 2^(exponents[i] - 127), or 0 where the exponent is 0: the scales of LL_INT8 keys

@@ -12,14 +12,12 @@ int64_t PageOf(int32_t key) { return key / LL_PAGE_TOKENS; }
 
 // Keys of the block from `first` on that lie in one page.
 int32_t SamePage(const KeyBlock& block, int32_t first) {
-  int32_t end = first + 1;
-  while (end < block.count && PageOf(block.keys[end]) == PageOf(block.keys[first])) ++end;
+  const int64_t page = PageOf(block.keys[first]);
+  int32_t end = first;
+  do {
+    end += RunOfKeys(block.keys + end, block.count - end);
+  } while (end < block.count && PageOf(block.keys[end]) == page);
   return end - first;
-}
-
-RowsAhead Behind(const RowsAhead& ahead, int64_t skip, int64_t count) {
-  const int64_t left = std::clamp<int64_t>(ahead.count - skip, 0, count);
-  return {left == 0 ? nullptr : ahead.rows + skip, left, ahead.bytes};
 }
 
 }  // namespace
@@ -47,30 +45,26 @@ void KeyScores::SetQuery(int64_t h, const float* q, float factor) {
   for (int64_t i = 0; i < kv_.dim; ++i) row[i] *= factor;
 }
 
-void KeyScores::Score(const KeyBlock& block, float* s, int64_t lds, const RowsAhead& ahead) {
-  if (kv_.dtype == LL_INT8) return ScoreInt8(block, s, lds, ahead);
-  kernels_.score_rows(block.rows, kv_.dtype, block.count, kv_.dim, q_, heads_, s, lds, &ahead);
+void KeyScores::Score(const KeyBlock& block, float* s, int64_t lds) {
+  if (kv_.dtype == LL_INT8) return ScoreInt8(block, s, lds);
+  kernels_.score_rows(block.rows, kv_.dtype, block.count, kv_.dim, q_, heads_, s, lds);
 }
 
-void KeyScores::ScoreInt8(const KeyBlock& block, float* s, int64_t lds, const RowsAhead& ahead) {
+void KeyScores::ScoreInt8(const KeyBlock& block, float* s, int64_t lds) {
   for (int32_t j = 0; j < block.count;) {
     int32_t count = SamePage(block, j);
-    const RowsAhead all = Behind(ahead, j, block.count);
     if (count >= kFoldKeys) {
       Fold(PageOf(block.keys[j]));
-      const RowsAhead now = Behind(all, 0, count);
-      kernels_.score_rows(block.rows + j, LL_INT8, count, kv_.dim, folded_, heads_, s + j, lds,
-                          &now);
+      kernels_.score_rows(block.rows + j, LL_INT8, count, kv_.dim, folded_, heads_, s + j, lds);
     } else {
       while (j + count < block.count) {
         const int32_t next = SamePage(block, j + count);
         if (next >= kFoldKeys) break;
         count += next;
       }
-      const void* rows[kKeyBlock];
+      const void* rows[kKeyBlock + kRowsAhead];
       Widen(block, j, count, rows);
-      const RowsAhead now = Behind(all, 0, count);
-      kernels_.score_rows(rows, LL_F32, count, kv_.dim, q_, heads_, s + j, lds, &now);
+      kernels_.score_rows(rows, LL_F32, count, kv_.dim, q_, heads_, s + j, lds);
     }
     j += count;
   }
@@ -88,11 +82,13 @@ void KeyScores::Fold(int64_t page) {
 void KeyScores::Widen(const KeyBlock& block, int32_t first, int32_t count, const void** rows) {
   for (int32_t j = 0; j < count; ++j) {
     float* const row = wide_ + j * kv_.dim;
+    __builtin_prefetch(block.rows[first + j + kRowsAhead]);
     kernels_.widen_int8_keys(static_cast<const int8_t*>(block.rows[first + j]),
                              kv_.KeyExponents(kv_head_, PageOf(block.keys[first + j])), 1, kv_.dim,
                              row);
     rows[j] = row;
   }
+  std::fill_n(rows + count, kRowsAhead, wide_);
 }
 
 }  // namespace longlens

@@ -25,11 +25,11 @@ class KeyScores {
 
   // Query row h is q [dim] * factor.
   void SetQuery(int64_t h, const float* q, float factor);
-  // Writes s[h * lds + j] for the keys of the block, while `ahead` comes from memory.
-  void Score(const KeyBlock& block, float* s, int64_t lds, const RowsAhead& ahead);
+  // Writes s[h * lds + j] for the keys of the block.
+  void Score(const KeyBlock& block, float* s, int64_t lds);
 
  private:
-  void ScoreInt8(const KeyBlock& block, float* s, int64_t lds, const RowsAhead& ahead);
+  void ScoreInt8(const KeyBlock& block, float* s, int64_t lds);
   void Fold(int64_t page);
   void Widen(const KeyBlock& block, int32_t first, int32_t count, const void** rows);
 

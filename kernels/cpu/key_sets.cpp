@@ -57,17 +57,23 @@ int32_t KeyCursor::Next(int32_t* keys, int32_t count) {
   return n;
 }
 
-void KeyRows(const KvView& kv, int64_t head, const int32_t* keys, int32_t count, Part part,
-             const void** rows) {
-  const int64_t bytes = kv.RowBytes();
-  for (int32_t j = 0; j < count;) {
-    const char* const first = kv.Row(head, keys[j], part);
-    const int32_t in_page = std::min(count - j, LL_PAGE_TOKENS - keys[j] % LL_PAGE_TOKENS);
-    int32_t run = 0;  // consecutive keys of this page
-    do {
-      rows[j + run] = first + run * bytes;
-      ++run;
-    } while (run < in_page && keys[j + run] == keys[j] + run);
+int32_t RunOfKeys(const int32_t* keys, int32_t count) {
+  const int32_t in_page = std::min(count, LL_PAGE_TOKENS - keys[0] % LL_PAGE_TOKENS);
+  // Without a way out of the loop: it becomes vectors, and most runs are whole.
+  int32_t strays = 0;
+  for (int32_t j = 0; j < in_page; ++j) strays |= keys[j] ^ (keys[0] + j);
+  if (strays == 0) return in_page;
+  int32_t run = 1;
+  while (keys[run] == keys[0] + run) ++run;
+  return run;
+}
+
+void KeyWalk::FillRows(KeyBlock* block) const {
+  const int64_t bytes = kv_.RowBytes();
+  for (int32_t j = 0; j < block->count;) {
+    const char* const first = kv_.Row(kv_head_, block->keys[j], Part::kKeys);
+    const int32_t run = RunOfKeys(block->keys + j, block->count - j);
+    for (int32_t i = 0; i < run; ++i) block->rows[j + i] = first + i * bytes;
     j += run;
   }
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "dispatch.h"
+#include "kernels.h"
 #include "kv.h"
 
 namespace longlens {
@@ -41,35 +42,42 @@ class KeyCursor {
   int64_t range_ = 0, offset_ = 0, index_ = 0;
 };
 
-// Rows of the page of each key.
-void KeyRows(const KvView& kv, int64_t head, const int32_t* keys, int32_t count, Part part,
-             const void** rows);
+// How many keys from the first on follow each other in one page.
+int32_t RunOfKeys(const int32_t* keys, int32_t count);
 
-// Keys that are worked on together, and their rows.
+// Keys that are worked on together, and their rows. Behind these are the rows of the keys that
+// come next, as score_rows wants them.
 struct KeyBlock {
   int32_t count;
   int32_t keys[kKeyBlock];
-  const void* rows[kKeyBlock];
+  const void* rows[kKeyBlock + kRowsAhead];
 };
 
-// Walks keys first .. first+count-1 of a set in blocks; the next block is known, so that its rows
-// can be fetched early.
+// Walks keys first .. first+count-1 of a set in blocks.
 class KeyWalk {
  public:
   KeyWalk(const KvView& kv, int64_t kv_head, const KeySet& set, int64_t first, int64_t count)
       : kv_(kv), kv_head_(kv_head), cursor_(set, first), left_(count) {
     Fill(now_);
     Fill(next_);
+    LookAhead();
   }
   KeyWalk(const KeyWalk&) = delete;
   KeyWalk& operator=(const KeyWalk&) = delete;
 
   // Has no keys at the end.
   const KeyBlock& now() const { return *now_; }
-  RowsAhead next() const { return {next_->rows, next_->count, kv_.RowBytes()}; }
+  // The same rows of the values.
+  void Values(const void** rows) const {
+    const int64_t offset = LL_PAGE_TOKENS * kv_.RowBytes();
+    for (int32_t j = 0; j < now_->count + kRowsAhead; ++j) {
+      rows[j] = static_cast<const char*>(now_->rows[j]) + offset;
+    }
+  }
   void Advance() {
     std::swap(now_, next_);
     Fill(next_);
+    LookAhead();
   }
 
  private:
@@ -77,7 +85,14 @@ class KeyWalk {
     const int64_t most = std::min<int64_t>(kKeyBlock, left_);
     block->count = cursor_.Next(block->keys, static_cast<int32_t>(most));
     left_ -= block->count;
-    KeyRows(kv_, kv_head_, block->keys, block->count, Part::kKeys, block->rows);
+    FillRows(block);
+  }
+  void FillRows(KeyBlock* block) const;
+  void LookAhead() {
+    const void** const ahead = now_->rows + now_->count;
+    for (int32_t j = 0; j < kRowsAhead; ++j) {
+      ahead[j] = j < next_->count ? next_->rows[j] : now_->rows[0];
+    }
   }
 
   const KvView& kv_;

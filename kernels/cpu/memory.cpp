@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 
+#include "arena.h"
 #include "dispatch.h"
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -17,8 +18,35 @@
 namespace longlens {
 namespace {
 
+// Before each block its size takes this much.
 constexpr int64_t kAlignment = 64;
+constexpr int64_t kMostBytes = INT64_MAX / 2;
 constexpr int64_t kConvertBlock = 1 << 16;
+
+// Never destroyed: at exit another thread may still free memory. Smaller blocks are malloc's: from
+// tensors of a few rows large pages would be wasted. The address sanitizer sees only malloc's.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr int64_t kLeastInArena = INT64_MAX;
+#else
+constexpr int64_t kLeastInArena = 32 << 10;
+#endif
+
+Arena& TheArena() {
+  static Arena* const arena = new Arena;
+  return *arena;
+}
+
+void* TakeBlock(int64_t bytes) {
+  if (bytes >= kLeastInArena) return TheArena().Take(bytes);
+  const int64_t whole = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  void* const block = aligned_alloc(kAlignment, whole);
+  return block == nullptr ? nullptr : memset(block, 0, bytes);
+}
+
+void GiveBlock(void* block, int64_t bytes) {
+  if (bytes >= kLeastInArena) return TheArena().Give(block, bytes);
+  free(block);
+}
 
 void CheckCopy(const char* action, const void* target, const void* source, int64_t bytes) {
   Require(bytes >= 0, action, "bytes must be >= 0", bytes);
@@ -84,31 +112,27 @@ void ConvertBlock(const Kernels& kernels, const char* source, int32_t source_dty
 
 using namespace longlens;
 
-// The address calloc gave lies in the word before the aligned one; calloc leaves large blocks
-// untouched until used.
 extern "C" int32_t ll_alloc(int64_t bytes, void** out) {
   return Guard(nullptr, [&] {
     RequirePointer(out, "allocate memory", "out");
     *out = nullptr;
     Require(bytes > 0, "allocate memory", "bytes must be > 0", bytes);
-    constexpr int64_t extra = kAlignment + sizeof(void*);
-    if (bytes > INT64_MAX - extra) throw std::bad_alloc();
-    char* const raw = static_cast<char*>(calloc(1, bytes + extra));
-    if (raw == nullptr) {
+    if (bytes > kMostBytes) throw std::bad_alloc();
+    char* const block = static_cast<char*>(TakeBlock(bytes + kAlignment));
+    if (block == nullptr) {
       throw Error(LL_OUT_OF_MEMORY, "Cannot allocate %lld bytes", static_cast<long long>(bytes));
     }
-    const uintptr_t first = reinterpret_cast<uintptr_t>(raw) + sizeof(void*);
-    char* const aligned = raw + sizeof(void*) + (kAlignment - first % kAlignment) % kAlignment;
-    memcpy(aligned - sizeof(void*), &raw, sizeof(raw));
-    *out = aligned;
+    memcpy(block, &bytes, sizeof(bytes));
+    *out = block + kAlignment;
   });
 }
 
 extern "C" int32_t ll_free(void* memory) {
   if (memory == nullptr) return LL_OK;
-  void* raw;
-  memcpy(&raw, static_cast<char*>(memory) - sizeof(raw), sizeof(raw));
-  free(raw);
+  char* const block = static_cast<char*>(memory) - kAlignment;
+  int64_t bytes;
+  memcpy(&bytes, block, sizeof(bytes));
+  GiveBlock(block, bytes + kAlignment);
   return LL_OK;
 }
 

@@ -1,6 +1,7 @@
 #include "pool.h"
 
 #include <algorithm>
+#include <chrono>
 
 #if defined(__linux__)
 #include <sched.h>
@@ -11,11 +12,31 @@ namespace {
 
 thread_local bool inside_job = false;
 
+// Tells the core that this is a loop that waits.
+inline void Relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 // Marks this thread as working for the pool while it lives.
 struct InsideJob {
   InsideJob() { inside_job = true; }
   ~InsideJob() { inside_job = false; }
 };
+
+// Looks until holds() or for kSpin at most.
+constexpr std::chrono::microseconds kSpin{40};
+
+template <class Condition>
+void SpinUntil(const Condition& holds) {
+  const auto end = std::chrono::steady_clock::now() + kSpin;
+  while (!holds() && std::chrono::steady_clock::now() < end) {
+    for (int i = 0; i < 16 && !holds(); ++i) Relax();
+  }
+}
 
 }  // namespace
 
@@ -58,6 +79,11 @@ void Pool::Run(int64_t count, Function function, const void* body) {
   Work(&job);
   std::unique_lock<std::mutex> lock(mutex_);
   job_ = nullptr;  // a worker that wakes only now must not touch the job
+  if (active_ > 0) {
+    lock.unlock();
+    SpinUntil([this] { return active_ == 0; });
+    lock.lock();
+  }
   done_.wait(lock, [this] { return active_ == 0; });
   lock.unlock();
   if (job.error) std::rethrow_exception(job.error);
@@ -91,6 +117,9 @@ void Pool::WorkerLoop() {
     Work(job);
     lock.lock();
     if (--active_ == 0) done_.notify_one();
+    lock.unlock();
+    SpinUntil([&] { return generation_ != seen || stopping_; });
+    lock.lock();
   }
 }
 

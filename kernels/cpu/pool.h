@@ -1,5 +1,6 @@
 // One pool of threads. Jobs of several callers run one after the other; a job inside a job runs
-// inline.
+// inline. Threads that wait look for a short time before they sleep: waking one takes longer than
+// a small step of decoding.
 #ifndef LONGLENS_CPU_POOL_H_
 #define LONGLENS_CPU_POOL_H_
 
@@ -51,9 +52,10 @@ class Pool {
   std::mutex mutex_;
   std::condition_variable wake_, done_;
   Job* job_ = nullptr;
-  uint64_t generation_ = 0;
-  int active_ = 0;
-  bool stopping_ = false;
+  std::atomic<uint64_t> generation_{0};
+  // Read by those that spin, changed under mutex_.
+  std::atomic<int> active_{0};
+  std::atomic<bool> stopping_{false};
 };
 
 // Cores this process may use.

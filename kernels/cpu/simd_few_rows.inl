@@ -129,60 +129,172 @@ void DotTokens(const void* const* rows, int64_t depth, const float* x, int64_t l
   if (tokens - t == 1) Dot<O, 1, E>(rows, depth, x + t * ldx, ldx, y + t * ldy, ldy, add);
 }
 
-// While it reads rows[o], row o of `ahead` comes from memory.
+// Weights lie one after the other.
+constexpr int64_t kAhead = 8;
+
+// While it reads row o, row o + kAhead comes from memory where it is short.
 template <class E>
 void DotRowsOf(const void* const* rows, int64_t count, int64_t depth, const float* x, int64_t ldx,
-               int64_t tokens, float* y, int64_t ldy, bool add, const RowsAhead& ahead) {
+               int64_t tokens, float* y, int64_t ldy, bool add) {
+  const int64_t bytes = depth * sizeof(E), ahead = bytes < 1024 ? count - kAhead : 0;
   int64_t o = 0;
   for (; o + 4 <= count; o += 4) {
-    for (int64_t j = o; j < o + 4 && j < ahead.count; ++j) Prefetch(ahead.rows[j], ahead.bytes);
+    for (int64_t j = o; j < o + 4 && j < ahead; ++j) Prefetch(rows[j + kAhead], bytes);
     DotTokens<4, E>(rows + o, depth, x, ldx, tokens, y + o, ldy, add);
   }
   for (; o < count; ++o) {
-    if (o < ahead.count) Prefetch(ahead.rows[o], ahead.bytes);
+    if (o < ahead) Prefetch(rows[o + kAhead], bytes);
     DotTokens<1, E>(rows + o, depth, x, ldx, tokens, y + o, ldy, add);
   }
 }
 
-// Weights lie one after the other: from kAhead rows on, where rows are short.
-constexpr int64_t kAhead = 8;
-
 void DotRows(const void* const* rows, int32_t dtype, int64_t count, int64_t depth, const float* x,
              int64_t ldx, int64_t tokens, float* y, int64_t ldy, bool add) {
-  const int64_t bytes = depth * (dtype == LL_F32 ? 4 : 2);
-  const RowsAhead ahead{rows + kAhead, bytes < 1024 ? count - kAhead : 0, bytes};
   if (dtype == LL_F32) {
-    DotRowsOf<float>(rows, count, depth, x, ldx, tokens, y, ldy, add, ahead);
+    DotRowsOf<float>(rows, count, depth, x, ldx, tokens, y, ldy, add);
   } else {
-    DotRowsOf<Bf16>(rows, count, depth, x, ldx, tokens, y, ldy, add, ahead);
+    DotRowsOf<Bf16>(rows, count, depth, x, ldx, tokens, y, ldy, add);
+  }
+}
+
+// ---- scores ----
+
+// Reads the ahead row while `row` is used: a part of it for each part of the other.
+template <int64_t kBytes>
+LL_INLINE void PrefetchPart(const void* row, int64_t from) {
+  LL_UNROLL for (int64_t i = 0; i < kBytes; i += 64) {
+    __builtin_prefetch((const char*)row + from + i);
+  }
+}
+
+// The dot product of one row, as a vector whose sum it is, without elements that fill no vector:
+// memory is read in order.
+template <class E>
+LL_INLINE F DotVector(const E* row, const void* ahead, int64_t depth, const float* q) {
+  constexpr int V = kVectorsOf<E>, C = 4;
+  F acc[C] = {};
+  int64_t i = 0;
+  for (; i + C * kWidth <= depth; i += C * kWidth) {
+    PrefetchPart<C * kWidth * sizeof(E)>(ahead, i * sizeof(E));
+    LL_UNROLL for (int c = 0; c < C; c += V) {
+      F w[V];
+      LoadStep(row + i + c * kWidth, w);
+      LL_UNROLL for (int u = 0; u < V; ++u) acc[c + u] += w[u] * Load(q + i + (c + u) * kWidth);
+    }
+  }
+  for (; i + V * kWidth <= depth; i += V * kWidth) {
+    F w[V];
+    LoadStep(row + i, w);
+    LL_UNROLL for (int u = 0; u < V; ++u) acc[u] += w[u] * Load(q + i + u * kWidth);
+  }
+  if (V > 1 && i + kWidth <= depth) acc[0] += Load(row + i) * Load(q + i);
+  return (acc[0] + acc[1]) + (acc[2] + acc[3]);
+}
+
+// Elements behind the last whole vector.
+LL_INLINE int64_t TailStart(int64_t depth) { return depth / kWidth * kWidth; }
+
+template <int O, class E>
+LL_INLINE void ScoreHead(const void* const* rows, int64_t depth, const float* q, float* s) {
+  F acc[4] = {};
+  LL_UNROLL for (int o = 0; o < O; ++o) {
+    acc[o] = DotVector((const E*)rows[o], rows[o + kRowsAhead], depth, q);
+  }
+  const F4 sums = Sums(acc[0], acc[1], acc[2], acc[3]);
+  memcpy(s, &sums, O * sizeof(float));
+  const int64_t end = TailStart(depth);
+  if (end < depth) DotTail<O, 1, E>(rows, end, depth, q, depth, s, 0);
+}
+
+// O * T sums: rows are widened once for T heads. O * T is a multiple of 4, O is 2 or 4.
+template <int O, int T, class E>
+LL_INLINE void ScoreTile(const void* const* rows, int64_t depth, const float* q, float* s,
+                         int64_t lds) {
+  constexpr int V = kVectorsOf<E>;
+  const E* row[O];
+  F acc[T * O];
+  LL_UNROLL for (int o = 0; o < O; ++o) row[o] = (const E*)rows[o];
+  LL_UNROLL for (int x = 0; x < T * O; ++x) acc[x] = F{};
+  int64_t i = 0;
+  for (; i + V * kWidth <= depth; i += V * kWidth) {
+    F w[O][V];
+    LL_UNROLL for (int o = 0; o < O; ++o) LoadStep(row[o] + i, w[o]);
+    LL_UNROLL for (int u = 0; u < V; ++u) {
+      LL_UNROLL for (int t = 0; t < T; ++t) {
+        const F v = Load(q + t * depth + i + u * kWidth);
+        LL_UNROLL for (int o = 0; o < O; ++o) acc[t * O + o] += w[o][u] * v;
+      }
+    }
+  }
+  if (V > 1 && i + kWidth <= depth) {
+    LL_UNROLL for (int t = 0; t < T; ++t) {
+      const F v = Load(q + t * depth + i);
+      LL_UNROLL for (int o = 0; o < O; ++o) acc[t * O + o] += Load(row[o] + i) * v;
+    }
+  }
+  LL_UNROLL for (int x = 0; x < T * O; x += 4) {
+    const F4 sums = Sums(acc[x], acc[x + 1], acc[x + 2], acc[x + 3]);
+    LL_UNROLL for (int o = 0; o < 4; o += O) {
+      memcpy(s + (x + o) / O * lds, (const float*)&sums + o, O * sizeof(float));
+    }
+  }
+  const int64_t end = TailStart(depth);
+  if (end < depth) DotTail<O, T, E>(rows, end, depth, q, depth, s, lds);
+}
+
+template <class E>
+void ScoreRowsOf(const void* const* rows, int64_t count, int64_t depth, const float* q,
+                 int64_t heads, float* s, int64_t lds) {
+  int64_t o = 0;
+  for (; o + 4 <= count; o += 4) {
+    int64_t h = 0;
+    for (; heads > 1 && h < 4; ++h) Prefetch(rows[o + h + kRowsAhead], depth * sizeof(E));
+    for (h = 0; h + 4 <= heads; h += 4) {
+      ScoreTile<2, 4, E>(rows + o, depth, q + h * depth, s + h * lds + o, lds);
+      ScoreTile<2, 4, E>(rows + o + 2, depth, q + h * depth, s + h * lds + o + 2, lds);
+    }
+    for (; h + 2 <= heads; h += 2) {
+      ScoreTile<4, 2, E>(rows + o, depth, q + h * depth, s + h * lds + o, lds);
+    }
+    if (h < heads) ScoreHead<4, E>(rows + o, depth, q + h * depth, s + h * lds + o);
+  }
+  for (; o < count; ++o) {
+    for (int64_t h = 0; h < heads; ++h) {
+      ScoreHead<1, E>(rows + o, depth, q + h * depth, s + h * lds + o);
+    }
   }
 }
 
 void ScoreRows(const void* const* rows, int32_t dtype, int64_t count, int64_t depth, const float* q,
-               int64_t heads, float* s, int64_t lds, const RowsAhead* ahead) {
+               int64_t heads, float* s, int64_t lds) {
   if (dtype == LL_F32) {
-    DotRowsOf<float>(rows, count, depth, q, depth, heads, s, lds, false, *ahead);
+    ScoreRowsOf<float>(rows, count, depth, q, heads, s, lds);
   } else if (dtype == LL_BF16) {
-    DotRowsOf<Bf16Pairs>(rows, count, depth, q, depth, heads, s, lds, false, *ahead);
+    ScoreRowsOf<Bf16Pairs>(rows, count, depth, q, heads, s, lds);
   } else {
-    DotRowsOf<int8_t>(rows, count, depth, q, depth, heads, s, lds, false, *ahead);
+    ScoreRowsOf<int8_t>(rows, count, depth, q, heads, s, lds);
   }
 }
 
 // ---- weighted sums ----
 
-// V * W vectors of the depth, from i on, of T weighted sums. While it reads rows[j], row j of
-// `ahead` comes from memory.
+// Whether Weigh fetches rows that follow each other: one head of f32 or bf16 is summed so fast that
+// what the core fetches by itself comes as early.
+template <int T, class E>
+constexpr bool kFetchAhead = T > 1 || sizeof(E) == 1;
+
+// V * W vectors of the depth, from i on, of T weighted sums.
 template <int T, int W, int V, class E>
 LL_INLINE void Weigh(const void* const* rows, int64_t count, int64_t i, const float* p, int64_t ldp,
-                     const float* keep, float* out, int64_t ldo, const RowsAhead& ahead) {
+                     const float* keep, float* out, int64_t ldo) {
+  constexpr int64_t kBytes = W * V * kWidth * sizeof(E);
   F acc[T][W * V];
   LL_UNROLL for (int t = 0; t < T; ++t) {
     LL_UNROLL for (int c = 0; c < W * V; ++c) acc[t][c] = F{};
   }
-  for (int64_t j = 0; j < count; ++j) {
+  const auto add = [&](int64_t j) __attribute__((always_inline)) {
     const E* const row = (const E*)rows[j] + i;
-    if (j < ahead.count) Prefetch(ahead.rows[j], ahead.bytes);
+    if constexpr (kFetchAhead<T, E>) PrefetchPart<kBytes>(rows[j + kRowsAhead], i * sizeof(E));
     F v[W * V];
     LL_UNROLL for (int c = 0; c < W; ++c) {
       if constexpr (V == kVectorsOf<E>) {
@@ -194,7 +306,12 @@ LL_INLINE void Weigh(const void* const* rows, int64_t count, int64_t i, const fl
     LL_UNROLL for (int t = 0; t < T; ++t) {
       LL_UNROLL for (int c = 0; c < W * V; ++c) acc[t][c] += p[t * ldp + j] * v[c];
     }
+  };
+  int64_t j = 0;
+  for (; j + 4 <= count; j += 4) {
+    LL_UNROLL for (int u = 0; u < 4; ++u) add(j + u);
   }
+  for (; j < count; ++j) add(j);
   LL_UNROLL for (int t = 0; t < T; ++t) {
     LL_UNROLL for (int c = 0; c < W * V; ++c) {
       float* const target = out + t * ldo + i + c * kWidth;
@@ -205,43 +322,59 @@ LL_INLINE void Weigh(const void* const* rows, int64_t count, int64_t i, const fl
 
 template <int T, class E>
 void WeighDepth(const void* const* rows, int64_t count, int64_t depth, const float* p, int64_t ldp,
-                const float* keep, float* out, int64_t ldo, const RowsAhead& ahead) {
+                const float* keep, float* out) {
   constexpr int V = kVectorsOf<E>;
   constexpr int C = T == 1 ? 8 : T == 2 ? 4 : 2;
-  const RowsAhead none{nullptr, 0, 0};
   int64_t i = 0;
   for (; i + C * kWidth <= depth; i += C * kWidth) {
-    Weigh<T, C / V, V, E>(rows, count, i, p, ldp, keep, out, ldo, i == 0 ? ahead : none);
+    Weigh<T, C / V, V, E>(rows, count, i, p, ldp, keep, out, depth);
   }
   if constexpr (C > V) {
     for (; i + V * kWidth <= depth; i += V * kWidth) {
-      Weigh<T, 1, V, E>(rows, count, i, p, ldp, keep, out, ldo, none);
+      Weigh<T, 1, V, E>(rows, count, i, p, ldp, keep, out, depth);
     }
   }
   if constexpr (V > 1) {
     for (; i + kWidth <= depth; i += kWidth) {
-      Weigh<T, 1, 1, E>(rows, count, i, p, ldp, keep, out, ldo, none);
+      Weigh<T, 1, 1, E>(rows, count, i, p, ldp, keep, out, depth);
     }
   }
   for (; i < depth; ++i) {
     for (int t = 0; t < T; ++t) {
       float sum = 0;
       for (int64_t j = 0; j < count; ++j) sum += p[t * ldp + j] * Load1((const E*)rows[j] + i);
-      out[t * ldo + i] = out[t * ldo + i] * keep[t] + sum;
+      out[t * depth + i] = out[t * depth + i] * keep[t] + sum;
     }
+  }
+}
+
+// The rows behind the next `count`, unless they follow each other.
+LL_INLINE void PrefetchScattered(const void* const* rows, int64_t count, int64_t bytes) {
+  const int64_t last = count + kRowsAhead - 1;
+  if ((const char*)rows[last] == (const char*)rows[0] + last * bytes) return;
+  for (int64_t j = 0; j < count; ++j) Prefetch(rows[j + kRowsAhead], bytes);
+}
+
+// kRowsAhead rows at a time: while all vectors of their depth are summed, those ahead arrive.
+template <int T, class E>
+void WeighHeads(const void* const* rows, int64_t count, int64_t depth, const float* p, int64_t ldp,
+                const float* keep, float* out) {
+  static const float kOnes[4] = {1, 1, 1, 1};
+  for (int64_t j = 0; j < count; j += kRowsAhead) {
+    const int64_t now = count - j < kRowsAhead ? count - j : kRowsAhead;
+    if constexpr (!kFetchAhead<T, E>) PrefetchScattered(rows + j, now, depth * sizeof(E));
+    WeighDepth<T, E>(rows + j, now, depth, p + j, ldp, j == 0 ? keep : kOnes, out);
   }
 }
 
 template <class E>
 void WeighRowsOf(const void* const* rows, int64_t count, int64_t depth, const float* p, int64_t ldp,
-                 int64_t heads, const float* keep, float* out, const RowsAhead* ahead) {
-  const RowsAhead none{nullptr, 0, 0};
+                 int64_t heads, const float* keep, float* out) {
   while (heads > 0) {
     const int64_t now = heads >= 4 ? 4 : heads >= 2 ? 2 : 1;
-    if (now == 4) WeighDepth<4, E>(rows, count, depth, p, ldp, keep, out, depth, *ahead);
-    if (now == 2) WeighDepth<2, E>(rows, count, depth, p, ldp, keep, out, depth, *ahead);
-    if (now == 1) WeighDepth<1, E>(rows, count, depth, p, ldp, keep, out, depth, *ahead);
-    ahead = &none;
+    if (now == 4) WeighHeads<4, E>(rows, count, depth, p, ldp, keep, out);
+    if (now == 2) WeighHeads<2, E>(rows, count, depth, p, ldp, keep, out);
+    if (now == 1) WeighHeads<1, E>(rows, count, depth, p, ldp, keep, out);
     heads -= now;
     p += now * ldp;
     keep += now;
@@ -250,24 +383,28 @@ void WeighRowsOf(const void* const* rows, int64_t count, int64_t depth, const fl
 }
 
 void WeighRows(const void* const* rows, int32_t dtype, int64_t count, int64_t depth, const float* p,
-               int64_t ldp, int64_t heads, const float* keep, float* out, const RowsAhead* ahead) {
+               int64_t ldp, int64_t heads, const float* keep, float* out) {
   if (dtype == LL_F32) {
-    WeighRowsOf<float>(rows, count, depth, p, ldp, heads, keep, out, ahead);
+    WeighRowsOf<float>(rows, count, depth, p, ldp, heads, keep, out);
   } else if (dtype == LL_BF16) {
-    WeighRowsOf<Bf16Pairs>(rows, count, depth, p, ldp, heads, keep, out, ahead);
+    WeighRowsOf<Bf16Pairs>(rows, count, depth, p, ldp, heads, keep, out);
   } else {
-    WeighRowsOf<int8_t>(rows, count, depth, p, ldp, heads, keep, out, ahead);
+    WeighRowsOf<int8_t>(rows, count, depth, p, ldp, heads, keep, out);
   }
 }
 
 // Each step of Bf16Pairs: even elements, then odd ones.
 void OrderRow(const float* source, int32_t dtype, int64_t depth, bool back, float* target) {
   constexpr int64_t step = 2 * kWidth;
-  const int64_t end = dtype == LL_BF16 ? depth / step * step : 0;
-  for (int64_t i = 0; i < depth; ++i) {
-    const int64_t r = i % step, from = i < end ? i - r + (r / 2 + r % 2 * kWidth) : i;
-    target[back ? i : from] = source[back ? from : i];
+  int64_t i = 0;
+  for (; dtype == LL_BF16 && i + step <= depth; i += step) {
+    for (int64_t r = 0; r < kWidth; ++r) {
+      const int64_t pair = i + 2 * r, low = i + r, high = low + kWidth;
+      target[back ? pair : low] = source[back ? low : pair];
+      target[back ? pair + 1 : high] = source[back ? high : pair + 1];
+    }
   }
+  for (; i < depth; ++i) target[i] = source[i];
 }
 
 // A scale of an LL_INT8 page: the power of two with this biased exponent, or 0.

@@ -167,7 +167,7 @@ template <int M>
 LL_INLINE void Multiply(const float* a, int64_t row, int64_t step, const float* b, int64_t n,
                         F (&acc)[M][2]) {
   LL_UNROLL for (int m = 0; m < M; ++m) acc[m][0] = acc[m][1] = F{};
-  for (int64_t i = 0; i < n; ++i) {
+  LL_UNROLL_4 for (int64_t i = 0; i < n; ++i) {
     const F b0 = Load(b + i * kPanel), b1 = Load(b + i * kPanel + kWidth);
     LL_UNROLL for (int m = 0; m < M; ++m) {
       const F scalar = Splat(a[m * row + i * step]);
@@ -324,20 +324,20 @@ LL_INLINE F Masked(const float* s, int32_t j, int half, const PanelMask& mask) {
   return ((words >> (uint32_t)(j % 32)) & 1u) != 0u ? x : hidden;
 }
 
-LL_INLINE void ApplyMask(float* s, int32_t count, const PanelMask* mask) {
-  if (mask->last == nullptr && mask->words == nullptr) return;
+LL_INLINE void ApplyMask(float* s, int32_t count, PanelMask mask) {
+  if (mask.last == nullptr && mask.words == nullptr) return;
   for (int32_t j = 0; j < count; ++j) {
-    Store(s + j * kPanel, Masked(s, j, 0, *mask));
-    Store(s + j * kPanel + kWidth, Masked(s, j, 1, *mask));
+    Store(s + j * kPanel, Masked(s, j, 0, mask));
+    Store(s + j * kPanel + kWidth, Masked(s, j, 1, mask));
   }
 }
 
 void PanelSoftmax(float* s, int32_t count, const PanelMask* mask, float* maximum, float* sum,
                   float* keep) {
-  ApplyMask(s, count, mask);
+  ApplyMask(s, count, *mask);
   const F old0 = Load(maximum), old1 = Load(maximum + kWidth);
   F m0 = old0, m1 = old1;
-  for (int32_t j = 0; j < count; ++j) {
+  LL_UNROLL_4 for (int32_t j = 0; j < count; ++j) {
     m0 = Max(Load(s + j * kPanel), m0);
     m1 = Max(Load(s + j * kPanel + kWidth), m1);
   }
@@ -363,7 +363,7 @@ void PanelSoftmax(float* s, int32_t count, const PanelMask* mask, float* maximum
 
 void PanelProbs(float* s, int32_t count, const PanelMask* mask, const float* maximum,
                 const float* inverse_sum) {
-  ApplyMask(s, count, mask);
+  ApplyMask(s, count, *mask);
   for (int half = 0; half < 2; ++half) {
     const F m = Load(maximum + half * kWidth), scale = Load(inverse_sum + half * kWidth);
     const F base = m == -INFINITY ? F{} : m;

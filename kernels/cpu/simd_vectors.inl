@@ -24,8 +24,10 @@
 #endif
 #if defined(__clang__)
 #define LL_UNROLL _Pragma("clang loop unroll(full)")
+#define LL_UNROLL_4 _Pragma("clang loop unroll_count(4)")
 #else
 #define LL_UNROLL _Pragma("GCC unroll 16")
+#define LL_UNROLL_4 _Pragma("GCC unroll 4")
 #endif
 
 namespace longlens {

@@ -124,7 +124,7 @@ void ScanSpan(const ScanCall& c, const HeadGroup& group, int64_t s, int64_t* kep
        walk.Advance()) {
     c.call.Poll();
     const KeyBlock& block = walk.now();
-    scores.Score(block, rows, kKeyBlock, walk.next());
+    scores.Score(block, rows, kKeyBlock);
     for (int64_t h = 0; h < heads; ++h) {
       for (int32_t j = 0; j < block.count; ++j) {
         best[h].Push(rows[h * kKeyBlock + j], block.keys[j]);
