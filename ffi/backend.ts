@@ -240,6 +240,22 @@ export interface BackendInfo {
   readonly compute: Compute;
   /** Threads of the pool. */
   readonly threads: number;
+  /** The device it runs on, where that is not the CPU. */
+  readonly device?: DeviceInfo;
+}
+
+/** A device beside the CPU. */
+export interface DeviceInfo {
+  /** Its name. */
+  readonly name: string;
+  /** Version of CUDA that the driver speaks, such as `13.0`. */
+  readonly driver: string;
+  /** What the device can do, as CUDA numbers it: `9.0`. */
+  readonly capability: string;
+  /** Memory in bytes. */
+  readonly memoryBytes: number;
+  /** Number of multiprocessors. */
+  readonly multiprocessors: number;
 }
 
 /** The operations. Tensors are f32 unless said otherwise; `T` is the number of tokens (rows) of the call. */
@@ -430,7 +446,8 @@ export interface Backend {
   ): Awaitable<void>;
   /**
    * Upper bound of `q . k` over the keys of each block, for each of `heads` of row `row` of q `[rows, heads, dim]`:
-   * `[heads.length, blocks]` of `sum_i max(q[i] min[i], q[i] max[i])` (Quest), without `1/sqrt(dim)`, summed in f32.
+   * `[heads.length, blocks]` of `sum_i max(q[i] min[i], q[i] max[i])` (Quest), without `1/sqrt(dim)`, rounded upwards:
+   * never below the exact `q . k`.
    */
   boundScores(
     q: Tensor,

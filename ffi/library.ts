@@ -1,7 +1,8 @@
 /** Finds the native library, and builds it where there is none yet. */
 import { fileURLToPath } from "node:url";
-import { buildLibrary, type BuildOptions, isFile, libraryName } from "./build.ts";
-import { missingRunFlag } from "./compiler.ts";
+import { buildLibrary, type BuildOptions, libraryNames } from "./build.ts";
+import { isFile } from "./build_folder.ts";
+import { type Language, missingRunFlag } from "./compiler.ts";
 import { LibraryError } from "./errors.ts";
 import { granted, readEnv } from "./permissions.ts";
 
@@ -24,9 +25,26 @@ export interface LibraryFolder {
   readonly source: LibrarySource;
 }
 
+/** A library that is looked for in folders, and can be built into them. */
+export interface LibraryKind {
+  /** What it is called in messages. */
+  readonly title: string;
+  /** Language of the compiler that builds it. */
+  readonly language: Language;
+  /** Its file names, the best first. */
+  readonly names: readonly string[];
+  /** Builds it into a folder and returns its path. */
+  readonly build: (folder: string, options: BuildOptions) => Promise<string>;
+}
+
 /** The library of `LONGLENS_LIBRARY`, or `undefined`. */
 export function chosenLibrary(): string | undefined {
   return readEnv("LONGLENS_LIBRARY");
+}
+
+/** The library of `LONGLENS_CUDA_LIBRARY`, or `undefined`. */
+export function chosenCudaLibrary(): string | undefined {
+  return readEnv("LONGLENS_CUDA_LIBRARY");
 }
 
 /** Folders that may hold the library, in the order in which they are tried. */
@@ -51,26 +69,41 @@ export async function findLibrary(options: BuildOptions = {}): Promise<LibraryFi
   const chosen = chosenLibrary();
   if (chosen) return { path: chosen, source: "environment" };
   if (Deno.build.os === "windows") throw new LibraryError("Windows has no native library yet");
-  const folders = libraryFolders();
-  if (folders.length === 0) throw missing([NO_FOLDER]);
-  return await findBuilt(folders) ?? await buildInto(folders, options);
+  return await findOrBuild(await cpuLibrary(), options);
 }
 
-/** The library of the present sources in one of `folders`, or `null`. Folders that may not be read are left out. */
-export async function findBuilt(folders: readonly LibraryFolder[]): Promise<LibraryFile | null> {
-  const name = await libraryName();
-  for (const { path: folder, source } of folders) {
-    const path = `${folder}/${name}`;
-    if (granted({ name: "read", path }) && await isFile(path)) return { path, source };
+/** The library of the CPU that the present sources make. */
+export async function cpuLibrary(): Promise<LibraryKind> {
+  const names = await libraryNames();
+  return { title: "native library", language: "C++", names, build: buildLibrary };
+}
+
+/** The library in a folder, else built into the first that takes it. Throws a `LibraryError` that says what is missing. */
+export async function findOrBuild(kind: LibraryKind, options: BuildOptions): Promise<LibraryFile> {
+  const folders = libraryFolders();
+  if (folders.length === 0) throw missing(kind, [NO_FOLDER]);
+  return await findBuilt(folders, kind) ?? await buildInto(folders, kind, options);
+}
+
+/** The library in one of `folders`, or `null`. Folders that may not be read are left out. */
+export async function findBuilt(
+  folders: readonly LibraryFolder[],
+  { names }: Pick<LibraryKind, "names">,
+): Promise<LibraryFile | null> {
+  for (const name of names) {
+    for (const { path: folder, source } of folders) {
+      const path = `${folder}/${name}`;
+      if (granted({ name: "read", path }) && await isFile(path)) return { path, source };
+    }
   }
   return null;
 }
 
 /** What must be allowed before a library in `folder` can be built and used, as a phrase, or `null`. */
-export function missingFlags(folder: string): string | null {
+export function missingFlags(folder: string, language: Language = "C++"): string | null {
   const toUse = (["ffi", "read"] as const).filter((name) => !granted({ name, path: folder }));
   const toBuild = granted({ name: "write", path: folder }) ? [] : [`--allow-write=${folder}`];
-  toBuild.push(...missingRunFlag());
+  toBuild.push(...missingRunFlag(language));
   const using = toUse.map((name) => `--allow-${name}=${folder}`).join(" ");
   const building = toBuild.length > 0 ? `${toBuild.join(" ")} to build it` : "";
   return [using, building].filter((text) => text !== "").join(", and ") || null;
@@ -81,27 +114,28 @@ const NO_FOLDER =
 
 async function buildInto(
   folders: readonly LibraryFolder[],
+  kind: LibraryKind,
   options: BuildOptions,
 ): Promise<LibraryFile> {
   const problems: string[] = [];
   for (const { path: folder, source } of folders) {
-    const flags = missingFlags(folder);
+    const flags = missingFlags(folder, kind.language);
     if (flags) {
       problems.push(`${folder} needs ${flags}`);
       continue;
     }
     try {
-      return { path: await buildLibrary(folder, options), source };
+      return { path: await kind.build(folder, options), source };
     } catch (error) {
       if (!isUnwritable(error)) throw error;
       problems.push(`${folder} cannot be written: ${error.message}`);
     }
   }
-  throw missing(problems);
+  throw missing(kind, problems);
 }
 
-function missing(problems: readonly string[]): LibraryError {
-  return new LibraryError(`Cannot find the native library: ${problems.join("; ")}`);
+function missing({ title }: LibraryKind, problems: readonly string[]): LibraryError {
+  return new LibraryError(`Cannot find the ${title}: ${problems.join("; ")}`);
 }
 
 function isUnwritable(error: unknown): error is Error {

@@ -4,6 +4,8 @@
  */
 import header from "../kernels/include/longlens.h" with { type: "text" };
 import amx from "../kernels/cpu/amx.cpp" with { type: "text" };
+import arena from "../kernels/cpu/arena.cpp" with { type: "text" };
+import arenaHeader from "../kernels/cpu/arena.h" with { type: "text" };
 import attendKeys from "../kernels/cpu/attend_keys.cpp" with { type: "text" };
 import attendTiles from "../kernels/cpu/attend_tiles.cpp" with { type: "text" };
 import avx2 from "../kernels/cpu/avx2.cpp" with { type: "text" };
@@ -68,6 +70,8 @@ import topKeys from "../kernels/cpu/top_keys.cpp" with { type: "text" };
 export const SOURCES: Readonly<Record<string, string>> = {
   "include/longlens.h": header,
   "cpu/amx.cpp": amx,
+  "cpu/arena.cpp": arena,
+  "cpu/arena.h": arenaHeader,
   "cpu/attend_keys.cpp": attendKeys,
   "cpu/attend_tiles.cpp": attendTiles,
   "cpu/avx2.cpp": avx2,
@@ -155,19 +159,56 @@ const AVX512_FLAGS: readonly string[] = [
 ];
 const AVX512_BF16_FLAGS: readonly string[] = ["-mavx512bf16", ...AVX512_FLAGS];
 
-/** Flags of the units that hold nothing on other architectures. */
-const X86_FLAGS: Readonly<Record<string, readonly string[]>> = {
-  "cpu/avx2.cpp": AVX2_FLAGS,
-  "cpu/avx512.cpp": AVX512_FLAGS,
-  "cpu/avx512bf16.cpp": AVX512_BF16_FLAGS,
-  "cpu/amx.cpp": ["-mamx-tile", "-mamx-bf16", ...AVX512_BF16_FLAGS],
-};
+/** A compile unit for an instruction set, which not every compiler knows. */
+export interface IsaUnit extends CompileUnit {
+  /** Name of the instruction set. */
+  readonly isa: string;
+  /** One of its instructions, which compiler and assembler must know. */
+  readonly instruction: string;
+}
 
-/** What to compile for an architecture as `Deno.build.arch` names it. */
-export function compileUnits(arch: string): CompileUnit[] {
-  const flags = arch === "x86_64" ? X86_FLAGS : {};
+/** What knows one of them knows those before it: its flags hold theirs. */
+const X86_UNITS: readonly IsaUnit[] = [
+  {
+    isa: "avx2",
+    path: "cpu/avx2.cpp",
+    flags: AVX2_FLAGS,
+    instruction: "vpaddd %ymm0, %ymm0, %ymm0",
+  },
+  {
+    isa: "avx512",
+    path: "cpu/avx512.cpp",
+    flags: AVX512_FLAGS,
+    instruction: "vpaddd %zmm0, %zmm0, %zmm0",
+  },
+  {
+    isa: "avx512bf16",
+    path: "cpu/avx512bf16.cpp",
+    flags: AVX512_BF16_FLAGS,
+    instruction: "vdpbf16ps %zmm0, %zmm0, %zmm0",
+  },
+  {
+    isa: "amx",
+    path: "cpu/amx.cpp",
+    flags: ["-mamx-tile", "-mamx-bf16", ...AVX512_BF16_FLAGS],
+    instruction: "tdpbf16ps %tmm0, %tmm1, %tmm2",
+  },
+];
+
+/** The units for instruction sets of an architecture as `Deno.build.arch` names it, from the oldest set to the latest. */
+export function isaUnits(arch: string): readonly IsaUnit[] {
+  return arch === "x86_64" ? X86_UNITS : [];
+}
+
+/**
+ * What to compile for an architecture as `Deno.build.arch` names it. The units for the instruction sets `without` have no
+ * flags, which makes them empty, and the library says that it lacks them.
+ */
+export function compileUnits(arch: string, without: readonly string[] = []): CompileUnit[] {
+  const units = isaUnits(arch).filter(({ isa }) => !without.includes(isa));
+  const flags = new Map(units.map((unit) => [unit.path, unit.flags]));
   const paths = Object.keys(SOURCES).filter((path) => path.endsWith(".cpp"));
-  return paths.map((path) => ({ path, flags: flags[path] ?? [] }));
+  return paths.map((path) => ({ path, flags: flags.get(path) ?? [] }));
 }
 
 /** Flags of linking for an operating system as `Deno.build.os` names it. */

@@ -1,10 +1,10 @@
-import { type Compiler, findCompiler } from "../ffi/compiler.ts";
+import { type Compiler, findCompiler, type Language } from "../ffi/compiler.ts";
 import { LibraryError } from "../ffi/errors.ts";
 
-/** The C++ compiler; null where none answers. */
-export async function compilerOrNull(): Promise<Compiler | null> {
+/** The compiler of a language; null where none answers. */
+export async function compilerOrNull(language: Language = "C++"): Promise<Compiler | null> {
   try {
-    return await findCompiler();
+    return await findCompiler(language);
   } catch (error) {
     if (error instanceof LibraryError) return null;
     throw error;

@@ -6,7 +6,9 @@
 //            = sum_i max(q[i], 0) max[b][i] + min(q[i], 0) min[b][i]
 //
 // By the second form a bound is two dot products, which the heads of a KV head share the rows of.
+// They are computed with all rounding upwards, so that no sum is below the exact one, in any order.
 #include <algorithm>
+#include <cfenv>
 #include <cmath>
 #include <vector>
 
@@ -38,6 +40,22 @@ SignedQueries SplitSigns(const float* q, const std::vector<int32_t>& heads, int6
   return parts;
 }
 
+// While it lives, this thread rounds upwards.
+class RoundingUp {
+ public:
+  RoundingUp() : before_(fegetround()) {
+    if (fesetround(FE_UPWARD) != 0) {
+      throw Error(LL_INTERNAL_ERROR, "Cannot bound scores as rounding upwards is refused");
+    }
+  }
+  ~RoundingUp() { fesetround(before_); }
+  RoundingUp(const RoundingUp&) = delete;
+  RoundingUp& operator=(const RoundingUp&) = delete;
+
+ private:
+  const int before_;
+};
+
 struct BoundCall {
   const Call& call;
   const float* q;
@@ -50,6 +68,7 @@ struct BoundCall {
     const SignedQueries parts = SplitSigns(q, group.heads, dim);
     const int64_t heads = group.heads.size();
     std::vector<float> sums(heads * kKeyBlock);
+    const RoundingUp rounding;
     for (int64_t b = first; b < end; b += kKeyBlock) {
       call.Poll();
       const int64_t count = std::min<int64_t>(kKeyBlock, end - b);

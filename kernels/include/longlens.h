@@ -285,8 +285,9 @@ LL_API int32_t ll_key_bounds(ll_run* run, int32_t kv_heads, int32_t dim, void* c
                              int32_t stride, int32_t kv_dtype, int32_t start, int32_t end,
                              int32_t block, float* min, float* max);
 
-// What q . k of no key of a block can exceed (Quest), without `scale`, but for the rounding of its own sum in f32:
-//   bounds[c][b] = sum_i max(q[i] min[b][i], q[i] max[b][i]).
+// What q . k of no key of a block exceeds (Quest), without `scale`, where q and the bounds are finite:
+//   bounds[c][b] = sum_i max(q[i] min[b][i], q[i] max[b][i]),
+// rounded upwards in every step: never below the exact sum, but scores that a kernel has rounded may be above it.
 // q [heads][dim]; min, max [blocks][kv_heads][dim] of ll_key_bounds; all device; bounds [count][blocks] host.
 // Progress: a unit per block and KV head.
 LL_API int32_t ll_bound_scores(ll_run* run, const float* q, int32_t heads, int32_t kv_heads,

@@ -5,6 +5,9 @@ import { logSumExp } from "./output.ts";
 import { type KvHead, pageOf, slotOf } from "./pages.ts";
 import type { Steps } from "./steps.ts";
 
+/** Largest finite float32. */
+const MAX_FLOAT = (2 - 2 ** -23) * 2 ** 127;
+
 /** Means of runs of `block` rows, of fewer at the end; rows `[T, width]`, out `[ceil(T / block), width]`. */
 export function* poolRows(
   rows: Float32Array,
@@ -123,7 +126,10 @@ export function* blockScores(
   }
 }
 
-/** `bounds[b] = sum_i max(q[i] min[b][i], q[i] max[b][i])` of one query head, `[blocks]`; the query starts at `q[first]`. */
+/**
+ * `bounds[b] = sum_i max(q[i] min[b][i], q[i] max[b][i])` of one query head, `[blocks]`, rounded upwards; the query starts
+ * at `q[first]`.
+ */
 export function boundScores(
   q: Float32Array,
   first: number,
@@ -136,8 +142,22 @@ export function boundScores(
     let sum = 0;
     for (let i = 0; i < dim; i++) {
       const [x, at] = [q[first + i]!, (b * heads + kvHead) * dim + i];
-      sum += Math.max(x * min.data[at]!, x * max.data[at]!);
+      sum = addUpwards(sum, Math.max(x * min.data[at]!, x * max.data[at]!));
     }
-    return sum;
+    return toFloatUpwards(sum);
   });
+}
+
+/** A sum that is not below the exact one (by Knuth's two-sum), and equals it where float64 holds that. */
+function addUpwards(a: number, b: number): number {
+  const sum = a + b;
+  const part = sum - a;
+  const lost = (a - (sum - part)) + (b - part);
+  return lost > 0 ? sum + Math.abs(sum) * Number.EPSILON : sum;
+}
+
+/** A float32 that is not below `x`. */
+function toFloatUpwards(x: number): number {
+  const near = Math.max(Math.fround(x), -MAX_FLOAT);
+  return near < x ? Math.fround(near + Math.max(Math.abs(near) * 2 ** -23, 2 ** -149)) : near;
 }

@@ -1,6 +1,6 @@
 /** The native loops that measure what this machine can do at most: built by the compiler of the product's library. */
 import { compile, type Compiler, findCompiler } from "../../ffi/compiler.ts";
-import { isFile } from "../../ffi/build.ts";
+import { isFile } from "../../ffi/build_folder.ts";
 import { BackendError } from "../../ffi/errors.ts";
 import { libraryFolders } from "../../ffi/library.ts";
 

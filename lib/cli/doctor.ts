@@ -1,4 +1,5 @@
 /** `deno task doctor`: shows whether the native library can be used here, and what to do where it cannot. */
+import type { CudaDiagnosis } from "../../ffi/cuda_doctor.ts";
 import { diagnose, type Diagnosis } from "../../ffi/doctor.ts";
 
 const LABEL_WIDTH = 14;
@@ -14,12 +15,33 @@ function lines(diagnosis: Diagnosis): string[] {
     line("Sources", diagnosis.sourceKey),
     ...diagnosis.folders.map((folder) => line("Looked in", folder)),
     line("Library", library ? `${library.path} (${library.source})` : "none"),
-    line("Backend", native ? "cpu" : "reference"),
+    line("Backend", backendOf(diagnosis)),
     line("Isa", native ? `${native.isa} of ${native.available.join(", ")}` : "-"),
+    ...diagnosis.leftOut.map(({ isa, reason }) => line("Left out", `${isa}, as ${reason}`)),
     line("Compute", native?.compute ?? "f32"),
     line("Threads", native ? String(native.threads) : "1"),
+    ...cudaLines(diagnosis.cuda),
     line("Permissions", given.join(", ") || "none in full"),
     ...diagnosis.problems.map((problem) => line("To do", problem)),
+  ];
+}
+
+/** What `auto` opens. */
+function backendOf({ cuda, native }: Diagnosis): string {
+  if (cuda.native) return "cuda";
+  return native ? "cpu" : "reference";
+}
+
+function cudaLines({ device, compiler, library, native, missing }: CudaDiagnosis): string[] {
+  if (!device) return [line("CUDA", `not used as ${missing.join("; ")}`)];
+  const memory = `${(device.memoryBytes / 2 ** 30).toFixed(0)} GiB`;
+  return [
+    line("CUDA device", `${device.name}, capability ${device.capability}, ${memory}`),
+    line("CUDA driver", device.driver),
+    line("CUDA compiler", compiler ?? "none"),
+    line("CUDA library", library ? `${library.path} (${library.source})` : "none"),
+    line("CUDA isa", native ? `${native.isa} of ${native.available.join(", ")}` : "-"),
+    ...missing.map((problem) => line("CUDA to do", problem)),
   ];
 }
 

@@ -5,53 +5,29 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { buildLibrary, type BuildProgress, libraryName } from "../../ffi/build.ts";
+import {
+  buildLibrary,
+  type BuildProgress,
+  leftOutOf,
+  libraryName,
+  libraryNames,
+  removeOtherLibraries,
+} from "../../ffi/build.ts";
 import { LibraryError } from "../../ffi/errors.ts";
-import { compileUnits } from "../../ffi/sources.ts";
-import { inFolder } from "../in_folder.ts";
+import { cpuLibrary, findBuilt } from "../../ffi/library.ts";
+import { compileUnits, isaUnits } from "../../ffi/sources.ts";
 import { ROOT, runScript } from "./child.ts";
+import { buildCalls, RECORDER, recorderWithout, withCompiler, withEnv } from "./fake_compiler.ts";
 
 const ignore = Deno.build.os === "windows";
+const isas = isaUnits(Deno.build.arch).map(({ isa }) => isa);
+const hasNoIsas = isas.length === 0; // the architecture has but one unit
 
-/** A command that writes its arguments to `log` and makes empty objects and libraries, as fast as a shell can. */
-const RECORDER = `#!/bin/sh
-echo "$@" >> "$LOG"
-if [ "$1" = --version ]; then echo "recorder 1.0"; exit; fi
-sleep 0.02
-while [ "$1" != -o ]; do shift; done
-echo library > "$2"
-`;
 const BROKEN = `#!/bin/sh
 if [ "$1" = --version ]; then echo "broken 1.0"; exit; fi
 echo "pool.cpp:1:1: error: no such luck" >&2
 exit 1
 `;
-
-async function withCompiler<T>(
-  script: string,
-  work: (place: { folder: string; log: string; cxx: string }) => Promise<T>,
-): Promise<T> {
-  return await inFolder(async (home) => {
-    const [folder, log, cxx] = [`${home}/build`, `${home}/log`, `${home}/cxx`];
-    await Deno.writeTextFile(cxx, script, { mode: 0o755 });
-    await Deno.writeTextFile(log, "");
-    return await withEnv({ CXX: cxx, LOG: log }, () => work({ folder, log, cxx }));
-  });
-}
-
-async function withEnv<T>(env: Record<string, string>, work: () => Promise<T>): Promise<T> {
-  const before = Object.keys(env).map((name) => [name, Deno.env.get(name)] as const);
-  for (const [name, value] of Object.entries(env)) Deno.env.set(name, value);
-  try {
-    return await work();
-  } finally {
-    for (const [name, value] of before) value ? Deno.env.set(name, value) : Deno.env.delete(name);
-  }
-}
-
-async function linesOf(log: string): Promise<string[]> {
-  return (await Deno.readTextFile(log)).trim().split("\n");
-}
 
 Deno.test("libraryName() holds the ABI version and a hash", async () => {
   assertMatch(await libraryName(), /^liblonglens-1-[0-9a-f]{16}\.so$/);
@@ -71,7 +47,7 @@ Deno.test({
         units.map((_, i) => i + 1).concat(units.length + 1),
       );
       assertEquals(steps.at(-1)!.step, "link");
-      const calls = await linesOf(log);
+      const calls = await buildCalls(log);
       for (const { path, flags } of units) {
         const call = calls.find((line) => line.includes(`-c ${path} `));
         assertStringIncludes(call ?? "", flags.join(" "));
@@ -87,9 +63,9 @@ Deno.test({
   fn: () =>
     withCompiler(RECORDER, async ({ folder, log }) => {
       await buildLibrary(folder);
-      const before = (await linesOf(log)).length;
+      const before = await Deno.readTextFile(log);
       await buildLibrary(folder);
-      assertEquals((await linesOf(log)).slice(before), []);
+      assertEquals(await Deno.readTextFile(log), before);
     }),
 });
 
@@ -108,8 +84,82 @@ Deno.test({
       for (const { stdout, stderr } of outcomes) {
         assertEquals(stdout, `${folder}/${await libraryName()}`, stderr);
       }
-      const compiled = (await linesOf(log)).filter((line) => line !== "--version");
-      assertEquals(compiled.length, compileUnits(Deno.build.arch).length + 1);
+      assertEquals((await buildCalls(log)).length, compileUnits(Deno.build.arch).length + 1);
+    }),
+});
+
+Deno.test("leftOutOf() reads what libraryName() says of instruction sets", async () => {
+  for (let i = 0; i <= isas.length; i++) {
+    const path = `/some-without-any/${await libraryName(isas.slice(i))}`;
+    assertEquals(leftOutOf(path), isas.slice(i));
+  }
+});
+
+Deno.test("libraryNames() begins with the library that lacks nothing and ends with the least", async () => {
+  const names = await libraryNames();
+  assertEquals([names[0], names.at(-1)], [await libraryName(), await libraryName(isas)]);
+  assertEquals(names.length, isas.length + 1);
+});
+
+Deno.test({
+  name: "buildLibrary() compiles units without their flags where the compiler does not know these",
+  ignore: ignore || hasNoIsas,
+  fn: () =>
+    withCompiler(recorderWithout("-mavx512bf16|-mamx-*"), async ({ folder, log }) => {
+      const path = await buildLibrary(folder);
+      assertEquals(path, `${folder}/${await libraryName(["avx512bf16", "amx"])}`);
+      const units = (await buildCalls(log)).filter((line) => line.includes(" -c "));
+      assertEquals(units.length, compileUnits(Deno.build.arch).length);
+      assertEquals(units.filter((line) => /-mavx512bf16|-mamx/.test(line)), []);
+      assert(units.some((line) => line.includes("-mavx512f") && line.includes("cpu/avx512.cpp")));
+    }),
+});
+
+Deno.test({
+  name: "buildLibrary() builds again only for a compiler that knows more",
+  ignore: ignore || hasNoIsas,
+  fn: () =>
+    withCompiler(recorderWithout("-mamx-*"), async ({ folder, log, cxx }) => {
+      const lesser = await buildLibrary(folder);
+      const before = await buildCalls(log);
+      assertEquals(await buildLibrary(folder), lesser);
+      assertEquals(await buildCalls(log), before);
+      await Deno.writeTextFile(cxx, RECORDER);
+      const whole = await buildLibrary(folder);
+      assertEquals([leftOutOf(lesser), leftOutOf(whole)], [["amx"], []]);
+      await Deno.writeTextFile(cxx, recorderWithout("-mamx-*"));
+      assertEquals(await buildLibrary(folder), whole);
+    }),
+});
+
+Deno.test({
+  name: "findBuilt() gives the library that lacks the fewest instruction sets, in any folder",
+  ignore: ignore || hasNoIsas,
+  fn: () =>
+    withCompiler(RECORDER, async ({ folder }) => {
+      const folders = [`${folder}/a`, `${folder}/b`];
+      const places = folders.map((path) => ({ path, source: "cache" as const }));
+      const found = async () => await findBuilt(places, await cpuLibrary());
+      for (const one of folders) await Deno.mkdir(one, { recursive: true });
+      assertEquals(await found(), null);
+      const [a, b] = [await libraryName(["amx"]), await libraryName()];
+      await Deno.writeTextFile(`${folders[0]}/${a}`, "");
+      assertEquals((await found())!.path, `${folders[0]}/${a}`);
+      await Deno.writeTextFile(`${folders[1]}/${b}`, "");
+      assertEquals((await found())!.path, `${folders[1]}/${b}`);
+    }),
+});
+
+Deno.test({
+  name: "removeOtherLibraries() leaves the library that it is given",
+  ignore,
+  fn: () =>
+    withCompiler(RECORDER, async ({ folder }) => {
+      const path = await buildLibrary(folder);
+      await Deno.writeTextFile(`${folder}/liblonglens-1-0123456789abcdef.so`, "");
+      await removeOtherLibraries(path);
+      const left = [...Deno.readDirSync(folder)].map(({ name }) => name).toSorted();
+      assertEquals(left, [path.split("/").at(-1), "lock"]);
     }),
 });
 

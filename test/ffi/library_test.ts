@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
-import { isFile } from "../../ffi/build.ts";
+import { isFile } from "../../ffi/build_folder.ts";
 import { diagnose } from "../../ffi/doctor.ts";
 import { libraryFolders } from "../../ffi/library.ts";
 import { inFolder } from "../in_folder.ts";

@@ -1,26 +1,17 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { libraryName } from "../../ffi/build.ts";
 import { compile, findCompiler } from "../../ffi/compiler.ts";
+import { findCudaDevice } from "../../ffi/cuda_device.ts";
 import { BackendError } from "../../ffi/errors.ts";
-import { libraryFolders } from "../../ffi/library.ts";
+import { cpuLibrary, findBuilt, libraryFolders } from "../../ffi/library.ts";
 import { openBackend } from "../../ffi/open.ts";
 import { ABI_VERSION } from "../../ffi/symbols.ts";
 import { inFolder } from "../in_folder.ts";
 import { type ChildOptions, copyCheckout, type Outcome, ROOT, runScript } from "./child.ts";
 
 const BUILD = libraryFolders()[0]!.path;
-const LIBRARY = `${BUILD}/${await libraryName()}`;
 const ENV = "--allow-env=LONGLENS_*,CXX";
-const ignore = !await exists(LIBRARY);
-if (ignore) console.log(`Skips tests of the native library as ${LIBRARY} is not built`);
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    return (await Deno.stat(path)).isFile;
-  } catch {
-    return false;
-  }
-}
+const ignore = await findBuilt([libraryFolders()[0]!], await cpuLibrary()) === null;
+if (ignore) console.log(`Skips tests of the native library as none is built in ${BUILD}`);
 
 /** Opens a backend of a checkout in a child and prints its name, its notice or its error. */
 async function open(
@@ -56,8 +47,13 @@ Deno.test("openBackend() gives the reference where it is asked for", async () =>
   assertEquals((await openBackend({ backend: "reference" })).name, "reference");
 });
 
-Deno.test("openBackend() says that this build has no cuda", async () => {
-  await assertRejects(() => openBackend({ backend: "cuda" }), BackendError, "has none");
+Deno.test({
+  name: "openBackend() says why there is no cuda where no device answers",
+  ignore: findCudaDevice().device !== null,
+  fn: async () => {
+    const { problem } = findCudaDevice();
+    await assertRejects(() => openBackend({ backend: "cuda" }), BackendError, `as ${problem}`);
+  },
 });
 
 Deno.test("openBackend() refuses other names, also those of LONGLENS_BACKEND", async () => {

@@ -1,7 +1,9 @@
 /** The package as a user of JSR gets it: over http, with no library anywhere. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { isFile, libraryName } from "../../ffi/build.ts";
+import { libraryName } from "../../ffi/build.ts";
+import { isFile } from "../../ffi/build_folder.ts";
 import { libraryFolders } from "../../ffi/library.ts";
+import { CUDA_SOURCES } from "../../ffi/cuda_sources.ts";
 import { SOURCES } from "../../ffi/sources.ts";
 import { inFolder } from "../in_folder.ts";
 import { type Outcome, runScript } from "./child.ts";
@@ -13,7 +15,9 @@ const PARTS = [
   "ffi/",
   "kernels/reference/",
   "kernels/include/",
+  "kernels/common/",
   "kernels/cpu/",
+  "kernels/cuda/",
   "deno.json",
   "README.md",
   "LICENSE",
@@ -30,10 +34,12 @@ while [ "$1" != -o ]; do shift; done
 case "$2" in *.so) cp "${LIBRARY}" "$2";; *) : > "$2";; esac
 `;
 
-Deno.test("the published files are those of the design, and every source of the library", async () => {
+Deno.test("the published files are those of the design, and every source of the libraries", async () => {
   const files = await publishedFiles();
   for (const file of files) assert(PARTS.some((part) => file.startsWith(part)), file);
-  for (const path of Object.keys(SOURCES)) assert(files.includes(`kernels/${path}`), path);
+  for (const path of Object.keys({ ...SOURCES, ...CUDA_SOURCES })) {
+    assert(files.includes(`kernels/${path}`), path);
+  }
   assert(
     !files.some((file) => file.includes("/recipe/")),
     "the recipe of the embedded model is published",

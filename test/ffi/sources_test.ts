@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { compileUnits, SOURCES } from "../../ffi/sources.ts";
+import { compileUnits, isaUnits, SOURCES } from "../../ffi/sources.ts";
 
 const KERNELS = new URL("../../kernels/", import.meta.url);
 
@@ -26,4 +26,19 @@ Deno.test("compileUnits() lists every .cpp, with instruction sets on x86-64 only
   assertEquals(Object.keys(flagsOf("aarch64")), sources);
   assertEquals(flagsOf("x86_64")["cpu/avx2.cpp"], "-mavx2 -mfma -mf16c");
   assertEquals(new Set(Object.values(flagsOf("aarch64"))), new Set([""]));
+});
+
+Deno.test("isaUnits() orders units so that the flags of each hold those of the one before", () => {
+  for (const [i, { isa, flags }] of isaUnits("x86_64").entries()) {
+    const before = isaUnits("x86_64")[i - 1]?.flags ?? [];
+    assertEquals(before.filter((flag) => !flags.includes(flag)), [], isa);
+  }
+});
+
+Deno.test("compileUnits() gives the units that are left out no flags", () => {
+  const whole = compileUnits("x86_64");
+  const lesser = compileUnits("x86_64", ["amx"]);
+  const changed = whole.filter(({ flags }, i) => flags.join() !== lesser[i]!.flags.join());
+  assertEquals(changed.map(({ path }) => path), ["cpu/amx.cpp"]);
+  assertEquals(lesser.find(({ path }) => path === "cpu/amx.cpp")!.flags, []);
 });

@@ -68,6 +68,7 @@ FunctionCall ReadCall(Reader& reader) {
   call.function = reader.Text();
   call.status = reader.Integer();
   call.cancel = reader.Integer() != 0;
+  call.compute = static_cast<int32_t>(reader.Integer());
   call.arguments = reader.List([&] { return ReadArgument(reader); });
   return call;
 }

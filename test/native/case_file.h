@@ -3,14 +3,15 @@
 //
 // File, little-endian: the text "LLCASES1", i64 number of cases, then each case. A text and an
 // array of bytes are an i64 length and the bytes.
-//   case:    text name;  i64 blocks, each a block;  i64 steps, each a step
-//   block:   i64 kind (BlockKind);  i64 bytes;  bytes content: empty where the block begins as
-//   rubbish step:    i64 0, then a call; or i64 1, then an expectation call:    text function;  i64
-//   status;  i64 cancel: 1 where it is cancelled while it runs;
-//            i64 arguments, each: i64 kind (ArgumentKind), f64 number, i64 integer
-//   expectation: text name;  i64 address;  i64 kind (ElementKind);  i64 width;  f64 floor;  f64
-//   tolerance;
-//            bytes values
+//   case:        text name;  i64 blocks, each a block;  i64 steps, each a step
+//   block:       i64 kind (BlockKind);  i64 bytes;
+//                bytes content: empty where the block begins as rubbish
+//   step:        i64 0, then a call; or i64 1, then an expectation
+//   call:        text function;  i64 status;  i64 cancel: 1 where it is cancelled while it runs;
+//                i64 compute: that of its ll_run;
+//                i64 arguments, each: i64 kind (ArgumentKind), f64 number, i64 integer
+//   expectation: text name;  i64 address;  i64 kind (ElementKind);  i64 width;  f64 floor;
+//                f64 tolerance;  bytes values
 // An address is (block + 1) * 2^32 + byte in the block, and 0 is null.
 #ifndef LONGLENS_TEST_CASE_FILE_H_
 #define LONGLENS_TEST_CASE_FILE_H_
@@ -45,6 +46,7 @@ struct FunctionCall {
   std::string function;
   int64_t status;
   bool cancel;
+  int32_t compute;
   std::vector<Argument> arguments;
 };
 

@@ -1,4 +1,6 @@
 /** Writes the file that the driver replays; `case_file.h` describes it. */
+import type { Compute } from "../../ffi/backend.ts";
+import { DTYPE_CODES } from "../../ffi/native_tensor.ts";
 
 const BLOCK_KIND = { device: 0, host: 1, addresses: 2 } as const;
 
@@ -31,6 +33,8 @@ export interface Call {
   readonly status: number;
   /** Whether it is cancelled while it runs. */
   readonly cancel: boolean;
+  /** What its `ll_run` asks it to multiply. */
+  readonly compute: Compute;
   /** Its arguments. */
   readonly args: readonly Argument[];
 }
@@ -125,11 +129,12 @@ function encodeBlock(encoder: Encoder, { kind, bytes, content }: Block): void {
   encoder.array(content);
 }
 
-function encodeCall(encoder: Encoder, { name, status, cancel, args }: Call): void {
+function encodeCall(encoder: Encoder, { name, status, cancel, compute, args }: Call): void {
   encoder.integer(CALL);
   encoder.text(name);
   encoder.integer(status);
   encoder.integer(cancel ? 1 : 0);
+  encoder.integer(DTYPE_CODES[compute]);
   encoder.integer(args.length);
   for (const arg of args) encodeArgument(encoder, arg);
 }

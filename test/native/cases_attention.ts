@@ -1,5 +1,6 @@
 /** Cases of attendTiles, attendKeys and merge. */
 import type {
+  Compute,
   KeyPlan,
   KvDType,
   KvView,
@@ -49,26 +50,42 @@ export function attentionCases(): Case[] {
     ...DTYPES.flatMap(adversarial),
     ...[1, 4].map((group) => longDecode(group)),
     gathered(),
-    cancelledTiles(),
+    ...DTYPES.flatMap(productsOfBf16),
+    cancelledTiles("f32"),
+    cancelledTiles("bf16"),
     cancelledKeys(),
     mergeCase(),
   ];
 }
 
-function ordinary(call: Attention): Case[] {
-  const tiles = TILE_PLAN_KINDS.map((kind): Case => ({
+function tilesOf(call: Attention): Case[] {
+  return TILE_PLAN_KINDS.map((kind): Case => ({
     name: `attend_tiles, ${kind} plan, ${describe(call)}`,
     tolerance: TOLERANCE.f32,
     work: (scope, random) =>
       tileWork(scope, random, call, (extent) => randomTilePlan(random, extent, kind)),
   }));
+}
+
+function ordinary(call: Attention): Case[] {
   const keys: Case = {
     name: `attend_keys, random plans, ${describe(call)}`,
     tolerance: TOLERANCE.f32,
     work: (scope, random) =>
       keyWork(scope, random, call, () => randomKeyPlan(random, call.shape.kvLength)),
   };
-  return [...tiles, keys];
+  return [...tilesOf(call), keys];
+}
+
+/** What rounds its operands to bf16 where the instruction set multiplies such. */
+function productsOfBf16(dtype: KvDType): Case[] {
+  const shared = { tokens: 130, kvLength: 700, kvHeads: 2, group: 4, dim: 32 };
+  return [...SHAPES, shared].flatMap((shape) => tilesOf({ shape, dtype })).map((one) => ({
+    ...one,
+    name: `${one.name}, products of bf16`,
+    tolerance: TOLERANCE.bf16,
+    compute: "bf16",
+  }));
 }
 
 function adversarial(dtype: KvDType): Case[] {
@@ -129,15 +146,17 @@ function gathered(): Case {
   };
 }
 
-function cancelledTiles(): Case {
+function cancelledTiles(compute: Compute): Case {
   return {
-    name: "attend_tiles, cancelled",
+    name: `attend_tiles, cancelled, products of ${compute}`,
     tolerance: 0,
     isCancelled: true,
+    compute,
     work: async (scope, random) => {
-      const shape = { tokens: 3000, kvLength: 3000, kvHeads: 2, group: 4, dim: 64 };
+      const tokens = compute === "bf16" ? 6000 : 3000; // units of bf16 are that much faster
+      const shape = { tokens, kvLength: tokens, kvHeads: 2, group: 4, dim: 64 };
       const { q, kv, out } = await inputs(scope, random, { shape, dtype: "f32" });
-      const plan = densePlan({ tokens: 3000, kvLength: 3000, qStart: 0 });
+      const plan = densePlan({ tokens, kvLength: tokens, qStart: 0 });
       const plans = Array.from({ length: 8 }, () => plan);
       await scope.backend.attendTiles(q, 0, 0.125, kv, plans, out, scope.backend.control());
       return [];

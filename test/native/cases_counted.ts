@@ -5,6 +5,7 @@ import { matrix } from "../kernels/matrix.ts";
 import { TOLERANCE } from "../kernels/tolerance.ts";
 import type { Random } from "../random.ts";
 import { keyWork, tileWork } from "./cases_attention.ts";
+import { countedEstimates } from "./cases_counted_estimates.ts";
 import { type Case, recordCases } from "./record_cases.ts";
 
 const KEYS = 4000;
@@ -28,6 +29,7 @@ export const COUNTED_CASES: readonly CountedCase[] = [
   gemm(64),
   norm(),
   rope(),
+  ...countedEstimates(),
 ];
 
 /** Names of the cases of each function that is counted, in the order of its file. */

@@ -1,5 +1,5 @@
 /** Cases of embed, qkv, output, logits, logProbs and of weight files. */
-import type { Activation, DType, FileDType, Tensor } from "../../ffi/backend.ts";
+import type { Activation, Compute, DType, FileDType, Tensor } from "../../ffi/backend.ts";
 import { matrix } from "../kernels/matrix.ts";
 import type { Scope } from "../kernels/scope.ts";
 import { type Outcome, TOLERANCE } from "../kernels/tolerance.ts";
@@ -10,38 +10,55 @@ const DTYPES: readonly DType[] = ["f32", "bf16"];
 const FILE_DTYPES: readonly FileDType[] = ["f32", "bf16", "f16"];
 const EPS = 1e-5;
 
+/** Rows of a call, its weights and its products. */
+interface Projection {
+  readonly rows: number;
+  readonly dtype: DType;
+  readonly compute: Compute;
+}
+
 /** All of them. */
 export function modelCases(): Case[] {
   return [
-    ...DTYPES.flatMap(casesOf),
+    ...DTYPES.map(embedCase),
+    ...[19, 70].flatMap((rows) =>
+      DTYPES.flatMap((dtype) => projections({ rows, dtype, compute: "f32" }))
+    ),
+    ...projections({ rows: 70, dtype: "bf16", compute: "bf16" }),
     ...FILE_DTYPES.flatMap((stored) => DTYPES.map((as) => fileCase(stored, as))),
     largeLogits(),
     cancelledOutput(),
   ];
 }
 
-function casesOf(dtype: DType): Case[] {
+function embedCase(dtype: DType): Case {
+  return {
+    name: `embed, ${dtype}`,
+    tolerance: TOLERANCE.f32,
+    work: (scope, random) => embed(scope, random, matrix(scope, random, 41, 33, dtype)),
+  };
+}
+
+function projections(call: Projection): Case[] {
+  const { rows, dtype, compute } = call;
+  const described = `${rows} rows, ${dtype} weights, products of ${compute}`;
+  const same = { tolerance: TOLERANCE[compute], compute };
   const activations: readonly Activation[] = ["silu", "gelu_tanh"];
   return [
-    {
-      name: `embed, ${dtype}`,
-      tolerance: TOLERANCE.f32,
-      work: (scope, random) => embed(scope, random, matrix(scope, random, 41, 33, dtype)),
-    },
     ...[false, true].map((isFull): Case => ({
-      name: `qkv, ${dtype}, ${isFull ? "with" : "without"} biases, head norms, rope tables`,
-      tolerance: TOLERANCE.f32,
-      work: (scope, random) => qkv(scope, random, dtype, isFull),
+      ...same,
+      name: `qkv, ${isFull ? "with" : "without"} biases, head norms, rope tables, ${described}`,
+      work: (scope, random) => qkv(scope, random, call, isFull),
     })),
     ...activations.map((activation): Case => ({
-      name: `output, ${dtype}, ${activation}`,
-      tolerance: TOLERANCE.f32,
-      work: (scope, random) => output(scope, random, dtype, activation),
+      ...same,
+      name: `output, ${activation}, ${described}`,
+      work: (scope, random) => output(scope, random, call, activation),
     })),
     {
-      name: `logits and log_probs, ${dtype}`,
-      tolerance: TOLERANCE.f32,
-      work: (scope, random) => logits(scope, random, dtype),
+      ...same,
+      name: `logits and log_probs, ${described}`,
+      work: (scope, random) => logits(scope, random, call),
     },
   ];
 }
@@ -57,10 +74,10 @@ async function embed(scope: Scope, random: Random, table: Tensor): Promise<Outco
 async function qkv(
   scope: Scope,
   random: Random,
-  dtype: DType,
+  { rows: tokens, dtype }: Projection,
   isFull: boolean,
 ): Promise<Outcome[]> {
-  const [tokens, hidden, heads, kvHeads, dim, tables] = [19, 67, 4, 2, 20, 2];
+  const [hidden, heads, kvHeads, dim, tables] = [67, 4, 2, 20, 2];
   const half = isFull ? 5 : dim / 2;
   const maybe = (count: number) => isFull ? vector(scope, random, count) : null;
   const weights = {
@@ -92,10 +109,10 @@ async function qkv(
 async function output(
   scope: Scope,
   random: Random,
-  dtype: DType,
+  { rows: tokens, dtype }: Projection,
   activation: Activation,
 ): Promise<Outcome[]> {
-  const [tokens, hidden, ffn, heads, dim] = [21, 67, 130, 3, 20];
+  const [hidden, ffn, heads, dim] = [67, 130, 3, 20];
   const x = matrix(scope, random, tokens, hidden);
   const rows = random.normals(tokens * heads * dim);
   const attention = scope.tensor([tokens, heads, dim], rows);
@@ -104,8 +121,12 @@ async function output(
   return [{ name: "x", values: x.read(), width: hidden }];
 }
 
-async function logits(scope: Scope, random: Random, dtype: DType): Promise<Outcome[]> {
-  const [rows, hidden, vocab] = [9, 130, 517];
+async function logits(
+  scope: Scope,
+  random: Random,
+  { rows, dtype }: Projection,
+): Promise<Outcome[]> {
+  const [hidden, vocab] = [130, 517];
   const x = matrix(scope, random, rows, hidden);
   const head = matrix(scope, random, vocab, hidden, dtype);
   const out = scope.tensor([rows, vocab]);

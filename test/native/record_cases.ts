@@ -1,4 +1,5 @@
 /** Records cases: what they call, and what the reference backend makes of the same data. */
+import type { Compute } from "../../ffi/backend.ts";
 import { openReferenceBackend } from "../../ffi/reference_backend.ts";
 import { Scope } from "../kernels/scope.ts";
 import type { Outcome } from "../kernels/tolerance.ts";
@@ -16,6 +17,8 @@ export interface Case {
   readonly work: (scope: Scope, random: Random) => Promise<readonly Outcome[]>;
   /** Whether its last call is cancelled while it runs, so that nothing is expected. */
   readonly isCancelled?: boolean;
+  /** What its calls ask the library to multiply. @default "f32" */
+  readonly compute?: Compute;
 }
 
 /** Records `cases` into the file at `path`. */
@@ -28,7 +31,7 @@ export async function recordCases(path: string, cases: readonly Case[]): Promise
 
 async function record(one: Case, seed: number): Promise<Recording> {
   const recorder = new Recorder();
-  using scope = new Scope(recorder.backend());
+  using scope = new Scope(recorder.open(one.compute ?? "f32"));
   const cells = await one.work(scope, new Random(seed));
   const expectations = [...recorder.expectations];
   const wanted = one.isCancelled ? [] : await reference(one, seed);

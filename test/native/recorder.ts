@@ -4,10 +4,10 @@
  * Memory that a call writes comes back filled with numbers of cells, each given once, so that whatever the backend makes
  * of it (a slice, a number of an object) still tells which memory must hold it.
  */
-import { PAGE_TOKENS } from "../../ffi/backend.ts";
+import { type Compute, PAGE_TOKENS } from "../../ffi/backend.ts";
 import { KV_BYTES } from "../../ffi/elements.ts";
 import { NativeBackend } from "../../ffi/native_backend.ts";
-import type { NativeLibrary } from "../../ffi/native_library.ts";
+import type { NativeLibrary, RunOptions } from "../../ffi/native_library.ts";
 import { Memory } from "../../ffi/native_memory.ts";
 import { DTYPE_CODES } from "../../ffi/native_tensor.ts";
 import { DIRECT_SYMBOLS, RUN_SYMBOLS } from "../../ffi/symbols.ts";
@@ -18,6 +18,10 @@ const BLOCK_BITS = 32n;
 const LL_CANCELLED = 3;
 /** From here f32 no longer tells neighbours apart. */
 const MAX_CELLS = 2 ** 24;
+
+/** What a call's `ll_run` holds. */
+type RunFields = Pick<Call, "cancel" | "compute">;
+const PLAIN_RUN: RunFields = { cancel: false, compute: "f32" };
 
 type HostArray = ArrayBufferView & { readonly length: number };
 
@@ -48,6 +52,8 @@ export class Recorder {
   allocatedBytes = 0;
   /** Functions that take no `ll_run`. */
   readonly symbols: Readonly<Record<string, (...args: unknown[]) => number>>;
+  /** The backend whose calls these are. */
+  readonly backend = "cpu";
   readonly #cells: Cells[] = [];
   readonly #written = new Map<unknown, bigint>();
 
@@ -62,8 +68,8 @@ export class Recorder {
   }
 
   /** A backend whose calls are recorded. */
-  backend(): NativeBackend {
-    return new NativeBackend(this as unknown as NativeLibrary, "f32");
+  open(compute: Compute): NativeBackend {
+    return new NativeBackend(this as unknown as NativeLibrary, compute);
   }
 
   /** A block of device memory. */
@@ -78,8 +84,8 @@ export class Recorder {
   }
 
   /** Records a call; one with a control is cancelled while it runs. */
-  run(name: string, args: readonly unknown[], { control }: { readonly control?: unknown }): void {
-    this.#record(name, [RUN, ...args], control !== undefined);
+  run(name: string, args: readonly unknown[], { control, compute = "f32" }: RunOptions): void {
+    this.#record(name, [RUN, ...args], { cancel: control !== undefined, compute });
   }
 
   /** Nothing fails here. */
@@ -115,9 +121,9 @@ export class Recorder {
     return BigInt(this.blocks.push(block)) << BLOCK_BITS;
   }
 
-  #record(name: string, values: readonly unknown[], cancel = false): number {
+  #record(name: string, values: readonly unknown[], run: RunFields = PLAIN_RUN): number {
     const args = values.map((value, i) => this.#argument(name, i, value));
-    this.calls.push({ name, status: cancel ? LL_CANCELLED : 0, cancel, args });
+    this.calls.push({ name, status: run.cancel ? LL_CANCELLED : 0, ...run, args });
     return 0;
   }
 

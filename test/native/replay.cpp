@@ -96,6 +96,7 @@ int32_t Run(const FunctionCall& call, const std::vector<Value>& values, ll_run* 
 
 std::string RunCall(const FunctionCall& call, const Memories& memories) {
   ll_run run{};
+  run.compute = call.compute;
   std::vector<Value> values;
   for (const Argument& argument : call.arguments) {
     Value value{argument.integer, argument.number, nullptr};

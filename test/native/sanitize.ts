@@ -1,15 +1,24 @@
 /**
  * `deno task sanitize`: builds library and driver under each sanitizer that the compiler has, and replays all cases
- * with each instruction set of this machine. The exit status is 0 only if nothing was reported.
+ * with each instruction set of this machine; then the same with emulated units (`emulated/emulated_bf16.h`). The exit
+ * status is 0 only if nothing was reported.
  */
 import { type Compiler, findCompiler } from "../../ffi/compiler.ts";
-import { buildWhole } from "./build_driver.ts";
+import type { CompileUnit } from "../../ffi/sources.ts";
+import { buildWhole, libraryUnits } from "./build_driver.ts";
+import { emulatedUnits } from "./build_emulated.ts";
 import { recordInChild } from "./record_in_child.ts";
 import { instructionSets, run, runDriver } from "./run_driver.ts";
 
 interface Sanitizer {
   readonly name: string;
   readonly flags: readonly string[];
+}
+
+/** The library's units, and the instruction sets of them to replay with. */
+interface Build {
+  readonly units: readonly CompileUnit[];
+  readonly isIncluded: (isa: string) => boolean;
 }
 
 const COMMON = ["-fno-sanitize-recover=all", "-fno-omit-frame-pointer"];
@@ -34,8 +43,11 @@ async function main(): Promise<number> {
     for (const one of SANITIZERS) if (await works(folder, compiler, one)) usable.push(one);
     if (usable.length === 0) return 0;
     await recordInChild(folder, "all");
+    const builds = await buildsOf(folder, compiler);
     let wrong = 0;
-    for (const one of usable) wrong += await sanitize(folder, compiler, one, `${folder}/all.cases`);
+    for (const one of usable) {
+      for (const build of builds) wrong += await sanitize(folder, compiler, one, build);
+    }
     console.log(`sanitize: ${usable.length} of ${SANITIZERS.length} run, ${wrong} wrong`);
     return wrong === 0 ? 0 : 1;
   } finally {
@@ -57,19 +69,28 @@ async function works(folder: string, compiler: Compiler, one: Sanitizer): Promis
   return success;
 }
 
+async function buildsOf(folder: string, compiler: Compiler): Promise<Build[]> {
+  const isEmulated = (isa: string) => isa.endsWith("-emulated");
+  const emulated = { units: emulatedUnits(), isIncluded: isEmulated };
+  return [
+    { units: await libraryUnits(folder, compiler), isIncluded: () => true },
+    ...(Deno.build.arch === "x86_64" ? [emulated] : []),
+  ];
+}
+
 /** How many instruction sets were wrong. */
 async function sanitize(
   root: string,
   compiler: Compiler,
   { name, flags }: Sanitizer,
-  cases: string,
+  { units, isIncluded }: Build,
 ): Promise<number> {
   const folder = await Deno.makeTempDir({ dir: root });
-  const driver = await buildWhole(folder, compiler, flags);
+  const driver = await buildWhole(folder, compiler, { units, flags });
   let wrong = 0;
-  for (const isa of await instructionSets(driver)) {
+  for (const isa of (await instructionSets(driver)).filter(isIncluded)) {
     const start = performance.now();
-    const { success, report } = await runDriver(driver, cases, isa, { env: ENV });
+    const { success, report } = await runDriver(driver, `${root}/all.cases`, isa, { env: ENV });
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     console.log(`${name}, ${isa}: ${success ? "right" : "WRONG"} (${seconds} s)\n${report.trim()}`);
     if (!success) wrong++;
