@@ -59,10 +59,12 @@ import { keyPlanPairs, packKeyPlans, packTilePlans, tilePlanPairs } from "./pack
 
 const ACTIVATION_CODES = { silu: 0, gelu_tanh: 1 } as const;
 
-/** The backend of the native library on the CPU. */
+/** The backend of a native library: the one of the CPU, or of CUDA. */
 export class NativeBackend implements Backend {
   /** Name of the backend. */
-  readonly name: BackendName = "cpu";
+  get name(): BackendName {
+    return this.library.backend;
+  }
   /** The library behind it. */
   readonly library: NativeLibrary;
   /** What products are of, where the instruction set has such. */
@@ -76,9 +78,9 @@ export class NativeBackend implements Backend {
 
   /** What it runs on. */
   info(): BackendInfo {
-    const { compute: possible, ...info } = this.library.info();
+    const { compute: possible, problem: _, ...info } = this.library.info();
     const compute = possible.includes(this.compute) ? this.compute : "f32";
-    return { backend: this.name, ...info, compute };
+    return { ...info, compute };
   }
 
   /** Bytes of tensors and pages that are open. */
@@ -104,12 +106,13 @@ export class NativeBackend implements Backend {
   /** A new zeroed page. */
   page(spec: PageSpec): NativePage {
     checkPageSpec(spec);
-    return new NativePage(this.library.allocate(pageBytes(this.library, spec)), { ...spec });
+    const memory = this.library.allocate(pageBytes(this.library, spec));
+    return new NativePage(memory, { ...spec }, this.name);
   }
 
   /** A copy of a page. */
   copyPage(page: Page, spec: PageSpec): NativePage {
-    const source = nativePage(page);
+    const source = nativePage(page, this.name);
     checkPageCopy(spec, page, source.spec);
     const copy = this.page(spec);
     const { symbols } = this.library;
@@ -121,7 +124,7 @@ export class NativeBackend implements Backend {
   /** A new empty page table. */
   pageTable(kvHeads: number, spec: PageSpec): PageTable {
     checkPageTable(kvHeads, spec);
-    return new NativePageTable(kvHeads, { ...spec });
+    return new NativePageTable(kvHeads, { ...spec }, this.name);
   }
 
   /** A new control. */
@@ -513,7 +516,7 @@ function native(tensor: Tensor): NativeTensor {
 
 function own(control: RunControl | undefined): NativeControl | undefined {
   if (control === undefined || control instanceof NativeControl) return control;
-  throw new BackendError("Cannot run with this control as it must be made by backend cpu");
+  throw new BackendError("Cannot run with this control as it must be made by backend cpu or cuda");
 }
 
 function address(tensor: Tensor | null): bigint {

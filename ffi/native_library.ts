@@ -1,5 +1,5 @@
 /** A loaded native library: its calls, checked, and the lifetime of what they use. */
-import type { Awaitable, Compute } from "./backend.ts";
+import type { Awaitable, BackendName, Compute, DeviceInfo } from "./backend.ts";
 import { CancelledError, LibraryError } from "./errors.ts";
 import { Memory } from "./native_memory.ts";
 import { granted } from "./permissions.ts";
@@ -35,6 +35,8 @@ export interface RunOptions {
 
 /** What a native library tells about itself. */
 export interface LibraryInfo {
+  /** Which library it is. */
+  readonly backend: BackendName;
   /** Instruction set in use. */
   readonly isa: string;
   /** Instruction sets of the library that this machine can run. */
@@ -43,6 +45,10 @@ export interface LibraryInfo {
   readonly compute: readonly Compute[];
   /** Threads of the pool. */
   readonly threads: number;
+  /** The device, of a library that needs one and found it. */
+  readonly device?: DeviceInfo;
+  /** Why the device cannot be used. */
+  readonly problem?: string;
 }
 
 /** The native library of this process. */
@@ -56,6 +62,7 @@ export class NativeLibrary {
   readonly #flights = new Set<object>();
   readonly #spare = new NativeControl();
   #released: (() => void)[] = [];
+  #backend: BackendName | undefined;
 
   private constructor(path: string, symbols: Symbols) {
     this.path = path;
@@ -68,6 +75,11 @@ export class NativeLibrary {
     return new NativeLibrary(path, openLibrary(path, allSymbols()).symbols);
   }
 
+  /** The backend whose memory it gives. */
+  get backend(): BackendName {
+    return this.#backend ??= this.info().backend;
+  }
+
   /** Starts the library, or changes its threads (0: the cores of this process) and instruction set ("": the best). */
   start(threads: number, isa: string): void {
     this.check(this.symbols.ll_init(threads, textBytes(isa)), "start the native library");
@@ -77,8 +89,7 @@ export class NativeLibrary {
   info(): LibraryInfo {
     const json = new Uint8Array(INFO_BYTES);
     this.check(this.symbols.ll_info(json, INFO_BYTES), "describe the native library");
-    const { isa, available, compute, threads } = JSON.parse(textOf(json));
-    return { isa, available, compute, threads };
+    return libraryInfo(JSON.parse(textOf(json)));
   }
 
   /** Zeroed memory of `sizeBytes`. */
@@ -161,6 +172,17 @@ export class NativeLibrary {
       return ""; // with --allow-ffi=<path> Deno follows no pointers
     }
   }
+}
+
+/** What the library writes is flat. */
+function libraryInfo(flat: LibraryInfo & DeviceInfo & { readonly device?: string }): LibraryInfo {
+  const { backend, isa, available, compute, threads, problem, device: name } = flat;
+  const { driver, capability, memoryBytes, multiprocessors } = flat;
+  return {
+    ...{ backend, isa, available, compute, threads },
+    ...(name ? { device: { name, driver, capability, memoryBytes, multiprocessors } } : {}),
+    ...(problem ? { problem } : {}),
+  };
 }
 
 function checkRun(status: number, name: RunName, record: NativeControl): void {

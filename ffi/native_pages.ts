@@ -12,12 +12,15 @@ const FIRST_CAPACITY = 16;
 export class NativePage implements Page {
   /** Shape and dtype. */
   readonly spec: PageSpec;
+  /** Name of the backend. */
+  readonly backend: BackendName;
   readonly #memory: Memory;
 
-  /** Takes over `memory`. */
-  constructor(memory: Memory, spec: PageSpec) {
+  /** Takes over `memory` of `backend`. */
+  constructor(memory: Memory, spec: PageSpec, backend: BackendName) {
     this.#memory = memory;
     this.spec = spec;
+    this.backend = backend;
   }
 
   /** Size in bytes. */
@@ -41,10 +44,10 @@ export class NativePage implements Page {
   }
 }
 
-/** `page` as a page of the native library. Throws `ShapeError` where it is not. */
-export function nativePage(page: Page): NativePage {
-  if (page instanceof NativePage) return page;
-  throw new ShapeError("Cannot use the page as it must be a page of backend cpu");
+/** `page` as a page of a native backend. Throws `ShapeError` where it is not. */
+export function nativePage(page: Page, backend: BackendName): NativePage {
+  if (page instanceof NativePage && page.backend === backend) return page;
+  throw new ShapeError(`Cannot use the page as it must be a page of backend ${backend}`);
 }
 
 /** Bytes of a page of `spec`. */
@@ -58,7 +61,7 @@ export function pageBytes(library: NativeLibrary, { dim, dtype }: PageSpec): num
 /** Page table whose addresses the library reads: `[kvHeads][stride]`. */
 export class NativePageTable implements PageTable {
   /** Name of the backend. */
-  readonly backend: BackendName = "cpu";
+  readonly backend: BackendName;
   /** Number of KV heads. */
   readonly kvHeads: number;
   /** Shape and dtype of every page in it. */
@@ -68,7 +71,8 @@ export class NativePageTable implements PageTable {
   #stride = FIRST_CAPACITY;
 
   /** An empty table. */
-  constructor(kvHeads: number, spec: PageSpec) {
+  constructor(kvHeads: number, spec: PageSpec, backend: BackendName) {
+    this.backend = backend;
     this.kvHeads = kvHeads;
     this.spec = spec;
     this.#pages = Array.from({ length: kvHeads }, () => []);
@@ -98,7 +102,7 @@ export class NativePageTable implements PageTable {
 
   /** Enters a page. */
   set(kvHead: number, index: number, page: Page): void {
-    const native = nativePage(page);
+    const native = nativePage(page, this.backend);
     checkTableSet(this.kvHeads, this.spec, kvHead, index, page, native.spec);
     if (index >= this.#stride) this.#grow(index + 1);
     this.#pages[kvHead]![index] = native;

@@ -1,6 +1,6 @@
 /** Tensors in the native library's memory. */
 import { bf16ToF32, f32ToBf16 } from "../kernels/reference/bf16.ts";
-import type { DType, FileDType, KvDType, Tensor } from "./backend.ts";
+import type { BackendName, DType, FileDType, KvDType, Tensor } from "./backend.ts";
 import { checkRows, checkWrite } from "./check_memory.ts";
 import { countOf, DTYPE_BYTES } from "./elements.ts";
 import { BackendError } from "./errors.ts";
@@ -28,7 +28,7 @@ export interface Placement {
 /** An array in native memory. */
 export class NativeTensor implements Tensor {
   /** Name of the backend. */
-  readonly backend = "cpu";
+  readonly backend: BackendName;
   /** Element type. */
   readonly dtype: DType;
   /** Dimensions, outermost first. */
@@ -41,6 +41,7 @@ export class NativeTensor implements Tensor {
 
   /** A tensor over `at`, which must hold the elements. */
   constructor(library: NativeLibrary, shape: readonly number[], dtype: DType, at: Placement) {
+    this.backend = library.backend;
     this.#library = library;
     this.#at = at;
     this.shape = shape;

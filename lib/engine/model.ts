@@ -45,8 +45,9 @@ export interface Precision {
 /** Options of {@link Model.load}. */
 export interface LoadOptions {
   /**
-   * Where to compute: `auto` takes the native library and, where it can be neither found nor built, the slow
-   * reference backend with a notice.
+   * Where to compute: `auto` takes CUDA where a device answers and its library is there, or `onBuild` shows how it is
+   * built; else the native library of the CPU and, where it can be neither found nor built, the slow reference backend
+   * with a notice.
    * @default "auto"
    */
   readonly backend?: "auto" | BackendName;
@@ -85,7 +86,7 @@ export interface LoadOptions {
  * ```
  */
 export class Model {
-  /** Where it came from: a folder. */
+  /** Where it came from: a folder or a GGUF file. */
   readonly path: string;
   /** Shapes and constants. */
   readonly config: ModelConfig;
@@ -110,8 +111,9 @@ export class Model {
   }
 
   /**
-   * Loads a model: the embedded one, a folder in Hugging Face layout, or `org/name` of the Hugging Face hub, which is
-   * downloaded into the cache that is shared with Python. Loading the same folder again shares the weights.
+   * Loads a model: the embedded one, a folder in Hugging Face layout, a GGUF file (of a split one any), or `org/name` of
+   * the Hugging Face hub, which is downloaded into the cache that is shared with Python. Loading the same model again
+   * shares the weights.
    *
    * @throws {DownloadError} when the hub does not give the model; its `reason` tells why
    * @throws {ModelFormatError} when a file is damaged or of a kind that is not supported
@@ -124,7 +126,7 @@ export class Model {
     const { compute } = precision;
     const opening = { backend: name, threads, compute, onNotice, onProgress: onBuild };
     const backend = await openBackend(opening);
-    const shared = await holdWeights(location.folder, backend, precision.weights, options);
+    const shared = await holdWeights(location.path, backend, precision.weights, options);
     return new Model(backend, shared, precision);
   }
 

@@ -4,6 +4,7 @@
  */
 import { contractCases } from "./cases_contract.ts";
 import { errorCases } from "./cases_errors.ts";
+import { boundCases } from "./cases_bounds.ts";
 import { attentionCases } from "./cases_attention.ts";
 import { bf16Cases } from "./cases_bf16.ts";
 import { estimateErrorCases } from "./cases_estimate_errors.ts";
@@ -11,34 +12,39 @@ import { estimateCases } from "./cases_estimates.ts";
 import { int8Cases } from "./cases_int8.ts";
 import { keyCases } from "./cases_keys.ts";
 import { modelCases } from "./cases_model.ts";
-import type { OpenBackend, Subject } from "./subject.ts";
+import type { OpenBackend, Subject, SubjectOptions } from "./subject.ts";
 
 /** Registers all tests of a backend; their names begin with `name`. */
-export function backendSuite(name: string, open: OpenBackend): void {
-  contractSuite(name, open);
-  paritySuite(name, open);
+export function backendSuite(name: string, open: OpenBackend, options: SubjectOptions = {}): void {
+  contractSuite(name, open, options);
+  paritySuite(name, open, options);
 }
 
 /** Registers the tests that need no other backend. */
-export function contractSuite(name: string, open: OpenBackend): void {
-  const subject: Subject = { name, open };
+export function contractSuite(name: string, open: OpenBackend, options: SubjectOptions = {}): void {
+  const subject = subjectOf(name, open, options);
   contractCases(subject);
   errorCases(subject);
   int8Cases(subject);
   estimateErrorCases(subject);
+  boundCases(subject);
 }
 
 /** Registers all tests of a backend that multiplies bf16. */
-export function bf16Suite(name: string, open: OpenBackend): void {
-  contractSuite(name, open);
-  bf16Cases({ name, open });
+export function bf16Suite(name: string, open: OpenBackend, options: SubjectOptions = {}): void {
+  contractSuite(name, open, options);
+  bf16Cases(subjectOf(name, open, options));
 }
 
 /** Registers the tests that compare with the reference. */
-export function paritySuite(name: string, open: OpenBackend): void {
-  const subject: Subject = { name, open };
+export function paritySuite(name: string, open: OpenBackend, options: SubjectOptions = {}): void {
+  const subject = subjectOf(name, open, options);
   modelCases(subject);
   attentionCases(subject);
   keyCases(subject);
   estimateCases(subject);
+}
+
+function subjectOf(name: string, open: OpenBackend, options: SubjectOptions): Subject {
+  return { name, open, share: 1, pace: 1, ...options };
 }

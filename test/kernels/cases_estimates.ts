@@ -5,7 +5,7 @@ import type { DType, KeyBounds, KvView, Tensor } from "../../ffi/backend.ts";
 import { Random } from "../random.ts";
 import { type KvData, Scope } from "./scope.ts";
 import { type AttentionShape, attentionShapes, randomKv } from "./shapes.ts";
-import { parity, type Subject, test } from "./subject.ts";
+import { parity, runsOf, type Subject, test } from "./subject.ts";
 import { type Outcome, TOLERANCE } from "./tolerance.ts";
 
 const DTYPES = fc.constantFrom<DType>("f32", "bf16");
@@ -57,7 +57,7 @@ function sumCases(subject: Subject): void {
         assertAlmostEquals(sum(one.slash), shape.tokens, 1e-4 * shape.tokens);
       }
     });
-    await fc.assert(property, { seed: 5, numRuns: 20 });
+    await fc.assert(property, { seed: 5, numRuns: runsOf(subject, 20) });
   });
   test(subject, "verticalSlash() of equal scores spreads each row evenly", async (backend) => {
     using scope = new Scope(backend);
@@ -201,7 +201,7 @@ function boundCases(subject: Subject): void {
           assert(scores[Math.floor(key / block)]! >= exact[0]!.scores[i]!);
         }
       });
-      await fc.assert(property, { seed: 6, numRuns: 25 });
+      await fc.assert(property, { seed: 6, numRuns: runsOf(subject, 25) });
     },
   );
   test(subject, "boundScores() of single keys equals their scores", async (backend) => {
@@ -348,7 +348,8 @@ async function pooledScores(
   return await scope.backend.blockScores({ q: meanQ, k: meanK, qStart, block }, [0], 1, false);
 }
 
-async function boundsOf(
+/** Bounds of blocks of the keys from `start` on. */
+export async function boundsOf(
   scope: Scope,
   kv: KvView,
   start: number,

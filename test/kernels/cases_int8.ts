@@ -5,7 +5,7 @@ import { type KvRows, PAGE_TOKENS } from "../../ffi/backend.ts";
 import { roundToBf16 } from "../../kernels/reference/bf16.ts";
 import { Random } from "../random.ts";
 import { Scope } from "./scope.ts";
-import { type Subject, test } from "./subject.ts";
+import { runsOf, type Subject, test } from "./subject.ts";
 
 const LARGEST_F32 = (2 - 2 ** -23) * 2 ** 127;
 
@@ -47,7 +47,7 @@ export function int8Cases(subject: Subject): void {
           for (const x of at) assert(Math.abs(read.v[x]! - data.v[x]!) <= half, `value ${x}`);
         }
       });
-      await fc.assert(property, { seed: 5, numRuns: 25 });
+      await fc.assert(property, { seed: 5, numRuns: runsOf(subject, 25) });
     },
   );
   test(subject, "append() to int8 pages gives the same however tokens are cut", async (b) => {
@@ -61,7 +61,7 @@ export function int8Cases(subject: Subject): void {
       }
       assertEquals(await stored(scope, data, cuts), await stored(scope, data, [tokens]));
     });
-    await fc.assert(property, { seed: 6, numRuns: 25 });
+    await fc.assert(property, { seed: 6, numRuns: runsOf(subject, 25) });
   });
   test(
     subject,
@@ -73,7 +73,7 @@ export function int8Cases(subject: Subject): void {
         assertEquals(roundToBf16(read.k.slice()), read.k);
         assertEquals(await stored(scope, { ...read, dim }, [tokens]), read);
       });
-      await fc.assert(property, { seed: 7, numRuns: 25 });
+      await fc.assert(property, { seed: 7, numRuns: runsOf(subject, 25) });
     },
   );
   test(

@@ -7,7 +7,7 @@ import { Random } from "../random.ts";
 import { randomKeyPlan } from "./make_plans.ts";
 import { Scope } from "./scope.ts";
 import { type AttentionShape, attentionShapes, randomKv } from "./shapes.ts";
-import { parity, type Subject, test } from "./subject.ts";
+import { parity, runsOf, type Subject, test } from "./subject.ts";
 import { type Outcome, TOLERANCE } from "./tolerance.ts";
 
 /** Registers the tests. */
@@ -125,7 +125,7 @@ function searchCases(subject: Subject): void {
       const found = await find(tested, new Random(seed), search, draw);
       assertEquals(found, await find(reference, new Random(seed), search, draw));
     });
-    await fc.assert(property, { seed: 3, numRuns: 30 });
+    await fc.assert(property, { seed: 3, numRuns: runsOf(subject, 30) });
   });
   parity(subject, "topKeys() finds the reference's scores in falling order", {
     runs: 20,

@@ -1,0 +1,221 @@
+// Memory of the device, files copied to it, and conversion.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "launch.cuh"
+#include "ptx.cuh"
+#include "runtime.h"
+
+namespace longlens {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int64_t kMostBlocks = 1 << 16;
+
+void CheckCopy(const char* action, const void* target, const void* source, int64_t bytes) {
+  Require(bytes >= 0, action, "bytes must be >= 0", bytes);
+  if (bytes == 0) return;
+  RequirePointer(target, action, "the target");
+  RequirePointer(source, action, "the source");
+}
+
+// Takes no lock, so that memory can be had and given back while a long call of another thread waits.
+void* Allocate(int64_t bytes) {
+  const Device& device = TheDevice();
+  void* memory = nullptr;
+  const bool fits = static_cast<size_t>(bytes) <= device.properties.totalGlobalMem;
+  const cudaError_t error =
+      fits ? cudaMallocAsync(&memory, bytes, device.stream) : cudaErrorMemoryAllocation;
+  char action[64];
+  snprintf(action, sizeof(action), "allocate %lld bytes", static_cast<long long>(bytes));
+  CheckCuda(error, action);
+  return memory;
+}
+
+void Free(void* memory) { CheckCuda(cudaFreeAsync(memory, TheDevice().stream), "free memory"); }
+
+[[noreturn]] void ThrowIo(const char* path, const char* reason) {
+  throw Error(LL_IO_ERROR, "Cannot map %.140s: %s", path, reason);
+}
+
+// An open file; closed when it goes out of scope.
+class File {
+ public:
+  explicit File(const char* path) : path_(path), descriptor_(open(path, O_RDONLY | O_CLOEXEC)) {
+    if (descriptor_ < 0) ThrowIo(path, strerror(errno));
+  }
+  ~File() { close(descriptor_); }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+
+  int64_t Bytes() const {
+    struct stat status;
+    if (fstat(descriptor_, &status) != 0) ThrowIo(path_, strerror(errno));
+    if (!S_ISREG(status.st_mode)) ThrowIo(path_, "it is not a regular file");
+    if (status.st_size == 0) ThrowIo(path_, "it is empty");
+    return status.st_size;
+  }
+  void Read(void* target, int64_t offset, int64_t bytes) const {
+    for (int64_t done = 0; done < bytes;) {
+      const ssize_t now =
+          pread(descriptor_, static_cast<char*>(target) + done, bytes - done, offset + done);
+      if (now < 0 && errno == EINTR) continue;
+      if (now < 0) ThrowIo(path_, strerror(errno));
+      if (now == 0) ThrowIo(path_, "it became shorter while it was read");
+      done += now;
+    }
+  }
+
+ private:
+  const char* path_;
+  int descriptor_;
+};
+
+// The file in device memory. Read in pieces into pinned memory, so that one is read while the one
+// before is copied.
+void* Load(const File& file, int64_t bytes) {
+  void* const memory = Allocate(bytes);
+  try {
+    const Call call(nullptr);
+    call.CopyFilled(memory, bytes, [&](void* pinned, int64_t offset, int64_t count) {
+      file.Read(pinned, offset, count);
+    });
+  } catch (...) {
+    cudaFreeAsync(memory, TheDevice().stream);
+    throw;
+  }
+  return memory;
+}
+
+// Every f16 is an f32.
+__device__ float WidenF16(uint32_t half) {
+  const uint32_t sign = (half & 0x8000u) << 16, rest = half & 0x7FFFu;
+  const uint32_t exponent = rest >> 10;
+  if (exponent == 0) {
+    const float size = static_cast<float>(rest) * 0x1p-24f;
+    return __uint_as_float(sign | __float_as_uint(size));
+  }
+  const uint32_t moved = exponent == 31 ? 255u - 31u : 127u - 15u;
+  return __uint_as_float(sign | ((rest << 13) + (moved << 23)));
+}
+
+// Element i of any alignment.
+__device__ float ElementAt(const uint8_t* source, int32_t dtype, int64_t i) {
+  if (dtype == LL_F32) {
+    const uint8_t* const at = source + 4 * i;
+    return __uint_as_float(at[0] | at[1] << 8 | at[2] << 16 | uint32_t{at[3]} << 24);
+  }
+  const uint8_t* const at = source + 2 * i;
+  const uint32_t half = at[0] | at[1] << 8;
+  return dtype == LL_BF16 ? WidenBf16(half) : WidenF16(half);
+}
+
+// target[i] = source[i]
+__global__ void ConvertKernel(const uint8_t* source, int32_t source_dtype, void* target,
+                              int32_t target_dtype, int64_t count) {
+  const int64_t step = int64_t{gridDim.x} * blockDim.x;
+  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += step) {
+    const float x = ElementAt(source, source_dtype, i);
+    if (target_dtype == LL_F32) {
+      static_cast<float*>(target)[i] = x;
+    } else {
+      static_cast<uint16_t*>(target)[i] = NarrowBf16(x);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace longlens
+
+using namespace longlens;
+
+extern "C" int32_t ll_alloc(int64_t bytes, void** out) {
+  return Guard(nullptr, [&] {
+    RequirePointer(out, "allocate memory", "out");
+    *out = nullptr;
+    Require(bytes > 0, "allocate memory", "bytes must be > 0", bytes);
+    void* const memory = Allocate(bytes);
+    CheckCuda(cudaMemsetAsync(memory, 0, bytes, TheDevice().stream), "clear memory");
+    *out = memory;
+  });
+}
+
+extern "C" int32_t ll_free(void* memory) {
+  return Guard(nullptr, [&] {
+    if (memory != nullptr) Free(memory);
+  });
+}
+
+extern "C" int32_t ll_copy_in(void* device, const void* host, int64_t bytes) {
+  return Guard(nullptr, [&] {
+    CheckCopy("copy to device memory", device, host, bytes);
+    if (bytes > 0) Call(nullptr).CopyTo(device, host, bytes);
+  });
+}
+
+extern "C" int32_t ll_copy_out(void* host, const void* device, int64_t bytes) {
+  return Guard(nullptr, [&] {
+    CheckCopy("copy from device memory", host, device, bytes);
+    if (bytes == 0) return;
+    const Call call(nullptr);
+    call.CopyOut(static_cast<char*>(host), static_cast<const char*>(device), bytes);
+    call.Wait();
+  });
+}
+
+extern "C" int32_t ll_copy(void* target, const void* source, int64_t bytes) {
+  return Guard(nullptr, [&] {
+    CheckCopy("copy device memory", target, source, bytes);
+    if (bytes == 0) return;
+    const Call call(nullptr);
+    CheckCuda(cudaMemcpyAsync(target, source, bytes, cudaMemcpyDeviceToDevice, call.stream()),
+              "copy device memory");
+  });
+}
+
+extern "C" int32_t ll_map_file(const char* path, void** out, int64_t* bytes) {
+  return Guard(nullptr, [&] {
+    RequirePointer(path, "map a file", "path");
+    RequirePointer(out, "map a file", "out");
+    RequirePointer(bytes, "map a file", "bytes");
+    *out = nullptr;
+    *bytes = 0;
+    const File file(path);
+    const int64_t size = file.Bytes();
+    *out = Load(file, size);
+    *bytes = size;
+  });
+}
+
+extern "C" int32_t ll_unmap_file(void* address, int64_t bytes) {
+  return Guard(nullptr, [&] {
+    if (address == nullptr) return;
+    Require(bytes > 0, "unmap a file", "bytes must be > 0", bytes);
+    Free(address);
+  });
+}
+
+extern "C" int32_t ll_convert(ll_run* run, const void* source, int32_t source_dtype, void* target,
+                              int32_t target_dtype, int64_t count) {
+  return Guard(run, [&] {
+    const char* const action = "convert elements";
+    Require(source_dtype >= LL_F32 && source_dtype <= LL_F16, action,
+            "source_dtype must be LL_F32, LL_BF16 or LL_F16", source_dtype);
+    Require(target_dtype == LL_F32 || target_dtype == LL_BF16, action,
+            "target_dtype must be LL_F32 or LL_BF16", target_dtype);
+    Require(count >= 0 && count <= INT64_MAX / 8, action, "count must be >= 0", count);
+    CheckCopy(action, target, source, count);
+    const Call call(run);
+    if (count == 0) return;
+    const unsigned blocks = std::min(Blocks(count, kThreads), kMostBlocks);
+    Launch(call, action, ConvertKernel, dim3(blocks), kThreads, 0,
+           static_cast<const uint8_t*>(source), source_dtype, target, target_dtype, count);
+    call.Progress(count);
+  });
+}
