@@ -54,6 +54,7 @@ export type { SamplingOptions } from "./lib/engine/sampler.ts";
 export type { Score, ScoreOptions } from "./lib/engine/score.ts";
 export { closeAll, type HeldMemory, memory } from "./lib/engine/open_models.ts";
 export type { HeldModel } from "./lib/engine/registry.ts";
+export { type LocalModel, models, type ModelsOptions } from "./lib/engine/local_models.ts";
 export type { SessionMemory } from "./lib/engine/memory.ts";
 
 // Steps, states and hooks

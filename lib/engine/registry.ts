@@ -1,15 +1,14 @@
 /** Weights in memory, counted by who uses them, so that loading a folder twice holds it once. */
 import type { Backend } from "../../ffi/backend.ts";
 import { CancelledError } from "../../ffi/errors.ts";
-import { loadConfig } from "../model/config.ts";
-import { loadTokenizer } from "../model/tokenizer.ts";
+import { describeModel } from "../model/describe.ts";
 import type { ModelConfig, ModelWeights, Tokenizer } from "../model/types.ts";
 import { loadWeights } from "../model/weights.ts";
 import { throwIfAborted } from "./run.ts";
 
 /** A model's parts, held until released. */
 export interface SharedModel {
-  /** Folder it was loaded from. */
+  /** Folder or GGUF file it was loaded from. */
   readonly path: string;
   /** Shapes and constants. */
   readonly config: ModelConfig;
@@ -23,7 +22,7 @@ export interface SharedModel {
 
 /** What is held in memory. */
 export interface HeldModel {
-  /** Folder it was loaded from. */
+  /** Folder or GGUF file it was loaded from. */
   readonly path: string;
   /** Backend that holds it. */
   readonly backend: string;
@@ -119,9 +118,8 @@ async function loadParts(
   dtype: "f32" | "bf16" | undefined,
   options: Required<HoldOptions>,
 ) {
-  const config = await loadConfig(path);
-  const tokenizer = await loadTokenizer(path);
-  const weights = await loadWeights(path, config, backend, {
+  const { config, tokenizer, checkpoint } = await describeModel(path);
+  const weights = await loadWeights(checkpoint, config, backend, {
     ...(dtype ? { weights: dtype } : {}),
     ...options,
   });

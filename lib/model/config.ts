@@ -4,7 +4,8 @@ import type { ZodType } from "zod";
 import type { Activation } from "../../ffi/backend.ts";
 import { families, type Family } from "./families.ts";
 import { exists, readJsonFile } from "./json_file.ts";
-import { readRope, type RopeFields } from "./rope_config.ts";
+import { isObject } from "./json_text.ts";
+import { readLocalRope, readRope, type RopeFields } from "./rope_config.ts";
 import { configError, loadZod, parseWith, type Zod } from "./schema.ts";
 import type { ModelConfig } from "./types.ts";
 import { readWindows, type WindowFields } from "./windows.ts";
@@ -21,6 +22,8 @@ interface RawConfig extends RopeFields, WindowFields {
   head_dim?: number | null | undefined;
   rms_norm_eps?: number | null | undefined;
   hidden_act?: string | null | undefined;
+  hidden_activation?: string | null | undefined;
+  query_pre_attn_scalar?: number | null | undefined;
   tie_word_embeddings?: boolean | null | undefined;
   attention_bias?: boolean | null | undefined;
   mlp_bias?: boolean | null | undefined;
@@ -34,6 +37,13 @@ const ACTIVATIONS: ReadonlyMap<string, Activation> = new Map([
 
 const EXPERT_FIELDS = ["num_experts", "num_local_experts", "n_routed_experts"];
 
+/** Fields that change what is computed, and must be absent, null or false. */
+const OTHER_FIELDS = [
+  "attn_logit_softcapping",
+  "final_logit_softcapping",
+  "use_bidirectional_attention",
+];
+
 /** Reads `config.json` of `folder`, and the ids that end a text from `generation_config.json` where there is one. */
 export async function loadConfig(folder: string): Promise<ModelConfig> {
   const generationPath = join(folder, "generation_config.json");
@@ -44,8 +54,9 @@ export async function loadConfig(folder: string): Promise<ModelConfig> {
 /** The model that the contents of `config.json`, and of `generation_config.json` if given, describe. */
 export async function readConfig(json: unknown, generation: unknown = null): Promise<ModelConfig> {
   const z = await loadZod();
-  const family = familyOf(json);
-  const raw = parseWith(configSchema(z), { ...family.defaults, ...json as object }, "config.json");
+  const text = textModel(json);
+  const family = familyOf(text);
+  const raw = parseWith(configSchema(z), { ...family.defaults, ...text as object }, "config.json");
   refuseUnsupported(raw, family);
   const heads = raw.num_attention_heads;
   const kvHeads = readKvHeads(raw);
@@ -62,13 +73,24 @@ export async function readConfig(json: unknown, generation: unknown = null): Pro
     eps: raw.rms_norm_eps ?? 1e-6,
     activation: readActivation(raw),
     rope: readRope(z, raw, dim, family.ropeTypes),
+    localRope: family.localRope ? readLocalRope(z, raw, dim, family.ropeTypes) : null,
     maxPositions: raw.max_position_embeddings,
     windows: readWindows(raw, family),
     tiedEmbeddings: raw.tie_word_embeddings ?? false,
-    embedScale: 1,
-    scale: 1 / Math.sqrt(dim),
+    embedScale: family.scaledEmbeddings ? Math.sqrt(raw.hidden_size) : 1,
+    scale: 1 / Math.sqrt(raw.query_pre_attn_scalar ?? dim),
     eosIds: readEosIds(z, raw, generation),
   };
+}
+
+/** The language model of one that also sees: its fields, and the ids that end a text from around them. */
+function textModel(json: unknown): unknown {
+  if (!isObject(json) || json["model_type"] !== "gemma3" || !isObject(json["text_config"])) {
+    return json;
+  }
+  const { text_config, eos_token_id } = json;
+  const ends = eos_token_id === undefined ? {} : { eos_token_id };
+  return { ...text_config, ...ends, model_type: "gemma3_text" };
 }
 
 function familyOf(json: unknown): Family {
@@ -95,14 +117,18 @@ function configSchema(z: Zod): ZodType<RawConfig> {
     original_max_position_embeddings: count(2 ** 31).nullish(),
     rms_norm_eps: z.number().min(0).max(1).nullish(),
     hidden_act: z.string().nullish(),
+    hidden_activation: z.string().nullish(),
+    query_pre_attn_scalar: z.number().positive().max(1e6).nullish(),
     tie_word_embeddings: flag,
     attention_bias: flag,
     mlp_bias: flag,
     use_sliding_window: flag,
     sliding_window: z.int().nullish(),
     max_window_layers: z.int().optional(),
+    sliding_window_pattern: count(1024).nullish(),
     layer_types: z.array(z.string()).max(1024).nullish(),
     rope_theta: z.number().gt(1).max(1e15).nullish(),
+    rope_local_base_freq: z.number().gt(1).max(1e15).nullish(),
     rope_scaling: parameters,
     rope_parameters: parameters,
     partial_rotary_factor: z.number().positive().max(1).nullish(),
@@ -124,6 +150,9 @@ function refuseUnsupported(raw: RawConfig, family: Family): void {
   for (const field of EXPERT_FIELDS) {
     if (fields[field]) throw configError(`experts (${field}) are not supported`, fields[field]);
   }
+  for (const field of OTHER_FIELDS) {
+    if (fields[field]) throw configError(`${field} is not supported`, fields[field]);
+  }
   if (raw.mlp_bias) throw configError("mlp_bias must be false", true);
   if (raw.attention_bias && family.optionalAttentionBias) {
     throw configError(`attention_bias of ${family.name} (also on o_proj) must be false`, true);
@@ -144,7 +173,7 @@ function readDim(raw: RawConfig): number {
 }
 
 function readActivation(raw: RawConfig): Activation {
-  const name = raw.hidden_act ?? "silu";
+  const name = raw.hidden_activation ?? raw.hidden_act ?? "silu";
   const activation = ACTIVATIONS.get(name);
   if (activation !== undefined) return activation;
   throw configError(`hidden_act must be one of ${[...ACTIVATIONS.keys()].join(", ")}`, name);

@@ -31,16 +31,18 @@ export type LayerSlot =
   | "qNorm"
   | "kNorm"
   | "wo"
+  | "attentionPostNorm"
   | "ffnNorm"
   | "wGate"
   | "wUp"
-  | "wDown";
+  | "wDown"
+  | "ffnPostNorm";
 
 /**
- * Which layers have a sliding window where `config.json` names one: `none`; `all` of them; or the `later` ones, from
- * `max_window_layers` on, if `use_sliding_window` is set.
+ * Which layers have a sliding window where `config.json` names one: `none`; `all` of them; the `later` ones, from
+ * `max_window_layers` on, if `use_sliding_window` is set; or all but each of number `sliding_window_pattern`, `pattern`.
  */
-export type WindowRule = "none" | "all" | "later";
+export type WindowRule = "none" | "all" | "later" | "pattern";
 
 /** A model family. */
 export interface Family {
@@ -52,6 +54,14 @@ export interface Family {
   readonly windows: WindowRule;
   /** What rope types of `config.json` mean; others are refused. */
   readonly ropeTypes: ReadonlyMap<string, RopeScaling["type"]>;
+  /** Whether embeddings are multiplied by the root of their width. */
+  readonly scaledEmbeddings: boolean;
+  /** What checkpoints of transformers subtract from the weights of norms; GGUF files hold them whole. */
+  readonly normOffset: number;
+  /** Whether layers with a sliding window have a rotary embedding of their own. */
+  readonly localRope: boolean;
+  /** What a prefix of stored names becomes, for models that are parts of larger ones. */
+  readonly prefixes: readonly (readonly [stored: RegExp, name: string])[];
   /** Whether `attention_bias: true` adds biases, also one of `o_proj`. */
   readonly optionalAttentionBias: boolean;
   /** Token embedding. */
@@ -105,6 +115,10 @@ const LLAMA: Family = {
   defaults: {},
   windows: "none",
   ropeTypes: ROPE_TYPES,
+  scaledEmbeddings: false,
+  normOffset: 0,
+  localRope: false,
+  prefixes: [],
   optionalAttentionBias: true,
   embed: tensor("model.embed_tokens.weight", "vocab", "hidden"),
   head: tensor("lm_head.weight", "vocab", "hidden"),
@@ -173,9 +187,44 @@ const PHI3: Family = {
   layer: { ...LLAMA.layer, wq: WQ!, wk: WK!, wv: WV!, wGate: W_GATE!, wUp: W_UP! },
 };
 
+const GEMMA3: Family = {
+  ...LLAMA,
+  name: "gemma3_text",
+  defaults: {
+    vocab_size: 262_208,
+    hidden_size: 2304,
+    intermediate_size: 9216,
+    num_hidden_layers: 26,
+    num_attention_heads: 8,
+    num_key_value_heads: 4,
+    head_dim: 256,
+    hidden_activation: "gelu_pytorch_tanh",
+    max_position_embeddings: 131_072,
+    rope_theta: 1e6,
+    rope_local_base_freq: 1e4,
+    query_pre_attn_scalar: 256,
+    sliding_window: 4096,
+    sliding_window_pattern: 6,
+    tie_word_embeddings: true,
+    eos_token_id: 1,
+  },
+  windows: "pattern",
+  scaledEmbeddings: true,
+  normOffset: 1,
+  localRope: true,
+  prefixes: [[/^language_model\./, ""], [/^model\.language_model\./, "model."]],
+  layer: {
+    ...QWEN3.layer,
+    attentionPostNorm: layerTensor("post_attention_layernorm.weight", "hidden"),
+    ffnNorm: layerTensor("pre_feedforward_layernorm.weight", "hidden"),
+    ffnPostNorm: layerTensor("post_feedforward_layernorm.weight", "hidden"),
+  },
+  ignored: /\.rotary_emb\.inv_freq$|^(?:model\.)?(?:vision_tower|multi_modal_projector)\./,
+};
+
 /** The families that can be loaded, by `model_type`. */
 export const families: ReadonlyMap<string, Family> = new Map(
-  [LLAMA, MISTRAL, PHI3, QWEN2, QWEN3].map((family) => [family.name, family]),
+  [GEMMA3, LLAMA, MISTRAL, PHI3, QWEN2, QWEN3].map((family) => [family.name, family]),
 );
 
 /** The shape of a template in a model. */

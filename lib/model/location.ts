@@ -1,22 +1,23 @@
-/** Where a model's files are: the embedded model, a folder, or the Hugging Face hub and its local cache. */
+/** Where a model's files are: the embedded model, a folder, a GGUF file, or the Hugging Face hub and its local cache. */
 import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DownloadError, ModelFormatError } from "../../ffi/errors.ts";
 import { cacheFolder } from "../../ffi/library.ts";
 import { granted } from "../../ffi/permissions.ts";
 import { fetchFiles, type FileDigest, sha256 } from "./embedded_files.ts";
+import { ggufPaths, isGgufPath } from "./gguf/model_file.ts";
 import { type HubOptions, type HubReference, locateOnHub } from "./hub.ts";
 import { exists } from "./json_file.ts";
 import { refusal } from "./refusal.ts";
 
-/** A folder with a model in it. */
+/** A folder or file with a model in it. */
 export interface ModelLocation {
-  /** How the model is called: `embedded`, the folder's name, or `org/name`. */
+  /** How the model is called: `embedded`, the name of the folder or file, or `org/name`. */
   readonly name: string;
-  /** Absolute path of the folder with `config.json`, weights and tokenizer. */
-  readonly folder: string;
+  /** Absolute path of the folder with `config.json`, weights and tokenizer, or of the (first) GGUF file. */
+  readonly path: string;
   /** What kind of reference led there. */
-  readonly source: "embedded" | "folder" | "hub";
+  readonly source: "embedded" | "folder" | "gguf" | "hub";
 }
 
 /** Options of {@link locateModel}. */
@@ -29,8 +30,8 @@ const HUB_NAME = /^(?!.*(?:--|\.\.))[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
 const REVISION = /^(?!.*(?:\.\.|\/\/|\/$))\w[\w./+-]*$/;
 
 /**
- * Finds the model that `ref` means: none is the embedded model, a path or `file:` URL is a folder, and `org/name` or
- * `org/name@revision`, where no such folder exists, is a model of the Hugging Face hub.
+ * Finds the model that `ref` means: none is the embedded model, a path or `file:` URL is a folder or a GGUF file, and
+ * `org/name` or `org/name@revision`, where no such folder exists, is a model of the Hugging Face hub.
  */
 export async function locateModel(
   ref?: string | URL,
@@ -38,9 +39,9 @@ export async function locateModel(
 ): Promise<ModelLocation> {
   const { revision } = options;
   const hub = await hubReference(ref, revision);
-  if (hub) return { name: hub.name, folder: await locateOnHub(hub, options), source: "hub" };
+  if (hub) return { name: hub.name, path: await locateOnHub(hub, options), source: "hub" };
   if (revision !== undefined) throw wrong("only org/name of the hub has a revision", revision);
-  return ref === undefined ? await locateEmbedded() : await locateFolder(pathOf(ref));
+  return ref === undefined ? await locateEmbedded() : await locateLocal(pathOf(ref));
 }
 
 /** `org/name` or `org/name@revision`, or `undefined` where `ref` is neither or there is such a folder. */
@@ -70,12 +71,19 @@ function pathOf(ref: string | URL): string {
   throw wrong("its URL must start with file:", text);
 }
 
-async function locateFolder(path: string): Promise<ModelLocation> {
+async function locateLocal(path: string): Promise<ModelLocation> {
+  if (isGgufPath(path)) return await locateGguf(path);
   if (!await exists(path)) throw wrong("the folder must exist", path);
   if (!await exists(join(path, "config.json"))) {
     throw wrong("its folder must hold config.json", path);
   }
-  return { name: basename(path), folder: path, source: "folder" };
+  return { name: basename(path), path, source: "folder" };
+}
+
+async function locateGguf(path: string): Promise<ModelLocation> {
+  const first = ggufPaths(path)[0]!;
+  if (!await exists(first)) throw wrong("the file must exist", first);
+  return { name: basename(path), path: first, source: "gguf" };
 }
 
 async function locateEmbedded(): Promise<ModelLocation> {
@@ -83,7 +91,7 @@ async function locateEmbedded(): Promise<ModelLocation> {
   if (base.protocol === "file:") {
     return {
       name: "embedded",
-      folder: fileURLToPath(base).replace(/[/\\]$/, ""),
+      path: fileURLToPath(base).replace(/[/\\]$/, ""),
       source: "embedded",
     };
   }
@@ -91,7 +99,7 @@ async function locateEmbedded(): Promise<ModelLocation> {
   const files: Record<string, FileDigest> = json;
   const folder = await embeddedFolder(files);
   await fetchFiles(base, files, folder);
-  return { name: "embedded", folder, source: "embedded" };
+  return { name: "embedded", path: folder, source: "embedded" };
 }
 
 /** A folder of its own for each version of the files. */

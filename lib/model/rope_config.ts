@@ -11,6 +11,8 @@ export interface RopeFields {
   readonly rope_scaling?: Record<string, unknown> | null | undefined;
   /** Newer spelling: scaling and base. */
   readonly rope_parameters?: Record<string, unknown> | null | undefined;
+  /** Base of the frequencies in layers with a sliding window, older spelling. */
+  readonly rope_local_base_freq?: number | null | undefined;
   /** Share of a head that is rotated. */
   readonly partial_rotary_factor?: number | null | undefined;
   /** Positions of the model. */
@@ -52,6 +54,19 @@ export function readRope(z: Zod, fields: RopeFields, dim: number, types: RopeTyp
     throw configError("rotated dimensions (head_dim * partial_rotary_factor) must be even", rot);
   }
   return { theta, rot, scaling: readScaling(parameters, fields, rot, types) };
+}
+
+/** The rotary embedding of layers with a sliding window, in families where it is another: never scaled but by name. */
+export function readLocalRope(
+  z: Zod,
+  fields: RopeFields,
+  dim: number,
+  types: RopeTypes,
+): RopeConfig {
+  const local = (fields.rope_parameters ?? {})["sliding_attention"] ?? {};
+  const { rope_local_base_freq: rope_theta } = fields;
+  const rope_parameters = local as Record<string, unknown>;
+  return readRope(z, { ...fields, rope_theta, rope_scaling: null, rope_parameters }, dim, types);
 }
 
 function ropeSchema(z: Zod): ZodType<RopeParameters> {

@@ -49,7 +49,7 @@ export interface RopeConfig {
 
 /** Checked shape and constants of a model. */
 export interface ModelConfig {
-  /** Family name as in `config.json`'s `model_type`: llama, mistral, phi3, qwen2, qwen3. */
+  /** Family name as in `config.json`'s `model_type`: gemma3_text, llama, mistral, phi3, qwen2, qwen3. */
   readonly family: string;
   /** Number of layers. */
   readonly layers: number;
@@ -71,6 +71,8 @@ export interface ModelConfig {
   readonly activation: Activation;
   /** Rotary embedding. */
   readonly rope: RopeConfig;
+  /** Rotary embedding of the layers with a sliding window; `null` where it is that of the others. */
+  readonly localRope: RopeConfig | null;
   /** Positions the model was made for. */
   readonly maxPositions: number;
   /**
@@ -82,7 +84,7 @@ export interface ModelConfig {
   readonly tiedEmbeddings: boolean;
   /** Multiplies embeddings. */
   readonly embedScale: number;
-  /** Multiplies q.k: `1 / sqrt(dim)`. */
+  /** Multiplies q.k: `1 / sqrt(dim)`, where the model does not say otherwise. */
   readonly scale: number;
   /** Ids that end a generation. */
   readonly eosIds: readonly number[];

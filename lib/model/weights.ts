@@ -1,4 +1,4 @@
-/** Weights of a model folder into a backend's memory: everything is checked before anything is opened. */
+/** Stored weights into a backend's memory: everything is checked before anything is opened. */
 import { basename } from "node:path";
 import type {
   Backend,
@@ -19,8 +19,9 @@ import {
   shapeOf,
   type TensorTemplate,
 } from "./families.ts";
-import { readCheckpoint, type StoredTensor } from "./safetensors.ts";
+import { type Checkpoint, readFolderCheckpoint } from "./checkpoint.ts";
 import { refusal } from "./refusal.ts";
+import { unpairedRow } from "./rotary_rows.ts";
 import type { LayerWeights, ModelConfig, ModelWeights } from "./types.ts";
 
 /** Options of {@link loadWeights}. */
@@ -41,6 +42,10 @@ interface PlannedTensor {
   readonly stored: FileDType;
   readonly shape: readonly number[];
   readonly as: DType;
+  /** Heads whose rows are stored in pairs, `null` where rows are in order. */
+  readonly pairedHeads: number | null;
+  /** Added to what is stored. */
+  readonly addend: number;
 }
 
 interface WeightPlan {
@@ -56,14 +61,34 @@ const FILE_DTYPES: ReadonlyMap<string, FileDType> = new Map([
   ["F16", "f16"],
 ]);
 
-/** Loads the weights of the model in `folder`. Whoever gets them closes them. */
+/** Query and key rows are rotated; where they are stored in pairs, they are put in order. */
+const ROTATED: ReadonlyMap<LayerSlot, "heads" | "kvHeads"> = new Map([
+  ["wq", "heads"],
+  ["bq", "heads"],
+  ["wk", "kvHeads"],
+  ["bk", "kvHeads"],
+]);
+
+/** Slots that no kernel computes yet. */
+const NOT_YET: readonly LayerSlot[] = ["attentionPostNorm", "ffnPostNorm"];
+
+/** Throws what {@link loadWeights} would throw about stored weights before it reads any. */
+export function checkWeights(checkpoint: Checkpoint, config: ModelConfig): void {
+  refuseUncomputed(planWeights(checkpoint, config, undefined), config);
+}
+
+/** Loads stored weights, or those of the model in a folder. Whoever gets them closes them. */
 export async function loadWeights(
-  folder: string,
+  stored: string | Checkpoint,
   config: ModelConfig,
   backend: Backend,
   options: LoadWeightsOptions = {},
 ): Promise<ModelWeights> {
-  const plan = planWeights(await readCheckpoint(folder), config, options.weights);
+  const checkpoint = typeof stored === "string"
+    ? await readFolderCheckpoint(stored, config)
+    : stored;
+  const plan = planWeights(checkpoint, config, options.weights);
+  refuseUncomputed(plan, config);
   const loader = new Loader(backend, plan, options);
   try {
     await loader.load();
@@ -122,7 +147,12 @@ class Loader {
   async #open(planned: PlannedTensor): Promise<void> {
     const { offset, stored, shape, as } = planned;
     const file = await this.#file(planned.path);
-    this.#tensors.set(planned, await file.tensor(offset, stored, shape, as));
+    const tensor = await file.tensor(offset, stored, shape, as);
+    this.#tensors.set(planned, tensor);
+    if (planned.pairedHeads === null && planned.addend === 0) return;
+    const changed = changedValues(tensor.read(), planned);
+    this.#tensors.set(planned, this.#backend.tensor(shape, as, changed));
+    tensor.close();
   }
 
   async #file(path: string): Promise<WeightFile> {
@@ -132,25 +162,59 @@ class Loader {
   }
 }
 
+/** `values` with the addend, rows in order. */
+function changedValues(
+  values: Float32Array,
+  { shape, pairedHeads, addend }: PlannedTensor,
+): Float32Array {
+  if (addend !== 0) return values.map((value) => value + addend);
+  const rows = shape[0]!;
+  const width = values.length / rows;
+  const ordered = new Float32Array(values.length);
+  for (let row = 0; row < rows; row++) {
+    const from = unpairedRow(row, rows / pairedHeads!) * width;
+    ordered.set(values.subarray(from, from + width), row * width);
+  }
+  return ordered;
+}
+
+/** What is described but not computed yet. */
+function refuseUncomputed({ layers }: WeightPlan, { family, localRope }: ModelConfig): void {
+  const slots = NOT_YET.filter((slot) => layers.some((layer) => slot in layer));
+  const missing = localRope === null ? slots : [...slots, "localRope"];
+  if (missing.length === 0) return;
+  throw refusal(ModelFormatError, "load weights", `${family} is not supported yet`, missing);
+}
+
 function planWeights(
-  checkpoint: ReadonlyMap<string, StoredTensor>,
+  checkpoint: Checkpoint,
   config: ModelConfig,
   weights: DType | undefined,
 ): WeightPlan {
   const family = families.get(config.family)!;
-  const find: Find = (names, template) =>
-    planTensor(checkpoint, names, partOf(template, config), weights);
+  const { tensors, pairedRows, wholeNorms } = checkpoint;
+  const find: Find = (names, template, slot) => ({
+    ...planTensor(tensors, names, partOf(template, config), weights),
+    pairedHeads: pairedRows ? rotatedHeads(slot, config) : null,
+    addend: wholeNorms || !/norm/i.test(slot) ? 0 : family.normOffset,
+  });
   const { embed, head } = planEnds(family, config, find);
-  const norm = find([family.norm.name], family.norm);
+  const norm = find([family.norm.name], family.norm, "norm");
   const layers = Array.from(
     { length: config.layers },
     (_, layer) => planLayer(family, layer, find),
   );
-  assertNoOthers(checkpoint, { embed, head, norm, layers }, family);
+  assertNoOthers(tensors, { embed, head, norm, layers }, family);
   return { embed, head, norm, layers };
 }
 
-type Find = (names: readonly string[], template: TensorTemplate) => PlannedTensor;
+type Slot = LayerSlot | "embed" | "head" | "norm";
+type Find = (names: readonly string[], template: TensorTemplate, slot: Slot) => PlannedTensor;
+
+function rotatedHeads(slot: Slot, config: ModelConfig): number | null {
+  const heads = ROTATED.get(slot as LayerSlot);
+  return heads === undefined ? null : config[heads];
+}
 
 /** Rows of a stored tensor: all of them, or one of several tensors that are stored as one. */
 interface Part {
@@ -170,16 +234,17 @@ function partOf(template: TensorTemplate, config: ModelConfig): Part {
 function planEnds(family: Family, config: ModelConfig, find: Find) {
   const { embed, head } = family;
   if (!config.tiedEmbeddings) {
-    return { embed: find([embed.name], embed), head: find([head.name], head) };
+    return { embed: find([embed.name], embed, "embed"), head: find([head.name], head, "head") };
   }
-  const shared = find([embed.name, head.name], embed);
+  const shared = find([embed.name, head.name], embed, "embed");
   return { embed: shared, head: shared };
 }
 
 function planLayer(family: Family, layer: number, find: Find) {
   const slots: Partial<Record<LayerSlot, PlannedTensor>> = {};
-  for (const [slot, template] of Object.entries(family.layer)) {
-    slots[slot as LayerSlot] = find([nameInLayer(template, layer)], template);
+  for (const [name, template] of Object.entries(family.layer)) {
+    const slot = name as LayerSlot;
+    slots[slot] = find([nameInLayer(template, layer)], template, slot);
   }
   return ofOneType(slots);
 }
@@ -193,17 +258,17 @@ function ofOneType(slots: Partial<Record<LayerSlot, PlannedTensor>>) {
 }
 
 function planTensor(
-  checkpoint: ReadonlyMap<string, StoredTensor>,
+  checkpoint: Checkpoint["tensors"],
   names: readonly string[],
   { shape, storedShape, firstRow }: Part,
   weights: DType | undefined,
-): PlannedTensor {
+): Omit<PlannedTensor, "pairedHeads" | "addend"> {
   const name = names.find((name) => checkpoint.has(name));
   if (name === undefined) throw wrong("it must be stored", names.join(" or "), undefined);
   const tensor = checkpoint.get(name)!;
   const stored = FILE_DTYPES.get(tensor.dtype);
   const where = `${name} of ${basename(tensor.path)}`;
-  if (stored === undefined) throw wrong("the dtype must be F32, BF16 or F16", where, tensor.dtype);
+  if (stored === undefined) throw wrongType(where, tensor.dtype);
   if (tensor.shape.join() !== storedShape.join()) {
     throw wrong(`the shape must be [${storedShape.join(", ")}]`, where, tensor.shape);
   }
@@ -216,7 +281,7 @@ function planTensor(
 
 /** A tensor nobody reads means that the configuration is not that of the weights. */
 function assertNoOthers(
-  checkpoint: ReadonlyMap<string, StoredTensor>,
+  checkpoint: Checkpoint["tensors"],
   plan: WeightPlan,
   family: Family,
 ): void {
@@ -277,6 +342,14 @@ function cancelled(done: number, total: number, signal: AbortSignal): CancelledE
     `Cannot finish loading weights as the signal was aborted: current value is ${done} of ${total} bytes`,
     { cause: signal.reason },
   );
+}
+
+function wrongType(where: string, dtype: string): ModelFormatError {
+  const quantised = /^(?:I?Q|TQ|MXFP|NVFP)\d/.test(dtype);
+  const rule = quantised
+    ? `quantised weights of type ${dtype} are not supported yet`
+    : "the dtype must be F32, BF16 or F16";
+  return wrong(rule, where, dtype);
 }
 
 function wrong(rule: string, where: string, value: unknown): ModelFormatError {

@@ -12,6 +12,8 @@ export interface WindowFields {
   readonly use_sliding_window?: boolean | null | undefined;
   /** First layer with a window, in the same families. */
   readonly max_window_layers?: number | undefined;
+  /** Every layer of this number sees all keys, in families whose layers alternate. */
+  readonly sliding_window_pattern?: number | null | undefined;
   /** What each layer has, where the file says so. */
   readonly layer_types?: readonly string[] | null | undefined;
 }
@@ -33,18 +35,22 @@ export function readWindows(fields: WindowFields, family: Family): (number | nul
 }
 
 function derivedTypes(fields: WindowFields, { windows }: Family): string[] {
-  const { num_hidden_layers, max_window_layers = 0 } = fields;
-  const first = windows === "later" ? max_window_layers : 0;
   const used = inUse(fields, windows);
   return Array.from(
-    { length: num_hidden_layers },
-    (_, layer) => used && layer >= first ? SLIDING : FULL,
+    { length: fields.num_hidden_layers },
+    (_, layer) => used && isSliding(layer, fields, windows) ? SLIDING : FULL,
   );
+}
+
+function isSliding(layer: number, fields: WindowFields, windows: Family["windows"]): boolean {
+  const { max_window_layers = 0, sliding_window_pattern } = fields;
+  if (windows === "later") return layer >= max_window_layers;
+  return windows === "all" || (layer + 1) % (sliding_window_pattern ?? 1) !== 0;
 }
 
 function inUse({ sliding_window, use_sliding_window }: WindowFields, windows: Family["windows"]) {
   if (windows === "none" || sliding_window === null || sliding_window === undefined) return false;
-  return windows === "all" || use_sliding_window === true;
+  return windows !== "later" || use_sliding_window === true;
 }
 
 /** Only in families with windows in some layers does the file decide which; in the others it must not contradict. */
@@ -54,7 +60,8 @@ function checkType(
   fields: WindowFields,
   { name, windows }: Family,
 ): void {
-  const free = windows === "later" && inUse(fields, windows);
+  const alternate = windows === "later" || windows === "pattern";
+  const free = alternate && inUse(fields, windows);
   const allowed = free ? [FULL, SLIDING] : [derived];
   if (allowed.includes(type)) return;
   throw configError(`layer_types of this ${name} must be of ${allowed.join(", ")}`, type);

@@ -98,7 +98,7 @@ for (const backend of ["reference", "cpu"] as const) {
   Deno.test(`the embedded model gives the logits of transformers (${backend})`, async () => {
     const opened = await openOr(backend);
     if (!opened) return console.log(`skipped: no ${backend} backend here`);
-    const { folder } = await locateModel();
+    const { path: folder } = await locateModel();
     const model = await fromFolder(folder, opened);
     const expected = await readExpected(fixture("embedded.expected.safetensors"));
     const texts: string[] = JSON.parse(await Deno.readTextFile(fixture("embedded.texts.json")));

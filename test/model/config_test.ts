@@ -119,7 +119,7 @@ const cases: [name: string, json: unknown, message: string][] = [
   [
     "no object",
     null,
-    "model_type must be one of llama, mistral, phi3, qwen2, qwen3: current value is missing",
+    "model_type must be one of gemma3_text, llama, mistral, phi3, qwen2, qwen3: current value is missing",
   ],
   ["an array", [], "model_type"],
   ["another family", { ...LLAMA, model_type: "mamba" }, 'current value is "mamba"'],

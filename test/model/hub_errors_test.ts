@@ -397,7 +397,7 @@ Deno.test("files whose names lead out of the folder are not fetched", async () =
     const evil = ["../evil.json", "/tmp/evil.json", "..\\evil.json", "a/config.json", "C:\\evil"]
       .concat(["additional_chat_templates/../../../evil.jinja"]);
     for (const name of evil) files[name] = text("{}");
-    const { folder: snapshot } = await locateModel("org/name");
+    const { path: snapshot } = await locateModel("org/name");
     assertEquals([...Deno.readDirSync(snapshot)].length, Object.keys(files).length - evil.length);
     const outside = Object.keys(await tree(folder)).filter((path) =>
       !join(folder, path).startsWith(cache)

@@ -122,7 +122,7 @@ Deno.test("locateModel() takes the revision from the reference or from its optio
       hub.revisions.add(revision);
       const expected = {
         name: "org/name",
-        folder: join(cache, "models--org--name/snapshots", COMMIT),
+        path: join(cache, "models--org--name/snapshots", COMMIT),
         source: "hub",
       } as const;
       assertEquals(await locateModel(`org/name@${revision}`), expected);
@@ -231,7 +231,7 @@ Deno.test("with flags that name folders and hosts a model is fetched once and fo
   await withHub(async ({ hub, cache }) => {
     const script = `
       import { locateModel } from "${fromRoot("lib/model/location.ts")}";
-      console.log((await locateModel("org/name", { onNotice: console.error })).folder);
+      console.log((await locateModel("org/name", { onNotice: console.error })).path);
     `;
     const flags = [
       `--import-map=${fromRoot("deno.json")}`,

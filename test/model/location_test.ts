@@ -32,16 +32,28 @@ function setEnv(name: string, value: string | undefined): void {
 
 Deno.test("locateModel() finds a folder by path and by URL", async () => {
   const folder = fixture("llama");
-  const expected = { name: "llama", folder, source: "folder" } as const;
+  const expected = { name: "llama", path: folder, source: "folder" } as const;
   assertEquals(await locateModel(folder), expected);
   assertEquals(await locateModel(pathToFileURL(folder)), expected);
   assertEquals(await locateModel(pathToFileURL(folder).href), expected);
 });
 
 Deno.test("locateModel() without a reference is the embedded model", async () => {
-  const { name, folder, source } = await locateModel();
+  const { name, path, source } = await locateModel();
   assertEquals([name, source], ["embedded", "embedded"]);
-  assertEquals(folder, join(fixture(""), "../../../lib/model/embedded"));
+  assertEquals(path, join(fixture(""), "../../../lib/model/embedded"));
+});
+
+Deno.test("locateModel() finds a GGUF file, and the first of a split model by any of them", async () => {
+  const whole = fixture("gguf/llama.gguf");
+  assertEquals(await locateModel(whole), { name: "llama.gguf", path: whole, source: "gguf" });
+  const [first, second] = ["00001", "00002"].map((part) =>
+    fixture(`gguf/qwen2-${part}-of-00002.gguf`)
+  );
+  const { path, source } = await locateModel(pathToFileURL(second!));
+  assertEquals([path, source], [first, "gguf"]);
+  const absent = fixture("gguf/absent.gguf");
+  await assertRejects(() => locateModel(absent), ModelFormatError, "the file must exist");
 });
 
 Deno.test("locateModel() refuses folders that are absent or hold no config.json", async () => {
@@ -88,7 +100,7 @@ for (const [variables, cache] of places) {
   Deno.test(`locateModel() finds org/name in the hub cache ${cache}`, async () => {
     await within(variables, async (folder) => {
       const snapshot = await fillHubCache(join(folder, cache), COMMIT);
-      const expected = { name: "org/name", folder: snapshot, source: "hub" } as const;
+      const expected = { name: "org/name", path: snapshot, source: "hub" } as const;
       assertEquals(await locateModel("org/name"), expected);
     });
   });
@@ -186,7 +198,7 @@ Deno.test("fetchFiles() names a server that does not answer", async () => {
 });
 
 Deno.test("the embedded model is what files.json lists", async () => {
-  const { folder } = await locateModel();
+  const { path: folder } = await locateModel();
   const listed: Record<string, FileDigest> = files;
   assert(Object.keys(listed).length > 0);
   for (const [name, { sha256: digest, sizeBytes }] of Object.entries(listed)) {

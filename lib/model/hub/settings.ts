@@ -30,7 +30,7 @@ export interface HubSettings {
 /** Reads `HF_HUB_CACHE`, `HF_HOME`, `HF_ENDPOINT`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HUB_OFFLINE`, `HF_HUB_DISABLE_XET`. */
 export async function hubSettings(): Promise<HubSettings> {
   return {
-    cache: readPath("HF_HUB_CACHE") ?? join(hubHome(), "hub"),
+    cache: hubCacheFolder() ?? neededHome(),
     endpoint: endpoint(),
     token: await readToken(),
     offline: isOn("HF_HUB_OFFLINE"),
@@ -38,12 +38,23 @@ export async function hubSettings(): Promise<HubSettings> {
   };
 }
 
-function hubHome(): string {
+/** Folder of the hub's local cache, if anything says where it is. */
+export function hubCacheFolder(): string | undefined {
+  const home = hubHome();
+  return readPath("HF_HUB_CACHE") ?? (home && join(home, "hub"));
+}
+
+function hubHome(): string | undefined {
   const chosen = readPath("HF_HOME");
   if (chosen) return chosen;
   const home = readEnv("HOME");
   const cache = readEnv("XDG_CACHE_HOME") ?? (home && join(home, ".cache"));
-  if (cache) return join(cache, "huggingface");
+  return cache && join(cache, "huggingface");
+}
+
+function neededHome(): string {
+  const home = hubHome();
+  if (home) return home;
   throw new DownloadError(
     "Cannot use the Hugging Face hub as no cache folder is known: current value is no HOME; " +
       "set HF_HOME, or allow HOME with --allow-env=HOME,XDG_CACHE_HOME,HF_*",
@@ -67,7 +78,7 @@ function endpoint(): string {
 async function readToken(): Promise<HubToken | undefined> {
   const token = readEnv("HF_TOKEN")?.trim();
   if (token) return checked(token, "HF_TOKEN");
-  const path = readPath("HF_TOKEN_PATH") ?? join(hubHome(), "token");
+  const path = readPath("HF_TOKEN_PATH") ?? join(neededHome(), "token");
   const stored = await exists(path) ? (await Deno.readTextFile(path)).trim() : "";
   return stored ? checked(stored, path) : undefined;
 }

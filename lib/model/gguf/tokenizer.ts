@@ -1,0 +1,135 @@
+/** The tokenizer of a GGUF file, as the `tokenizer.json` and `tokenizer_config.json` that mean the same. */
+import { TokenizerError } from "../../../ffi/errors.ts";
+import { refusal } from "../refusal.ts";
+import { readTokenizer } from "../tokenizer.ts";
+import type { Tokenizer } from "../types.ts";
+import type { GgufMetadata } from "./metadata.ts";
+import { type PreTokenizer, readPreTokenizer } from "./pre_tokenizers.ts";
+import { mergesOf } from "./score_merges.ts";
+import { type GgufVocabulary, perToken, readVocabulary, TokenType } from "./vocabulary.ts";
+
+/** What kind of vocabulary a file has, as `tokenizer.json` says it. */
+interface Kind {
+  readonly model: Readonly<Record<string, unknown>>;
+  readonly normalizer: object | null;
+  readonly preTokenizer: object | null;
+  readonly decoder: object;
+  /** Whether a text starts with BOS where the file does not say. */
+  readonly addBos: boolean;
+}
+
+const TEMPLATE = "tokenizer.chat_template";
+/** A space, as SentencePiece writes it. */
+const SPACE = "\u2581";
+/** Some fifty times what the largest vocabularies need. */
+const MAX_CUTTING = 2 ** 30;
+const BYTE_LEVEL = { type: "ByteLevel", add_prefix_space: false, use_regex: false };
+
+/** The tokenizer that a file's metadata describe. */
+export async function readGgufTokenizer(metadata: GgufMetadata): Promise<Tokenizer> {
+  const vocabulary = readVocabulary(metadata);
+  const kind = readKind(vocabulary, metadata);
+  const json = {
+    added_tokens: addedTokens(vocabulary),
+    normalizer: kind.normalizer,
+    pre_tokenizer: kind.preTokenizer,
+    post_processor: null,
+    decoder: kind.decoder,
+    model: { type: "BPE", vocab: ids(vocabulary), ...kind.model },
+  };
+  const bos = metadata.flag("tokenizer.ggml.add_bos_token") ?? kind.addBos;
+  const add_bos_token = bos && vocabulary.named["bos_token"] !== undefined;
+  return await readTokenizer(json, { ...vocabulary.named, add_bos_token }, templates(metadata));
+}
+
+function readKind(vocabulary: GgufVocabulary, metadata: GgufMetadata): Kind {
+  const model = metadata.needText("tokenizer.ggml.model");
+  if (model === "gpt2") return byteLevel(readPreTokenizer(metadata), metadata);
+  if (model === "llama") return sentencePiece(vocabulary, metadata);
+  const rule = "tokenizer.ggml.model must be gpt2 or llama";
+  throw refusal(TokenizerError, "read the tokenizer", rule, model);
+}
+
+function byteLevel({ patterns, ignoreMerges, addBos }: PreTokenizer, metadata: GgufMetadata): Kind {
+  const merges = metadata.texts("tokenizer.ggml.merges");
+  if (merges === undefined) throw metadata.wrong("tokenizer.ggml.merges must be there", undefined);
+  const splits = patterns.map((Regex) => ({
+    type: "Split",
+    pattern: { Regex },
+    behavior: "Isolated",
+    invert: false,
+  }));
+  return {
+    model: { merges: merges.map(mergeParts), ignore_merges: ignoreMerges },
+    normalizer: null,
+    preTokenizer: { type: "Sequence", pretokenizers: [...splits, BYTE_LEVEL] },
+    decoder: { type: "ByteLevel" },
+    addBos,
+  };
+}
+
+/** A part may begin with a space. */
+function mergeParts(merge: string): [left: string, right: string] {
+  const space = merge.indexOf(" ", 1);
+  if (space > 0) return [merge.slice(0, space), merge.slice(space + 1)];
+  throw refusal(TokenizerError, "read the tokenizer", "a merge must have two parts", merge);
+}
+
+function sentencePiece({ tokens, named }: GgufVocabulary, metadata: GgufMetadata): Kind {
+  const scores = perToken("scores", tokens.length, metadata);
+  if (scores === undefined) throw metadata.wrong("tokenizer.ggml.scores must be there", undefined);
+  assertCuttable(tokens, metadata);
+  const prefixed = metadata.flag("tokenizer.ggml.add_space_prefix") ?? true;
+  const spaces = { type: "Replace", pattern: { String: " " }, content: SPACE };
+  const words = { type: "Replace", pattern: { String: SPACE }, content: " " };
+  const prefix = { type: "Prepend", prepend: SPACE };
+  const strip = { type: "Strip", content: " ", start: 1, stop: 0 };
+  return {
+    model: {
+      merges: mergesOf(tokens, scores),
+      byte_fallback: true,
+      fuse_unk: true,
+      unk_token: named["unk_token"] ?? null,
+    },
+    normalizer: { type: "Sequence", normalizers: prefixed ? [prefix, spaces] : [spaces] },
+    preTokenizer: null,
+    decoder: {
+      type: "Sequence",
+      decoders: [words, { type: "ByteFallback" }, { type: "Fuse" }, ...(prefixed ? [strip] : [])],
+    },
+    addBos: true,
+  };
+}
+
+/** Cutting an entry everywhere takes time with the square of its length. */
+function assertCuttable(tokens: readonly string[], metadata: GgufMetadata): void {
+  let work = 0;
+  for (const { length } of tokens) work += length ** 2;
+  if (work <= MAX_CUTTING) return;
+  throw metadata.wrong(`squares of lengths of its tokens must add to ${MAX_CUTTING} or less`, work);
+}
+
+function ids({ tokens }: GgufVocabulary): Record<string, number> {
+  return Object.fromEntries(tokens.map((token, id) => [token, id]));
+}
+
+/** Tokens that are found in a text before it is split. */
+function addedTokens({ tokens, types }: GgufVocabulary): object[] {
+  const added: object[] = [];
+  for (const [id, content] of tokens.entries()) {
+    const special = types[id] === TokenType.control || types[id] === TokenType.unknown;
+    if (!special && types[id] !== TokenType.user) continue;
+    added.push({ id, content, special, normalized: false });
+  }
+  return added;
+}
+
+/** `tokenizer.chat_template`, and others by the name behind it. */
+function templates(metadata: GgufMetadata): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const key of metadata.keys) {
+    if (key !== TEMPLATE && !key.startsWith(`${TEMPLATE}.`)) continue;
+    found.set(key.slice(TEMPLATE.length + 1) || "default", metadata.needText(key));
+  }
+  return found;
+}
