@@ -29,6 +29,12 @@ export type DType = "f32" | "bf16";
  */
 export type KvDType = DType | "int8";
 
+/**
+ * Where memory lies: `fast` is the device's own; `slow` is memory of the host that the device reads and writes itself. Where
+ * there is no such device both are the same, which is `fast`.
+ */
+export type MemoryTier = "fast" | "slow";
+
 /** Element types a weight file may hold. */
 export type FileDType = DType | "f16";
 
@@ -75,6 +81,8 @@ export interface WeightFile {
 export interface Page {
   /** Size in bytes, positions included. */
   readonly sizeBytes: number;
+  /** Where it lies. */
+  readonly tier: MemoryTier;
   /** Whether `close` was called. */
   readonly closed: boolean;
   /** Frees the page. The caller counts references. */
@@ -240,6 +248,8 @@ export interface BackendInfo {
   readonly compute: Compute;
   /** Threads of the pool. */
   readonly threads: number;
+  /** Memory that it has: `slow` only where that is other memory. */
+  readonly tiers: readonly MemoryTier[];
   /** The device it runs on, where that is not the CPU. */
   readonly device?: DeviceInfo;
 }
@@ -264,15 +274,19 @@ export interface Backend {
   readonly name: BackendName;
   /** What it runs on. */
   info(): BackendInfo;
-  /** Bytes of tensors and pages that are open now, mapped weight files excluded. */
-  allocatedBytes(): number;
+  /** Bytes of tensors and pages that are open now, mapped weight files excluded: of all, or of those in one tier. */
+  allocatedBytes(tier?: MemoryTier): number;
   /** A new zeroed tensor, or one filled with `data`. */
   tensor(shape: readonly number[], dtype?: DType, data?: Float32Array): Tensor;
   /** Opens a weight file. */
   openWeights(path: string): Promise<WeightFile>;
-  /** A new zeroed page. */
-  page(spec: PageSpec): Page;
-  /** A copy of a page. */
+  /**
+   * A new zeroed page. Where the backend has no slow tier it lies in the fast one.
+   *
+   * @param tier default `fast`
+   */
+  page(spec: PageSpec, tier?: MemoryTier): Page;
+  /** A copy of a page, in the same tier. */
   copyPage(page: Page, spec: PageSpec): Page;
   /** A new empty page table. */
   pageTable(kvHeads: number, spec: PageSpec): PageTable;

@@ -1,5 +1,11 @@
 /** Checks of the arguments of what makes and fills tensors, file tensors, pages and page tables. */
-import { type FileDType, type Page, PAGE_TOKENS, type PageSpec } from "./backend.ts";
+import {
+  type FileDType,
+  type MemoryTier,
+  type Page,
+  PAGE_TOKENS,
+  type PageSpec,
+} from "./backend.ts";
 import {
   type Action,
   rangeError,
@@ -65,9 +71,10 @@ export function checkFileTensor(
   return bytes;
 }
 
-/** Checks the spec of a new page or page table: `dim` is a positive integer (`ShapeError`). */
-export function checkPageSpec(spec: PageSpec): void {
+/** Checks the spec of a new page or page table: `dim` is a positive integer (`ShapeError`), and `tier` one (`RangeError`). */
+export function checkPageSpec(spec: PageSpec, tier: MemoryTier = "fast"): void {
   const call = { action: "make a page" };
+  if (tier !== "fast" && tier !== "slow") throw rangeError(call, "tier must be fast or slow", tier);
   if (!Number.isSafeInteger(spec.dim) || spec.dim < 1) {
     throw shapeError(call, "spec.dim must be a positive integer", spec.dim);
   }

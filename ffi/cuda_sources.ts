@@ -2,18 +2,6 @@
  * The sources of the CUDA library as text, like those of `sources.ts`, and how to compile them. Import this module only
  * to build or to look for the library.
  */
-import estimateCalls from "../kernels/common/estimate_calls.cpp" with { type: "text" };
-import estimateCallsHeader from "../kernels/common/estimate_calls.h" with { type: "text" };
-import keyCalls from "../kernels/common/key_calls.cpp" with { type: "text" };
-import keyCallsHeader from "../kernels/common/key_calls.h" with { type: "text" };
-import keySet from "../kernels/common/key_set.cpp" with { type: "text" };
-import keySetHeader from "../kernels/common/key_set.h" with { type: "text" };
-import modelArguments from "../kernels/common/model_arguments.cpp" with { type: "text" };
-import modelArgumentsHeader from "../kernels/common/model_arguments.h" with { type: "text" };
-import pageTable from "../kernels/common/page_table.cpp" with { type: "text" };
-import pageTableHeader from "../kernels/common/page_table.h" with { type: "text" };
-import tileCalls from "../kernels/common/tile_calls.cpp" with { type: "text" };
-import tileCallsHeader from "../kernels/common/tile_calls.h" with { type: "text" };
 import activations from "../kernels/cuda/activations.cu" with { type: "text" };
 import activationsHeader from "../kernels/cuda/activations.h" with { type: "text" };
 import antidiagonalScores from "../kernels/cuda/antidiagonal_scores.cu" with { type: "text" };
@@ -54,8 +42,8 @@ import memory from "../kernels/cuda/memory.cu" with { type: "text" };
 import merge from "../kernels/cuda/merge.cu" with { type: "text" };
 import modelOps from "../kernels/cuda/model_ops.cu" with { type: "text" };
 import packedArraysHeader from "../kernels/cuda/packed_arrays.h" with { type: "text" };
-import cudaPageTable from "../kernels/cuda/page_table.cu" with { type: "text" };
-import cudaPageTableHeader from "../kernels/cuda/page_table.h" with { type: "text" };
+import pageTable from "../kernels/cuda/page_table.cu" with { type: "text" };
+import pageTableHeader from "../kernels/cuda/page_table.h" with { type: "text" };
 import pages from "../kernels/cuda/pages.cu" with { type: "text" };
 import pagesHeader from "../kernels/cuda/pages.cuh" with { type: "text" };
 import poolBlocks from "../kernels/cuda/pool_blocks.cu" with { type: "text" };
@@ -70,7 +58,10 @@ import runsHeader from "../kernels/cuda/runs.cuh" with { type: "text" };
 import runtime from "../kernels/cuda/runtime.cu" with { type: "text" };
 import runtimeHeader from "../kernels/cuda/runtime.h" with { type: "text" };
 import scoreTilesHeader from "../kernels/cuda/score_tiles.cuh" with { type: "text" };
+import slowMemory from "../kernels/cuda/slow_memory.cu" with { type: "text" };
+import slowMemoryHeader from "../kernels/cuda/slow_memory.h" with { type: "text" };
 import softmaxHeader from "../kernels/cuda/softmax.cuh" with { type: "text" };
+import testingHeader from "../kernels/cuda/testing.h" with { type: "text" };
 import tileLists from "../kernels/cuda/tile_lists.cpp" with { type: "text" };
 import tileLowering from "../kernels/cuda/tile_lowering.cpp" with { type: "text" };
 import tileLoweringHeader from "../kernels/cuda/tile_lowering.h" with { type: "text" };
@@ -89,33 +80,13 @@ import wgmmaHeader from "../kernels/cuda/wgmma.cuh" with { type: "text" };
 import widenHeader from "../kernels/cuda/widen.cuh" with { type: "text" };
 import { SOURCES } from "./sources.ts";
 
-/** Files of the CPU library that the CUDA library is made of, too. */
-const SHARED: readonly string[] = [
-  "include/longlens.h",
-  "cpu/head_groups.cpp",
-  "cpu/head_groups.h",
-  "cpu/status.cpp",
-  "cpu/status.h",
-  "cpu/tile_plans.cpp",
-  "cpu/tile_plans.h",
-];
+/** The sources of both libraries: what is not the CPU's own. */
+const SHARED = Object.entries(SOURCES).filter(([path]) => !path.startsWith("cpu/"));
 
 /** Text of every file of the CUDA library by its path in `kernels/`. */
 export const CUDA_SOURCES: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(SHARED.map((path) => [path, SOURCES[path]!])),
+  ...Object.fromEntries(SHARED),
   // by path
-  "common/estimate_calls.cpp": estimateCalls,
-  "common/estimate_calls.h": estimateCallsHeader,
-  "common/key_calls.cpp": keyCalls,
-  "common/key_calls.h": keyCallsHeader,
-  "common/key_set.cpp": keySet,
-  "common/key_set.h": keySetHeader,
-  "common/model_arguments.cpp": modelArguments,
-  "common/model_arguments.h": modelArgumentsHeader,
-  "common/page_table.cpp": pageTable,
-  "common/page_table.h": pageTableHeader,
-  "common/tile_calls.cpp": tileCalls,
-  "common/tile_calls.h": tileCallsHeader,
   "cuda/activations.cu": activations,
   "cuda/activations.h": activationsHeader,
   "cuda/antidiagonal_scores.cu": antidiagonalScores,
@@ -156,8 +127,8 @@ export const CUDA_SOURCES: Readonly<Record<string, string>> = {
   "cuda/merge.cu": merge,
   "cuda/model_ops.cu": modelOps,
   "cuda/packed_arrays.h": packedArraysHeader,
-  "cuda/page_table.cu": cudaPageTable,
-  "cuda/page_table.h": cudaPageTableHeader,
+  "cuda/page_table.cu": pageTable,
+  "cuda/page_table.h": pageTableHeader,
   "cuda/pages.cu": pages,
   "cuda/pages.cuh": pagesHeader,
   "cuda/pool_blocks.cu": poolBlocks,
@@ -172,7 +143,10 @@ export const CUDA_SOURCES: Readonly<Record<string, string>> = {
   "cuda/runtime.cu": runtime,
   "cuda/runtime.h": runtimeHeader,
   "cuda/score_tiles.cuh": scoreTilesHeader,
+  "cuda/slow_memory.cu": slowMemory,
+  "cuda/slow_memory.h": slowMemoryHeader,
   "cuda/softmax.cuh": softmaxHeader,
+  "cuda/testing.h": testingHeader,
   "cuda/tile_lists.cpp": tileLists,
   "cuda/tile_lowering.cpp": tileLowering,
   "cuda/tile_lowering.h": tileLoweringHeader,

@@ -12,6 +12,7 @@ import type {
   KeyPlan,
   KvRows,
   KvView,
+  MemoryTier,
   OutputWeights,
   Page,
   PageSpec,
@@ -84,8 +85,9 @@ export class NativeBackend implements Backend {
   }
 
   /** Bytes of tensors and pages that are open. */
-  allocatedBytes(): number {
-    return this.library.allocatedBytes;
+  allocatedBytes(tier?: MemoryTier): number {
+    const { fast, slow } = this.library.allocatedBytes;
+    return tier === undefined ? fast + slow : this.library.allocatedBytes[tier];
   }
 
   /** A new zeroed tensor, or one filled with `data`. */
@@ -104,9 +106,9 @@ export class NativeBackend implements Backend {
   }
 
   /** A new zeroed page. */
-  page(spec: PageSpec): NativePage {
-    checkPageSpec(spec);
-    const memory = this.library.allocate(pageBytes(this.library, spec));
+  page(spec: PageSpec, tier?: MemoryTier): NativePage {
+    checkPageSpec(spec, tier);
+    const memory = this.library.allocate(pageBytes(this.library, spec), tier);
     return new NativePage(memory, { ...spec }, this.name);
   }
 
@@ -114,7 +116,7 @@ export class NativeBackend implements Backend {
   copyPage(page: Page, spec: PageSpec): NativePage {
     const source = nativePage(page, this.name);
     checkPageCopy(spec, page, source.spec);
-    const copy = this.page(spec);
+    const copy = this.page(spec, source.tier);
     const { symbols } = this.library;
     const status = symbols.ll_copy(copy.address, source.address, BigInt(copy.sizeBytes));
     this.library.check(status, "copy a page");

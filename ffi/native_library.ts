@@ -1,5 +1,5 @@
 /** A loaded native library: its calls, checked, and the lifetime of what they use. */
-import type { Awaitable, BackendName, Compute, DeviceInfo } from "./backend.ts";
+import type { Awaitable, BackendName, Compute, DeviceInfo, MemoryTier } from "./backend.ts";
 import { CancelledError, LibraryError } from "./errors.ts";
 import { Memory } from "./native_memory.ts";
 import { granted } from "./permissions.ts";
@@ -17,6 +17,7 @@ import {
 /** Multiply-adds below which a call blocks: well under a millisecond, and cheaper than leaving the event loop. */
 const BLOCKING_WORK = 2e6;
 const INFO_BYTES = 1024;
+const TIER_CODES: Readonly<Record<MemoryTier, number>> = { fast: 0, slow: 1 };
 
 type Symbols = Deno.StaticForeignLibraryInterface<
   typeof DIRECT_SYMBOLS & typeof RUN_SYMBOLS & Background
@@ -45,6 +46,8 @@ export interface LibraryInfo {
   readonly compute: readonly Compute[];
   /** Threads of the pool. */
   readonly threads: number;
+  /** Memory that it has. */
+  readonly tiers: readonly MemoryTier[];
   /** The device, of a library that needs one and found it. */
   readonly device?: DeviceInfo;
   /** Why the device cannot be used. */
@@ -58,11 +61,12 @@ export class NativeLibrary {
   /** Functions that return at once. */
   readonly symbols: Symbols;
   /** Bytes that are allocated and open. */
-  allocatedBytes = 0;
+  readonly allocatedBytes: Record<MemoryTier, number> = { fast: 0, slow: 0 };
   readonly #flights = new Set<object>();
   readonly #spare = new NativeControl();
   #released: (() => void)[] = [];
   #backend: BackendName | undefined;
+  #hasSlowTier: boolean | undefined;
 
   private constructor(path: string, symbols: Symbols) {
     this.path = path;
@@ -92,13 +96,14 @@ export class NativeLibrary {
     return libraryInfo(JSON.parse(textOf(json)));
   }
 
-  /** Zeroed memory of `sizeBytes`. */
-  allocate(sizeBytes: number): Memory {
+  /** Zeroed memory of `sizeBytes`, in the fast tier where there is no slow one. */
+  allocate(sizeBytes: number, wanted: MemoryTier = "fast"): Memory {
+    const tier = wanted === "slow" && this.#offersSlowTier() ? "slow" : "fast";
     const address = new BigUint64Array(1);
-    const status = this.symbols.ll_alloc(BigInt(sizeBytes), address);
+    const status = this.symbols.ll_alloc(BigInt(sizeBytes), TIER_CODES[tier], address);
     this.check(status, `allocate ${sizeBytes} bytes`);
-    this.allocatedBytes += sizeBytes;
-    return new Memory(this, address[0]!, sizeBytes, "allocated");
+    this.allocatedBytes[tier] += sizeBytes;
+    return new Memory(this, address[0]!, sizeBytes, "allocated", tier);
   }
 
   /** The file at `path`, mapped read-only. */
@@ -158,6 +163,10 @@ export class NativeLibrary {
     }
   }
 
+  #offersSlowTier(): boolean {
+    return this.#hasSlowTier ??= this.info().tiers.includes("slow");
+  }
+
   #freeReleased(): void {
     const released = this.#released;
     this.#released = [];
@@ -176,10 +185,10 @@ export class NativeLibrary {
 
 /** What the library writes is flat. */
 function libraryInfo(flat: LibraryInfo & DeviceInfo & { readonly device?: string }): LibraryInfo {
-  const { backend, isa, available, compute, threads, problem, device: name } = flat;
+  const { backend, isa, available, compute, threads, tiers, problem, device: name } = flat;
   const { driver, capability, memoryBytes, multiprocessors } = flat;
   return {
-    ...{ backend, isa, available, compute, threads },
+    ...{ backend, isa, available, compute, threads, tiers },
     ...(name ? { device: { name, driver, capability, memoryBytes, multiprocessors } } : {}),
     ...(problem ? { problem } : {}),
   };

@@ -1,4 +1,5 @@
 /** Memory of the native library that is owned from JavaScript. */
+import type { MemoryTier } from "./backend.ts";
 import type { NativeLibrary } from "./native_library.ts";
 
 /** Where memory comes from: `ll_alloc`, or `ll_map_file`, which is read-only. */
@@ -15,17 +16,26 @@ export class Memory {
   readonly sizeBytes: number;
   /** Where it comes from. */
   readonly kind: MemoryKind;
+  /** Where it lies. */
+  readonly tier: MemoryTier;
   readonly #free: () => void;
   #closed = false;
 
   /** Takes over a block that `library` returned. */
-  constructor(library: NativeLibrary, address: bigint, sizeBytes: number, kind: MemoryKind) {
+  constructor(
+    library: NativeLibrary,
+    address: bigint,
+    sizeBytes: number,
+    kind: MemoryKind,
+    tier: MemoryTier = "fast",
+  ) {
     this.address = address;
     this.sizeBytes = sizeBytes;
     this.kind = kind;
+    this.tier = tier;
     this.#free = kind === "mapped"
       ? unmapper(library, address, sizeBytes)
-      : freer(library, address, sizeBytes);
+      : freer(library, address, sizeBytes, tier);
     lost.register(this, this.#free, this);
   }
 
@@ -44,9 +54,14 @@ export class Memory {
 }
 
 // These must not close over the Memory, which the registry could then never see lost.
-function freer(library: NativeLibrary, address: bigint, sizeBytes: number): () => void {
+function freer(
+  library: NativeLibrary,
+  address: bigint,
+  sizeBytes: number,
+  tier: MemoryTier,
+): () => void {
   return () => {
-    library.allocatedBytes -= sizeBytes;
+    library.allocatedBytes[tier] -= sizeBytes;
     library.release(() => library.symbols.ll_free(address));
   };
 }

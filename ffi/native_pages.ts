@@ -1,5 +1,5 @@
 /** Pages of keys and values in native memory, and page tables of their addresses. */
-import type { BackendName, Page, PageSpec, PageTable } from "./backend.ts";
+import type { BackendName, MemoryTier, Page, PageSpec, PageTable } from "./backend.ts";
 import { checkTableSet } from "./check_memory.ts";
 import { ShapeError } from "./errors.ts";
 import type { NativeLibrary } from "./native_library.ts";
@@ -26,6 +26,11 @@ export class NativePage implements Page {
   /** Size in bytes. */
   get sizeBytes(): number {
     return this.#memory.sizeBytes;
+  }
+
+  /** Where it lies. */
+  get tier(): MemoryTier {
+    return this.#memory.tier;
   }
 
   /** Whether it was closed. */

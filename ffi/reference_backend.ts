@@ -41,6 +41,7 @@ import type {
   KeyPlan,
   KvRows,
   KvView,
+  MemoryTier,
   OutputWeights,
   Page,
   PageSpec,
@@ -108,11 +109,12 @@ class ReferenceBackend implements Backend {
       available: ["typescript"],
       compute: "f32",
       threads: 1,
+      tiers: ["fast"],
     };
   }
 
-  allocatedBytes(): number {
-    return this.#account.bytes;
+  allocatedBytes(tier: MemoryTier = "fast"): number {
+    return tier === "fast" ? this.#account.bytes : 0;
   }
 
   tensor(shape: readonly number[], dtype: DType = "f32", data?: Float32Array): Tensor {
@@ -126,8 +128,8 @@ class ReferenceBackend implements Backend {
     return await openReferenceFile(path, this.#account);
   }
 
-  page(spec: PageSpec): Page {
-    checkPageSpec(spec);
+  page(spec: PageSpec, tier?: MemoryTier): Page {
+    checkPageSpec(spec, tier);
     return new ReferencePage({ ...spec }, this.#account);
   }
 

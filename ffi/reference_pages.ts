@@ -9,6 +9,7 @@ import type { Account } from "./reference_tensor.ts";
 /** Keys, values and positions of one page as f32; bf16 and int8 are kept rounded. */
 export class ReferencePage implements Page {
   readonly sizeBytes: number;
+  readonly tier = "fast";
   readonly data: KvPage;
   closed = false;
 

@@ -3,6 +3,30 @@
  * delivers them, too. Import this module only to build or to look for a library.
  */
 import header from "../kernels/include/longlens.h" with { type: "text" };
+import estimateCalls from "../kernels/common/estimate_calls.cpp" with { type: "text" };
+import estimateCallsHeader from "../kernels/common/estimate_calls.h" with { type: "text" };
+import freeRanges from "../kernels/common/free_ranges.cpp" with { type: "text" };
+import freeRangesHeader from "../kernels/common/free_ranges.h" with { type: "text" };
+import headGroups from "../kernels/common/head_groups.cpp" with { type: "text" };
+import headGroupsHeader from "../kernels/common/head_groups.h" with { type: "text" };
+import keyCalls from "../kernels/common/key_calls.cpp" with { type: "text" };
+import keyCallsHeader from "../kernels/common/key_calls.h" with { type: "text" };
+import keySet from "../kernels/common/key_set.cpp" with { type: "text" };
+import keySetHeader from "../kernels/common/key_set.h" with { type: "text" };
+import memoryCalls from "../kernels/common/memory_calls.cpp" with { type: "text" };
+import memoryCallsHeader from "../kernels/common/memory_calls.h" with { type: "text" };
+import modelArguments from "../kernels/common/model_arguments.cpp" with { type: "text" };
+import modelArgumentsHeader from "../kernels/common/model_arguments.h" with { type: "text" };
+import pageCalls from "../kernels/common/page_calls.cpp" with { type: "text" };
+import pageCallsHeader from "../kernels/common/page_calls.h" with { type: "text" };
+import pageTable from "../kernels/common/page_table.cpp" with { type: "text" };
+import pageTableHeader from "../kernels/common/page_table.h" with { type: "text" };
+import status from "../kernels/common/status.cpp" with { type: "text" };
+import statusHeader from "../kernels/common/status.h" with { type: "text" };
+import tileCalls from "../kernels/common/tile_calls.cpp" with { type: "text" };
+import tileCallsHeader from "../kernels/common/tile_calls.h" with { type: "text" };
+import tilePlans from "../kernels/common/tile_plans.cpp" with { type: "text" };
+import tilePlansHeader from "../kernels/common/tile_plans.h" with { type: "text" };
 import amx from "../kernels/cpu/amx.cpp" with { type: "text" };
 import arena from "../kernels/cpu/arena.cpp" with { type: "text" };
 import arenaHeader from "../kernels/cpu/arena.h" with { type: "text" };
@@ -26,10 +50,7 @@ import estimateBounds from "../kernels/cpu/estimate_bounds.cpp" with { type: "te
 import estimateVerticalSlash from "../kernels/cpu/estimate_vertical_slash.cpp" with {
   type: "text",
 };
-import headGroups from "../kernels/cpu/head_groups.cpp" with { type: "text" };
-import headGroupsHeader from "../kernels/cpu/head_groups.h" with { type: "text" };
 import kernelsHeader from "../kernels/cpu/kernels.h" with { type: "text" };
-import keyBlocks from "../kernels/cpu/key_blocks.cpp" with { type: "text" };
 import keyBlocksHeader from "../kernels/cpu/key_blocks.h" with { type: "text" };
 import keyRowsHeader from "../kernels/cpu/key_rows.h" with { type: "text" };
 import keyScores from "../kernels/cpu/key_scores.cpp" with { type: "text" };
@@ -48,27 +69,47 @@ import pool from "../kernels/cpu/pool.cpp" with { type: "text" };
 import poolHeader from "../kernels/cpu/pool.h" with { type: "text" };
 import poolMap from "../kernels/cpu/pool_map.cpp" with { type: "text" };
 import portable from "../kernels/cpu/portable.cpp" with { type: "text" };
-import queryPanels from "../kernels/cpu/query_panels.cpp" with { type: "text" };
-import queryPanelsHeader from "../kernels/cpu/query_panels.h" with { type: "text" };
 import quantise from "../kernels/cpu/quantise.cpp" with { type: "text" };
 import quantiseHeader from "../kernels/cpu/quantise.h" with { type: "text" };
+import queryPanels from "../kernels/cpu/query_panels.cpp" with { type: "text" };
+import queryPanelsHeader from "../kernels/cpu/query_panels.h" with { type: "text" };
 import scratchHeader from "../kernels/cpu/scratch.h" with { type: "text" };
 import seenKeys from "../kernels/cpu/seen_keys.cpp" with { type: "text" };
 import seenKeysHeader from "../kernels/cpu/seen_keys.h" with { type: "text" };
 import simdFewRows from "../kernels/cpu/simd_few_rows.inl" with { type: "text" };
 import simdKernels from "../kernels/cpu/simd_kernels.inl" with { type: "text" };
 import simdVectors from "../kernels/cpu/simd_vectors.inl" with { type: "text" };
-import status from "../kernels/cpu/status.cpp" with { type: "text" };
-import statusHeader from "../kernels/cpu/status.h" with { type: "text" };
 import tileCall from "../kernels/cpu/tile_call.cpp" with { type: "text" };
 import tileCallHeader from "../kernels/cpu/tile_call.h" with { type: "text" };
-import tilePlans from "../kernels/cpu/tile_plans.cpp" with { type: "text" };
-import tilePlansHeader from "../kernels/cpu/tile_plans.h" with { type: "text" };
 import topKeys from "../kernels/cpu/top_keys.cpp" with { type: "text" };
 
 /** Text of every file of the library by its path in `kernels/`. */
 export const SOURCES: Readonly<Record<string, string>> = {
   "include/longlens.h": header,
+  "common/estimate_calls.cpp": estimateCalls,
+  "common/estimate_calls.h": estimateCallsHeader,
+  "common/free_ranges.cpp": freeRanges,
+  "common/free_ranges.h": freeRangesHeader,
+  "common/head_groups.cpp": headGroups,
+  "common/head_groups.h": headGroupsHeader,
+  "common/key_calls.cpp": keyCalls,
+  "common/key_calls.h": keyCallsHeader,
+  "common/key_set.cpp": keySet,
+  "common/key_set.h": keySetHeader,
+  "common/memory_calls.cpp": memoryCalls,
+  "common/memory_calls.h": memoryCallsHeader,
+  "common/model_arguments.cpp": modelArguments,
+  "common/model_arguments.h": modelArgumentsHeader,
+  "common/page_calls.cpp": pageCalls,
+  "common/page_calls.h": pageCallsHeader,
+  "common/page_table.cpp": pageTable,
+  "common/page_table.h": pageTableHeader,
+  "common/status.cpp": status,
+  "common/status.h": statusHeader,
+  "common/tile_calls.cpp": tileCalls,
+  "common/tile_calls.h": tileCallsHeader,
+  "common/tile_plans.cpp": tilePlans,
+  "common/tile_plans.h": tilePlansHeader,
   "cpu/amx.cpp": amx,
   "cpu/arena.cpp": arena,
   "cpu/arena.h": arenaHeader,
@@ -90,10 +131,7 @@ export const SOURCES: Readonly<Record<string, string>> = {
   "cpu/estimate_blocks.cpp": estimateBlocks,
   "cpu/estimate_bounds.cpp": estimateBounds,
   "cpu/estimate_vertical_slash.cpp": estimateVerticalSlash,
-  "cpu/head_groups.cpp": headGroups,
-  "cpu/head_groups.h": headGroupsHeader,
   "cpu/kernels.h": kernelsHeader,
-  "cpu/key_blocks.cpp": keyBlocks,
   "cpu/key_blocks.h": keyBlocksHeader,
   "cpu/key_rows.h": keyRowsHeader,
   "cpu/key_scores.cpp": keyScores,
@@ -112,22 +150,18 @@ export const SOURCES: Readonly<Record<string, string>> = {
   "cpu/pool.h": poolHeader,
   "cpu/pool_map.cpp": poolMap,
   "cpu/portable.cpp": portable,
-  "cpu/query_panels.cpp": queryPanels,
-  "cpu/query_panels.h": queryPanelsHeader,
   "cpu/quantise.cpp": quantise,
   "cpu/quantise.h": quantiseHeader,
+  "cpu/query_panels.cpp": queryPanels,
+  "cpu/query_panels.h": queryPanelsHeader,
   "cpu/scratch.h": scratchHeader,
   "cpu/seen_keys.cpp": seenKeys,
   "cpu/seen_keys.h": seenKeysHeader,
   "cpu/simd_few_rows.inl": simdFewRows,
   "cpu/simd_kernels.inl": simdKernels,
   "cpu/simd_vectors.inl": simdVectors,
-  "cpu/status.cpp": status,
-  "cpu/status.h": statusHeader,
   "cpu/tile_call.cpp": tileCall,
   "cpu/tile_call.h": tileCallHeader,
-  "cpu/tile_plans.cpp": tilePlans,
-  "cpu/tile_plans.h": tilePlansHeader,
   "cpu/top_keys.cpp": topKeys,
 };
 

@@ -31,6 +31,7 @@ export const DIRECT_SYMBOLS = {
   ll_alloc: {
     parameters: [
       "i64", // int64_t bytes
+      "i32", // int32_t tier
       "buffer", // void** out
     ],
     result: "i32",

@@ -1,7 +1,7 @@
 #include "key_calls.h"
 
-#include "../cpu/head_groups.h"
-#include "../cpu/status.h"
+#include "head_groups.h"
+#include "status.h"
 
 namespace longlens {
 namespace {

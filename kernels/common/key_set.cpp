@@ -1,6 +1,6 @@
 #include "key_set.h"
 
-#include "../cpu/status.h"
+#include "status.h"
 
 namespace longlens {
 

@@ -2,7 +2,8 @@
 
 #include <initializer_list>
 
-#include "../cpu/status.h"
+#include "head_groups.h"
+#include "status.h"
 
 namespace longlens {
 namespace {
@@ -68,9 +69,7 @@ bool HasWork(const QkvArguments& a) {
   Require(a.tokens >= 0, action, "tokens must be >= 0", a.tokens);
   Require(a.hidden > 0, action, "hidden must be > 0", a.hidden);
   Require(a.dim > 0, action, "dim must be > 0", a.dim);
-  Require(a.kv_heads > 0, action, "kv_heads must be > 0", a.kv_heads);
-  Require(a.heads > 0 && a.heads % a.kv_heads == 0, action, "heads must be a multiple of kv_heads",
-          a.heads);
+  CheckHeads(action, a.heads, a.kv_heads);
   CheckWeightType(action, "weight_dtype must be LL_F32 or LL_BF16", a.weight_dtype);
   CheckRotary(action, a);
   if (a.tokens == 0) return false;

@@ -1,18 +1,14 @@
 #include "page_table.h"
 
-#include "../cpu/status.h"
+#include "status.h"
 
 namespace longlens {
 
-void* PageTable::Page(int64_t head, int64_t page) const {
-  void* const address = pages[head * stride + page];
-  if (address == nullptr) {
-    throw Error(
-        LL_INVALID_ARGUMENT,
-        "Cannot use tokens as page %lld of KV head %lld must be entered: current value is null",
-        static_cast<long long>(page), static_cast<long long>(head));
-  }
-  return address;
+void PageTable::ThrowNotEntered(int64_t head, int64_t page) {
+  throw Error(
+      LL_INVALID_ARGUMENT,
+      "Cannot use tokens as page %lld of KV head %lld must be entered: current value is null",
+      static_cast<long long>(page), static_cast<long long>(head));
 }
 
 void CheckPageTable(const char* action, const PageTable& table, int64_t tokens) {

@@ -15,7 +15,14 @@ struct PageTable {
   int32_t dtype;
 
   // Throws LL_INVALID_ARGUMENT where no page is entered.
-  void* Page(int64_t head, int64_t page) const;
+  char* Page(int64_t head, int64_t page) const {
+    void* const address = pages[head * stride + page];
+    if (address == nullptr) ThrowNotEntered(head, page);
+    return static_cast<char*>(address);
+  }
+
+ private:
+  [[noreturn, gnu::cold]] static void ThrowNotEntered(int64_t head, int64_t page);
 };
 
 // Checks a page table that must hold `tokens` tokens of each head.

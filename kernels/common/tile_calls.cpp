@@ -1,6 +1,7 @@
 #include "tile_calls.h"
 
-#include "../cpu/status.h"
+#include "head_groups.h"
+#include "status.h"
 
 namespace longlens {
 
@@ -8,9 +9,7 @@ bool CheckAttendTiles(const AttendTilesCall& c, TilePlans* plans) {
   const char* const action = "attend tiles";
   Require(c.tokens >= 0, action, "tokens must be >= 0", c.tokens);
   Require(c.q_start >= 0, action, "q_start must be >= 0", c.q_start);
-  Require(c.table.kv_heads > 0, action, "kv_heads must be > 0", c.table.kv_heads);
-  Require(c.heads > 0 && c.heads % c.table.kv_heads == 0, action,
-          "heads must be a multiple of kv_heads", c.heads);
+  CheckHeads(action, c.heads, static_cast<int32_t>(c.table.kv_heads));
   Require(int64_t{c.q_start} + c.tokens <= c.kv_len, action, "kv_len must be >= q_start + tokens",
           c.kv_len);
   CheckPageTable(action, c.table, c.kv_len);

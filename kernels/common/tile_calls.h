@@ -2,8 +2,8 @@
 #ifndef LONGLENS_COMMON_TILE_CALLS_H_
 #define LONGLENS_COMMON_TILE_CALLS_H_
 
-#include "../cpu/tile_plans.h"
 #include "page_table.h"
+#include "tile_plans.h"
 
 namespace longlens {
 

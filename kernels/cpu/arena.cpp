@@ -43,22 +43,21 @@ void Unmap(char* start, int64_t) { free(start); }
 
 }  // namespace
 
-bool Arena::Find(int64_t bytes, char** start, int64_t* offset) {
+bool Arena::Cut(int64_t bytes, char** start, int64_t* offset) {
   if (bytes <= kShared) {
-    for (const auto& [address, chunk] : chunks_) {
-      for (const auto& [from, size] : chunk.spare) {
-        if (size < bytes) continue;
-        *start = address;
-        *offset = from;
-        return true;
-      }
+    for (auto& [address, chunk] : chunks_) {
+      *start = address;
+      *offset = chunk.spare.Take(bytes);
+      if (*offset >= 0) return true;
     }
   }
   const int64_t size = bytes <= kShared ? kChunk : RoundUp(bytes, 4096);
   *start = Map(size);
-  *offset = 0;
   if (*start == nullptr) return false;
-  chunks_[*start] = {size, 0, {{0, size}}};
+  // A chunk of one block keeps its end to itself.
+  const int64_t used = bytes <= kShared ? size : bytes;
+  Chunk& chunk = chunks_.emplace(*start, Chunk{size, 0, FreeRanges(used)}).first->second;
+  *offset = chunk.spare.Take(bytes);
   return true;
 }
 
@@ -67,12 +66,8 @@ void* Arena::Take(int64_t bytes) {
   std::unique_lock<std::mutex> lock(mutex_);
   char* start;
   int64_t offset;
-  if (!Find(bytes, &start, &offset)) return nullptr;
-  Chunk& chunk = chunks_[start];
-  const int64_t left = chunk.spare[offset] - bytes;
-  chunk.spare.erase(offset);
-  // A chunk of one block keeps its end to itself.
-  if (left > 0 && bytes <= kShared) chunk.spare[offset + bytes] = left;
+  if (!Cut(bytes, &start, &offset)) return nullptr;
+  Chunk& chunk = chunks_.at(start);
   const int64_t used = std::clamp<int64_t>(chunk.touched - offset, 0, bytes);
   chunk.touched = std::max(chunk.touched, offset + bytes);
   lock.unlock();
@@ -85,19 +80,8 @@ void Arena::Give(void* block, int64_t bytes) {
   const std::lock_guard<std::mutex> lock(mutex_);
   const auto found = std::prev(chunks_.upper_bound(static_cast<char*>(block)));
   Chunk& chunk = found->second;
-  int64_t from = static_cast<char*>(block) - found->first, end = from + bytes;
-  auto next = chunk.spare.lower_bound(from);
-  if (next != chunk.spare.end() && next->first == end) {
-    end += next->second;
-    next = chunk.spare.erase(next);
-  }
-  if (next != chunk.spare.begin()) {
-    const auto before = std::prev(next);
-    if (before->first + before->second == from) from = before->first;
-  }
-  chunk.spare[from] = end - from;
-  const bool is_empty = bytes > kShared || end - from == chunk.bytes;
-  if (!is_empty) return;
+  chunk.spare.Give(static_cast<char*>(block) - found->first, bytes);
+  if (!chunk.spare.IsAllFree()) return;
   Unmap(found->first, chunk.bytes);
   chunks_.erase(found);
 }

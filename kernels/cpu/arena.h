@@ -9,6 +9,8 @@
 #include <map>
 #include <mutex>
 
+#include "../common/free_ranges.h"
+
 namespace longlens {
 
 class Arena {
@@ -21,11 +23,11 @@ class Arena {
  private:
   struct Chunk {
     int64_t bytes;
-    int64_t touched;                   // from here on nothing was ever written
-    std::map<int64_t, int64_t> spare;  // offset -> bytes, never two beside each other
+    int64_t touched;  // from here on nothing was ever written
+    FreeRanges spare;
   };
-  // The first chunk with room for `bytes` and the offset there; makes a chunk if there is none.
-  bool Find(int64_t bytes, char** start, int64_t* offset);
+  // Cuts `bytes` from the first chunk with room; makes a chunk if there is none.
+  bool Cut(int64_t bytes, char** start, int64_t* offset);
 
   std::mutex mutex_;
   std::map<char*, Chunk> chunks_;

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <vector>
 
+#include "../common/key_calls.h"
 #include "dispatch.h"
 #include "key_scores.h"
 #include "key_sets.h"
@@ -37,16 +38,6 @@ struct Piece {
   int64_t slot;  // of its first head among the partial results
 };
 
-struct KeysCall {
-  const int32_t *range_ptr, *ranges, *index_ptr, *indices;
-  int32_t rows, heads, group;
-
-  KeySet Set(int64_t x) const {
-    return {ranges + 2 * int64_t{range_ptr[x]}, range_ptr[x + 1] - range_ptr[x],
-            indices + index_ptr[x], index_ptr[x + 1] - index_ptr[x]};
-  }
-};
-
 // Partial results: o[slot][dim] not divided by the sum, maximum (base 2) and sum of each slot.
 struct Partials {
   float *out, *maximum, *sum;
@@ -63,26 +54,26 @@ void AddUnit(std::vector<Unit>* units, int32_t row, int32_t kv_head, int32_t hea
 }
 
 // The units of one row and KV head.
-void AddGroup(const KeysCall& c, int32_t row, int32_t kv_head, std::vector<Unit>* units) {
-  const int32_t first = kv_head * c.group;
+void AddGroup(const AttendKeysCall& c, int32_t row, int32_t kv_head, std::vector<Unit>* units) {
+  const int32_t group = c.Group(), first = kv_head * group;
   const int64_t x = int64_t{row} * c.heads + first;
   const KeySet lead = c.Set(x);
   bool same_ranges = true, same_indices = true;
-  for (int32_t h = 1; h < c.group; ++h) {
+  for (int32_t h = 1; h < group; ++h) {
     const KeySet other = c.Set(x + h);
     same_ranges = same_ranges && other.range_count == lead.range_count &&
                   Same(other.ranges, lead.ranges, 2 * lead.range_count);
     same_indices = same_indices && other.index_count == lead.index_count &&
                    Same(other.indices, lead.indices, lead.index_count);
   }
-  if (same_ranges && same_indices) return AddUnit(units, row, kv_head, first, c.group, lead);
+  if (same_ranges && same_indices) return AddUnit(units, row, kv_head, first, group, lead);
   if (same_ranges) {
-    AddUnit(units, row, kv_head, first, c.group, {lead.ranges, lead.range_count, nullptr, 0});
+    AddUnit(units, row, kv_head, first, group, {lead.ranges, lead.range_count, nullptr, 0});
   }
   if (same_indices) {
-    AddUnit(units, row, kv_head, first, c.group, {nullptr, 0, lead.indices, lead.index_count});
+    AddUnit(units, row, kv_head, first, group, {nullptr, 0, lead.indices, lead.index_count});
   }
-  for (int32_t h = 0; h < c.group; ++h) {
+  for (int32_t h = 0; h < group; ++h) {
     KeySet own = c.Set(x + h);
     if (same_ranges) own.range_count = 0;
     if (same_indices) own.index_count = 0;
@@ -215,14 +206,6 @@ void ListSlots(Workspace* w, int64_t sets, int32_t heads, int64_t slots) {
   for_each([&](int64_t x, int64_t slot) { w->slots[w->slot_ptr[x + 1]++] = slot; });
 }
 
-void CheckPointers(const char* action, const int32_t* pointers, int64_t count) {
-  Require(pointers[0] >= 0, action, "range_ptr and index_ptr must be >= 0", pointers[0]);
-  for (int64_t i = 0; i < count; ++i) {
-    Require(pointers[i] <= pointers[i + 1], action, "range_ptr and index_ptr must not fall",
-            pointers[i + 1]);
-  }
-}
-
 // One row of ll_merge; the outputs may be the inputs.
 void MergeRow(int64_t dim, const float* out_a, float lse_a, const float* out_b, float lse_b,
               float* out, float* lse) {
@@ -251,28 +234,11 @@ extern "C" int32_t ll_attend_keys(ll_run* run, const float* q, int32_t rows, int
                                   const int32_t* index_ptr, const int32_t* indices, float* out,
                                   float* lse) {
   return Guard(run, [&] {
-    const char* const action = "attend keys";
     const KvView kv{pages, stride, kv_heads, dim, kv_dtype};
-    Require(rows >= 0, action, "rows must be >= 0", rows);
-    Require(kv_len >= 0, action, "kv_len must be >= 0", kv_len);
-    Require(kv_heads > 0, action, "kv_heads must be > 0", kv_heads);
-    Require(heads > 0 && heads % kv_heads == 0, action, "heads must be a multiple of kv_heads",
-            heads);
-    CheckKv(action, kv, kv_len);
-    if (rows == 0) return;
-    RequirePointer(q, action, "q");
-    RequirePointer(out, action, "out");
-    RequirePointer(lse, action, "lse");
-    RequirePointer(range_ptr, action, "range_ptr");
-    RequirePointer(index_ptr, action, "index_ptr");
-    const int64_t sets = int64_t{rows} * heads;
-    CheckPointers(action, range_ptr, sets);
-    CheckPointers(action, index_ptr, sets);
-    if (range_ptr[sets] > 0) RequirePointer(ranges, action, "ranges");
-    if (index_ptr[sets] > 0) RequirePointer(indices, action, "indices");
-    const KeysCall keys_call{range_ptr, ranges, index_ptr, indices, rows, heads, heads / kv_heads};
-    for (int64_t x = 0; x < sets; ++x) CheckKeySet(action, keys_call.Set(x), kv_len);
-
+    const AttendKeysCall keys_call{q,         rows,   heads,     scale,   kv,  kv_len,
+                                   range_ptr, ranges, index_ptr, indices, out, lse};
+    if (!CheckAttendKeys(keys_call)) return;
+    const int64_t sets = keys_call.Sets();
     Workspace& w = ThreadWorkspace();
     w.units.clear();
     for (int32_t r = 0; r < rows; ++r) {
@@ -301,13 +267,7 @@ extern "C" int32_t ll_merge(ll_run* run, int32_t rows, int32_t dim, const float*
                             const float* lse_a, const float* out_b, const float* lse_b, float* out,
                             float* lse) {
   return Guard(run, [&] {
-    const char* const action = "merge partial attentions";
-    Require(rows >= 0, action, "rows must be >= 0", rows);
-    Require(dim > 0, action, "dim must be > 0", dim);
-    if (rows == 0) return;
-    const void* const needed[] = {out_a, lse_a, out_b, lse_b, out, lse};
-    const char* const names[] = {"out_a", "lse_a", "out_b", "lse_b", "out", "lse"};
-    for (int i = 0; i < 6; ++i) RequirePointer(needed[i], action, names[i]);
+    if (!CheckMerge({rows, dim, out_a, lse_a, out_b, lse_b, out, lse})) return;
     const Call call(run);
     constexpr int64_t kGrain = 256;
     const int64_t blocks = (rows + kGrain - 1) / kGrain;
@@ -327,20 +287,9 @@ extern "C" int32_t ll_attention_row(ll_run* run, const float* q, int32_t kv_head
                                     int32_t range_count, const int32_t* indices,
                                     int32_t index_count, float* probs, float* lse) {
   return Guard(run, [&] {
-    const char* const action = "compute an attention row";
-    Require(kv_head >= 0, action, "kv_head must be >= 0", kv_head);
-    Require(kv_len >= 0, action, "kv_len must be >= 0", kv_len);
-    Require(range_count >= 0, action, "range_count must be >= 0", range_count);
-    Require(index_count >= 0, action, "index_count must be >= 0", index_count);
-    const KvView kv{pages, stride, int64_t{kv_head} + 1, dim, kv_dtype};
-    CheckKv(action, kv, kv_len);
-    RequirePointer(q, action, "q");
-    RequirePointer(lse, action, "lse");
-    if (kv_len > 0) RequirePointer(probs, action, "probs");
-    if (range_count > 0) RequirePointer(ranges, action, "ranges");
-    if (index_count > 0) RequirePointer(indices, action, "indices");
     const KeySet set{ranges, range_count, indices, index_count};
-    CheckKeySet(action, set, kv_len);
+    const KvView kv{pages, stride, int64_t{kv_head} + 1, dim, kv_dtype};
+    if (!CheckAttentionRow({q, kv_head, scale, kv, kv_len, set, probs, lse})) return;
     const Call call(run);
     const Kernels& kernels = call.kernels();
     const int64_t total = set.Keys();

@@ -15,6 +15,7 @@
 #include <cmath>
 #include <vector>
 
+#include "../common/tile_calls.h"
 #include "bf16_attention.h"
 #include "key_rows.h"
 #include "tile_call.h"
@@ -284,21 +285,11 @@ extern "C" int32_t ll_attend_tiles(ll_run* run, const float* q, int32_t q_start,
                                    int32_t kv_len, const int32_t* plans, int64_t plan_words,
                                    float* out, float* lse) {
   return Guard(run, [&] {
-    const char* const action = "attend tiles";
     const KvView kv{pages, stride, kv_heads, dim, kv_dtype};
-    Require(tokens >= 0, action, "tokens must be >= 0", tokens);
-    Require(q_start >= 0, action, "q_start must be >= 0", q_start);
-    Require(kv_heads > 0, action, "kv_heads must be > 0", kv_heads);
-    Require(heads > 0 && heads % kv_heads == 0, action, "heads must be a multiple of kv_heads",
-            heads);
-    Require(int64_t{q_start} + tokens <= kv_len, action, "kv_len must be >= q_start + tokens",
-            kv_len);
-    CheckKv(action, kv, kv_len);
-    if (tokens == 0) return;
-    RequirePointer(q, action, "q");
-    RequirePointer(out, action, "out");
-    RequirePointer(lse, action, "lse");
-    const TilePlans read = ReadTilePlans(plans, plan_words, heads, tokens, kv_len);
+    const AttendTilesCall c{q,      q_start, tokens,     heads, scale, kv,
+                            kv_len, plans,   plan_words, out,   lse};
+    TilePlans read{};
+    if (!CheckAttendTiles(c, &read)) return;
     const Call call(run);
     const TileCall tile_call{call, {q, heads, dim, scale}, kv, q_start, tokens, kv_len, out, lse};
     if (call.bf16() != nullptr) return AttendTilesBf16(tile_call, read);

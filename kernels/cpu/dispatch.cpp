@@ -148,7 +148,7 @@ extern "C" int32_t ll_info(char* json, int32_t capacity) {
     }
     text += call.unit().bf16 == nullptr ? "],\"compute\":[\"f32\"]"
                                         : "],\"compute\":[\"f32\",\"bf16\"]";
-    text += ",\"threads\":" + std::to_string(call.threads()) + "}";
+    text += ",\"threads\":" + std::to_string(call.threads()) + ",\"tiers\":[\"fast\"]}";
     Require(capacity > static_cast<int64_t>(text.size()), "describe the library",
             "capacity must hold the text", capacity);
     memcpy(json, text.c_str(), text.size() + 1);

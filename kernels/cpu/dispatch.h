@@ -8,7 +8,7 @@
 #include "bf16_kernels.h"
 #include "kernels.h"
 #include "pool.h"
-#include "status.h"
+#include "../common/status.h"
 
 namespace longlens {
 

@@ -12,8 +12,8 @@
 #include <cmath>
 #include <vector>
 
+#include "../common/estimate_calls.h"
 #include "dispatch.h"
-#include "head_groups.h"
 #include "key_rows.h"
 #include "query_panels.h"
 #include "scratch.h"
@@ -189,18 +189,9 @@ extern "C" int32_t ll_antidiagonal_scores(ll_run* run, const float* q, int32_t q
                                           void* const* pages, int32_t stride, int32_t kv_dtype,
                                           int32_t step, int32_t block, float* scores) {
   return Guard(run, [&] {
-    const char* const action = "sum antidiagonals";
     const KvView kv{pages, stride, kv_heads, dim, kv_dtype};
-    Require(tokens >= 0, action, "tokens must be >= 0", tokens);
-    Require(q_start >= 0, action, "q_start must be >= 0", q_start);
-    Require(step > 0, action, "step must be > 0", step);
-    Require(block > 0 && block % step == 0, action, "block must be a multiple of step", block);
-    CheckHeads(action, heads, kv_heads);
-    CheckChosen(action, chosen, count, heads);
-    CheckKv(action, kv, int64_t{q_start} + tokens);
-    if (tokens == 0 || count == 0) return;
-    RequirePointer(q, action, "q");
-    RequirePointer(scores, action, "scores");
+    const ChosenQueries queries{q, q_start, tokens, heads, chosen, count, scale, kv};
+    if (!CheckAntidiagonals(queries, step, block, scores)) return;
     const Call call(run);
     const CellCall c{call, {q, heads, dim, scale}, kv, q_start, tokens, step, block};
     const int64_t rows = kItemFloats / (int64_t{step} * dim);

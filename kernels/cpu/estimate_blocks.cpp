@@ -9,8 +9,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "../common/estimate_calls.h"
 #include "dispatch.h"
-#include "head_groups.h"
 #include "key_blocks.h"
 #include "query_panels.h"
 #include "scratch.h"
@@ -23,8 +23,9 @@ constexpr int64_t kItemRows = 512;
 // Rows of scores of an item.
 constexpr int64_t kBlockRows = 64;
 
-// out[i] += sum of rows[t][i]
-void AddRows(const float* rows, int64_t count, int64_t width, float* out) {
+// out[i] += sum of rows[t][i]. By itself, as inlined its loops do not keep their variables in
+// registers.
+[[gnu::noinline]] void AddRows(const float* rows, int64_t count, int64_t width, float* out) {
   for (int64_t t = 0; t < count; ++t) {
     for (int64_t i = 0; i < width; ++i) out[i] += rows[t * width + i];
   }
@@ -89,14 +90,7 @@ using namespace longlens;
 extern "C" int32_t ll_pool_queries(ll_run* run, const float* q, int32_t tokens, int32_t heads,
                                    int32_t dim, int32_t block, float* out) {
   return Guard(run, [&] {
-    const char* const action = "pool queries";
-    Require(tokens >= 0, action, "tokens must be >= 0", tokens);
-    Require(heads > 0, action, "heads must be > 0", heads);
-    Require(dim > 0, action, "dim must be > 0", dim);
-    Require(block > 0, action, "block must be > 0", block);
-    if (tokens == 0) return;
-    RequirePointer(q, action, "q");
-    RequirePointer(out, action, "out");
+    if (!CheckPoolQueries(q, tokens, heads, dim, block, out)) return;
     const Call call(run);
     const int64_t width = int64_t{heads} * dim, blocks = (int64_t{tokens} + block - 1) / block;
     const int64_t each = std::max<int64_t>(1, kItemRows / block);
@@ -118,11 +112,8 @@ extern "C" int32_t ll_pool_keys(ll_run* run, int32_t kv_heads, int32_t dim, void
                                 int32_t stride, int32_t kv_dtype, int32_t start, int32_t end,
                                 int32_t block, float* out) {
   return Guard(run, [&] {
-    const char* const action = "pool keys";
-    const KeyBlocks blocks{{pages, stride, kv_heads, dim, kv_dtype}, start, end, block};
-    CheckKeyBlocks(action, blocks);
-    if (blocks.Count() == 0) return;
-    RequirePointer(out, action, "out");
+    const BlocksOfKeys blocks{{pages, stride, kv_heads, dim, kv_dtype}, start, end, block};
+    if (!CheckPoolKeys(blocks, out)) return;
     ForKeyBlocks(
         Call(run), blocks, [&](int64_t target) { std::fill_n(out + target * dim, dim, 0.0f); },
         [&](int64_t target, const float* keys, int64_t count) {
@@ -138,19 +129,9 @@ extern "C" int32_t ll_block_scores(ll_run* run, const float* q, int32_t q_blocks
                                    int32_t q_start, int32_t block, int32_t softmax,
                                    float* scores) {
   return Guard(run, [&] {
-    const char* const action = "score blocks";
-    Require(q_blocks >= 0, action, "q_blocks must be >= 0", q_blocks);
-    Require(k_blocks >= 0, action, "k_blocks must be >= 0", k_blocks);
-    Require(dim > 0, action, "dim must be > 0", dim);
-    Require(q_start >= 0, action, "q_start must be >= 0", q_start);
-    Require(block > 0, action, "block must be > 0", block);
-    Require(softmax == 0 || softmax == 1, action, "softmax must be 0 or 1", softmax);
-    CheckHeads(action, heads, kv_heads);
-    CheckChosen(action, chosen, count, heads);
-    if (q_blocks == 0 || k_blocks == 0 || count == 0) return;
-    RequirePointer(q, action, "q");
-    RequirePointer(k, action, "k");
-    RequirePointer(scores, action, "scores");
+    const BlockScoresCall asked{q,        q_blocks, heads, chosen,  count, k,       k_blocks,
+                                kv_heads, dim,      scale, q_start, block, softmax, scores};
+    if (!CheckBlockScores(asked)) return;
     const Call call(run);
     const ScoreCall c{call,     q,   q_blocks, heads,   k,     k_blocks,
                       kv_heads, dim, scale,    q_start, block, softmax != 0};

@@ -12,8 +12,9 @@
 #include <cmath>
 #include <vector>
 
+#include "../common/estimate_calls.h"
+#include "../common/head_groups.h"
 #include "dispatch.h"
-#include "head_groups.h"
 #include "key_blocks.h"
 #include "key_sets.h"
 
@@ -100,12 +101,8 @@ extern "C" int32_t ll_key_bounds(ll_run* run, int32_t kv_heads, int32_t dim, voi
                                  int32_t stride, int32_t kv_dtype, int32_t start, int32_t end,
                                  int32_t block, float* min, float* max) {
   return Guard(run, [&] {
-    const char* const action = "bound keys";
-    const KeyBlocks blocks{{pages, stride, kv_heads, dim, kv_dtype}, start, end, block};
-    CheckKeyBlocks(action, blocks);
-    if (blocks.Count() == 0) return;
-    RequirePointer(min, action, "min");
-    RequirePointer(max, action, "max");
+    const BlocksOfKeys blocks{{pages, stride, kv_heads, dim, kv_dtype}, start, end, block};
+    if (!CheckKeyBounds(blocks, min, max)) return;
     ForKeyBlocks(
         Call(run), blocks,
         [&](int64_t target) {
@@ -131,16 +128,8 @@ extern "C" int32_t ll_bound_scores(ll_run* run, const float* q, int32_t heads, i
                                    const float* min, const float* max, int32_t blocks,
                                    float* bounds) {
   return Guard(run, [&] {
-    const char* const action = "bound scores";
-    Require(dim > 0, action, "dim must be > 0", dim);
-    Require(blocks >= 0, action, "blocks must be >= 0", blocks);
-    CheckHeads(action, heads, kv_heads);
-    CheckChosen(action, chosen, count, heads);
-    if (count == 0 || blocks == 0) return;
-    RequirePointer(q, action, "q");
-    RequirePointer(min, action, "min");
-    RequirePointer(max, action, "max");
-    RequirePointer(bounds, action, "bounds");
+    const BoundScoresCall asked{q, heads, kv_heads, dim, chosen, count, min, max, blocks, bounds};
+    if (!CheckBoundScores(asked)) return;
     const Call call(run);
     const std::vector<HeadGroup> groups = GroupHeads(chosen, count, heads, kv_heads);
     const BoundCall c{call, q, kv_heads, dim, blocks, min, max, bounds};

@@ -11,8 +11,9 @@
 #include <cmath>
 #include <vector>
 
+#include "../common/estimate_calls.h"
+#include "../common/head_groups.h"
 #include "dispatch.h"
-#include "head_groups.h"
 #include "key_rows.h"
 #include "query_panels.h"
 
@@ -270,17 +271,9 @@ extern "C" int32_t ll_vertical_slash(ll_run* run, const float* q, int32_t q_star
                                      void* const* pages, int32_t stride, int32_t kv_dtype,
                                      float* vertical, float* slash) {
   return Guard(run, [&] {
-    const char* const action = "sum columns and diagonals";
     const KvView kv{pages, stride, kv_heads, dim, kv_dtype};
-    Require(tokens >= 0, action, "tokens must be >= 0", tokens);
-    Require(q_start >= 0, action, "q_start must be >= 0", q_start);
-    CheckHeads(action, heads, kv_heads);
-    CheckChosen(action, chosen, count, heads);
-    CheckKv(action, kv, int64_t{q_start} + tokens);
-    if (int64_t{q_start} + tokens == 0 || count == 0) return;
-    RequirePointer(q, action, "q");
-    RequirePointer(vertical, action, "vertical");
-    RequirePointer(slash, action, "slash");
+    const ChosenQueries queries{q, q_start, tokens, heads, chosen, count, scale, kv};
+    if (!CheckVerticalSlash(queries, vertical, slash)) return;
     const Call call(run);
     const SumCall sum{call, {q, heads, dim, scale}, kv, q_start, tokens, vertical, slash};
     VerticalSlash(sum, chosen, count, heads, kv_heads).Run();

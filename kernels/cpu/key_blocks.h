@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "../common/estimate_calls.h"
 #include "dispatch.h"
 #include "key_rows.h"
 #include "kv.h"
@@ -12,23 +13,13 @@
 
 namespace longlens {
 
-struct KeyBlocks {
-  KvView kv;
-  int64_t start, end, block;
-
-  int64_t Count() const { return (end - start + block - 1) / block; }
-};
-
-// Throws LL_INVALID_ARGUMENT unless the pages hold the keys and blocks hold some.
-void CheckKeyBlocks(const char* action, const KeyBlocks& blocks);
-
 // Calls begin(target), then use(target, keys [count][dim], count) for tiles of its keys, then
 // finish(target, keys in all) for each block of each KV head; target = b * kv_heads + g.
 template <class Begin, class Use, class Finish>
-void ForKeyBlocks(const Call& call, const KeyBlocks& blocks, const Begin& begin, const Use& use,
+void ForKeyBlocks(const Call& call, const BlocksOfKeys& blocks, const Begin& begin, const Use& use,
                   const Finish& finish) {
   constexpr int64_t kItemKeys = 1024;
-  const KvView& kv = blocks.kv;
+  const KvView kv{blocks.table};
   const int64_t each = std::max<int64_t>(1, kItemKeys / blocks.block);
   const int64_t runs = (blocks.Count() + each - 1) / each;
   call.For(kv.kv_heads * runs, [&](int64_t item) {
@@ -39,7 +30,7 @@ void ForKeyBlocks(const Call& call, const KeyBlocks& blocks, const Begin& begin,
     float* const keys = scratch.Take(kMaxTileKeys * kv.dim);
     for (int64_t b = first; b < last; ++b) {
       const int64_t target = b * kv.kv_heads + head, from = blocks.start + b * blocks.block;
-      const int64_t to = std::min(blocks.end, from + blocks.block);
+      const int64_t to = std::min<int64_t>(blocks.end, from + blocks.block);
       begin(target);
       for (int64_t key = from; key < to; key += kMaxTileKeys) {
         call.Poll();

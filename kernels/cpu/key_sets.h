@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "../common/key_set.h"
 #include "dispatch.h"
 #include "kernels.h"
 #include "kv.h"
@@ -14,21 +15,6 @@ namespace longlens {
 
 // Keys that are fetched, scored and weighed together.
 constexpr int32_t kKeyBlock = 64;
-
-struct KeySet {
-  const int32_t* ranges;  // [range_count] pairs start, end (exclusive)
-  int64_t range_count;
-  const int32_t* indices;  // [index_count]
-  int64_t index_count;
-
-  // Number of keys in the ranges, and in all.
-  int64_t RangeKeys() const;
-  int64_t Keys() const { return RangeKeys() + index_count; }
-};
-
-// Throws LL_INVALID_ARGUMENT unless all keys are in 0 .. kv_len-1 and no range ends before its
-// start.
-void CheckKeySet(const char* action, const KeySet& set, int64_t kv_len);
 
 // Walks the keys of a set in order, from key number `skip` on.
 class KeyCursor {

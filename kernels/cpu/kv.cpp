@@ -3,23 +3,12 @@
 #include <algorithm>
 #include <cstring>
 
+#include "../common/page_calls.h"
 #include "dispatch.h"
 #include "key_rows.h"
 #include "quantise.h"
 
 namespace longlens {
-
-void CheckKv(const char* action, const KvView& kv, int64_t tokens) {
-  Require(kv.dim > 0, action, "dim must be > 0", kv.dim);
-  Require(kv.dtype == LL_F32 || kv.dtype == LL_BF16 || kv.dtype == LL_INT8, action,
-          "kv_dtype must be LL_F32, LL_BF16 or LL_INT8", kv.dtype);
-  Require(kv.kv_heads > 0, action, "kv_heads must be > 0", kv.kv_heads);
-  Require(kv.stride >= 0, action, "stride must be >= 0", kv.stride);
-  Require(tokens <= kv.stride * LL_PAGE_TOKENS, action, "the tokens must lie in stride pages",
-          tokens);
-  if (tokens > 0) RequirePointer(kv.pages, action, "pages");
-}
-
 namespace {
 
 void WriteRow(const Kernels& kernels, int32_t dtype, const float* source, int64_t count,
@@ -74,7 +63,7 @@ extern "C" int32_t ll_page_bytes(int32_t dim, int32_t kv_dtype, int64_t* out) {
   return Guard(nullptr, [&] {
     RequirePointer(out, "size a page", "out");
     const KvView kv{nullptr, 0, 1, dim, kv_dtype};
-    CheckKv("size a page", kv, 0);
+    CheckPageTable("size a page", kv, 0);
     *out = kv.PageBytes();
   });
 }
@@ -83,24 +72,12 @@ extern "C" int32_t ll_append(ll_run* run, void* const* pages, int32_t stride, in
                              int32_t dim, int32_t kv_dtype, int32_t start, int32_t tokens,
                              const float* k, const float* v, const float* positions) {
   return Guard(run, [&] {
-    const char* const action = "append tokens";
     const KvView kv{pages, stride, kv_heads, dim, kv_dtype};
-    Require(start >= 0, action, "start must be >= 0", start);
-    Require(tokens >= 0, action, "tokens must be >= 0", tokens);
-    CheckKv(action, kv, int64_t{start} + tokens);
-    if (tokens == 0) return;
-    RequirePointer(k, action, "k");
-    RequirePointer(v, action, "v");
-    RequirePointer(positions, action, "positions");
-    for (int64_t g = 0; g < kv_heads; ++g) {
-      for (int64_t p = start / LL_PAGE_TOKENS; p * LL_PAGE_TOKENS < int64_t{start} + tokens; ++p) {
-        kv.Page(g, p);  // before anything is written
-      }
-    }
+    if (!CheckAppend({kv, start, tokens, k, v, positions})) return;
     const Call call(run);
     if (kv_dtype == LL_INT8) {
       const int64_t elements = int64_t{tokens} * kv_heads * dim;
-      Require(AllFinite(k, elements) && AllFinite(v, elements), action,
+      Require(AllFinite(k, elements) && AllFinite(v, elements), "append tokens",
               "keys and values of LL_INT8 pages must be finite: a number is not, start", start);
       WriteInt8Tokens(call, kv, start, tokens, k, v, positions);
     } else {
@@ -113,12 +90,8 @@ extern "C" int32_t ll_read_kv(void* const* pages, int32_t stride, int32_t kv_hea
                               int32_t kv_dtype, int32_t start, int32_t tokens, float* k, float* v,
                               float* positions) {
   return Guard(nullptr, [&] {
-    const char* const action = "read tokens";
-    Require(kv_head >= 0, action, "kv_head must be >= 0", kv_head);
-    Require(start >= 0, action, "start must be >= 0", start);
-    Require(tokens >= 0, action, "tokens must be >= 0", tokens);
     const KvView kv{pages, stride, int64_t{kv_head} + 1, dim, kv_dtype};
-    CheckKv(action, kv, int64_t{start} + tokens);
+    if (!CheckReadKv({kv, kv_head, start, tokens})) return;
     const Call call(nullptr);
     for (int64_t t = 0; t < tokens; ++t) {
       const auto read = [&](Part part, float* rows) {

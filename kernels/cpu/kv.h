@@ -7,35 +7,20 @@
 
 #include <cstring>
 
-#include "status.h"
+#include "../common/page_table.h"
+#include "../include/longlens.h"
 
 namespace longlens {
 
 enum class Part { kKeys = 0, kValues = 1 };
 
-struct KvView {
-  void* const* pages;
-  int64_t stride;
-  int64_t kv_heads;
-  int64_t dim;
-  int32_t dtype;
-
+struct KvView : PageTable {
   int64_t RowBytes() const { return dim * (dtype == LL_F32 ? 4 : dtype == LL_BF16 ? 2 : 1); }
   int64_t PageBytes() const {
     const int64_t exponents = dtype == LL_INT8 ? LL_PAGE_TOKENS + dim : 0;
     return LL_PAGE_TOKENS * (2 * RowBytes() + int64_t{sizeof(float)}) + exponents;
   }
 
-  char* Page(int64_t head, int64_t page) const {
-    void* const address = pages[head * stride + page];
-    if (address == nullptr) {
-      throw Error(
-          LL_INVALID_ARGUMENT,
-          "Cannot use tokens as page %lld of KV head %lld must be entered: current value is null",
-          static_cast<long long>(page), static_cast<long long>(head));
-    }
-    return static_cast<char*>(address);
-  }
   char* Row(int64_t head, int64_t token, Part part) const {
     const int64_t slot = token % LL_PAGE_TOKENS + static_cast<int>(part) * LL_PAGE_TOKENS;
     return Page(head, token / LL_PAGE_TOKENS) + slot * RowBytes();
@@ -61,9 +46,6 @@ inline float ScaleOf(uint8_t exponent) {
   memcpy(&scale, &bits, sizeof(scale));
   return scale;
 }
-
-// Checks a page table that must hold `tokens` tokens of each head.
-void CheckKv(const char* action, const KvView& kv, int64_t tokens);
 
 }  // namespace longlens
 

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 
+#include "../common/memory_calls.h"
 #include "arena.h"
 #include "dispatch.h"
 
@@ -48,17 +49,9 @@ void GiveBlock(void* block, int64_t bytes) {
   free(block);
 }
 
-void CheckCopy(const char* action, const void* target, const void* source, int64_t bytes) {
-  Require(bytes >= 0, action, "bytes must be >= 0", bytes);
-  if (bytes == 0) return;
-  RequirePointer(target, action, "the target");
-  RequirePointer(source, action, "the source");
-}
-
 int32_t Copy(const char* action, void* target, const void* source, int64_t bytes) {
   return Guard(nullptr, [&] {
-    CheckCopy(action, target, source, bytes);
-    if (bytes > 0) memcpy(target, source, bytes);
+    if (CheckCopy(action, target, source, bytes)) memcpy(target, source, bytes);
   });
 }
 
@@ -112,11 +105,9 @@ void ConvertBlock(const Kernels& kernels, const char* source, int32_t source_dty
 
 using namespace longlens;
 
-extern "C" int32_t ll_alloc(int64_t bytes, void** out) {
+extern "C" int32_t ll_alloc(int64_t bytes, int32_t tier, void** out) {
   return Guard(nullptr, [&] {
-    RequirePointer(out, "allocate memory", "out");
-    *out = nullptr;
-    Require(bytes > 0, "allocate memory", "bytes must be > 0", bytes);
+    CheckAlloc(bytes, tier, out);
     if (bytes > kMostBytes) throw std::bad_alloc();
     char* const block = static_cast<char*>(TakeBlock(bytes + kAlignment));
     if (block == nullptr) {
@@ -187,13 +178,7 @@ extern "C" int32_t ll_unmap_file(void* address, int64_t bytes) {
 extern "C" int32_t ll_convert(ll_run* run, const void* source, int32_t source_dtype, void* target,
                               int32_t target_dtype, int64_t count) {
   return Guard(run, [&] {
-    const char* const action = "convert elements";
-    Require(source_dtype >= LL_F32 && source_dtype <= LL_F16, action,
-            "source_dtype must be LL_F32, LL_BF16 or LL_F16", source_dtype);
-    Require(target_dtype == LL_F32 || target_dtype == LL_BF16, action,
-            "target_dtype must be LL_F32 or LL_BF16", target_dtype);
-    Require(count >= 0 && count <= INT64_MAX / 8, action, "count must be >= 0", count);
-    CheckCopy(action, target, source, count);
+    if (!CheckConvert(source, source_dtype, target, target_dtype, count)) return;
     const Call call(run);
     const int64_t blocks = (count + kConvertBlock - 1) / kConvertBlock;
     call.For(blocks, [&](int64_t b) {

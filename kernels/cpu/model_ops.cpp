@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "../common/model_arguments.h"
 #include "linear.h"
 #include "scratch.h"
 
@@ -14,8 +15,6 @@ namespace {
 constexpr int64_t kChunkFloats = int64_t{1} << 24;
 // Floats that one work item of an element-wise pass covers.
 constexpr int64_t kPassFloats = 1 << 14;
-
-bool IsWeightType(int32_t dtype) { return dtype == LL_F32 || dtype == LL_BF16; }
 
 // Rows of a chunk with `width` floats of scratch per row.
 int64_t ChunkRows(int64_t rows, int64_t width) {
@@ -73,23 +72,6 @@ struct HeadPass {
   }
 };
 
-void CheckRotary(const char* action, const float* cos, const float* sin, int32_t tables,
-                 int32_t rot, int32_t dim, const int32_t* table_of_head, int32_t heads) {
-  Require(rot >= 0 && rot <= dim && rot % 2 == 0, action, "rot must be even and in 0..dim", rot);
-  if (rot == 0) return;
-  RequirePointer(cos, action, "cos");
-  RequirePointer(sin, action, "sin");
-  Require(tables >= 1, action, "tables must be >= 1", tables);
-  if (table_of_head == nullptr) return;
-  for (int32_t h = 0; h < heads; ++h) {
-    if (table_of_head[h] < 0 || table_of_head[h] >= tables) {
-      throw Error(LL_INVALID_ARGUMENT,
-                  "Cannot %s as table_of_head[%d] must be in 0..%d: current value is %d", action, h,
-                  tables - 1, table_of_head[h]);
-    }
-  }
-}
-
 }  // namespace
 }  // namespace longlens
 
@@ -99,23 +81,8 @@ extern "C" int32_t ll_embed(ll_run* run, const int32_t* ids, int32_t tokens, con
                             int32_t table_dtype, int32_t vocab, int32_t hidden, float scale,
                             float* out) {
   return Guard(run, [&] {
-    const char* const action = "embed";
-    Require(tokens >= 0, action, "tokens must be >= 0", tokens);
-    Require(vocab > 0, action, "vocab must be > 0", vocab);
-    Require(hidden > 0, action, "hidden must be > 0", hidden);
-    Require(IsWeightType(table_dtype), action, "table_dtype must be LL_F32 or LL_BF16",
-            table_dtype);
-    if (tokens == 0) return;
-    RequirePointer(ids, action, "ids");
-    RequirePointer(table, action, "table");
-    RequirePointer(out, action, "out");
-    for (int32_t t = 0; t < tokens; ++t) {
-      if (ids[t] < 0 || ids[t] >= vocab) {
-        throw Error(LL_INVALID_ARGUMENT,
-                    "Cannot embed as ids[%d] must be %s%d: current value is %d", t,
-                    ids[t] < 0 ? ">= " : "< ", ids[t] < 0 ? 0 : vocab, ids[t]);
-      }
-    }
+    const EmbedArguments a{ids, tokens, table, table_dtype, vocab, hidden, scale, out};
+    if (!HasWork(a)) return;
     const Call call(run);
     const Weights rows{table, table_dtype, vocab, hidden};
     ForRows(call, tokens, hidden, [&](int64_t t) {
@@ -139,20 +106,10 @@ extern "C" int32_t ll_qkv(ll_run* run, const float* x, int32_t tokens, int32_t h
                           int32_t tables, int32_t rot, const int32_t* table_of_head, float* q,
                           float* k, float* v) {
   return Guard(run, [&] {
-    const char* const action = "compute q, k and v";
-    Require(tokens >= 0, action, "tokens must be >= 0", tokens);
-    Require(hidden > 0, action, "hidden must be > 0", hidden);
-    Require(dim > 0, action, "dim must be > 0", dim);
-    Require(kv_heads > 0, action, "kv_heads must be > 0", kv_heads);
-    Require(heads > 0 && heads % kv_heads == 0, action, "heads must be a multiple of kv_heads",
-            heads);
-    Require(IsWeightType(weight_dtype), action, "weight_dtype must be LL_F32 or LL_BF16",
-            weight_dtype);
-    CheckRotary(action, cos, sin, tables, rot, dim, table_of_head, heads + kv_heads);
-    if (tokens == 0) return;
-    const void* const needed[] = {x, norm, wq, wk, wv, q, k, v};
-    const char* const names[] = {"x", "norm", "wq", "wk", "wv", "q", "k", "v"};
-    for (int i = 0; i < 8; ++i) RequirePointer(needed[i], action, names[i]);
+    const QkvArguments a{
+        x,      tokens, hidden,   norm, eps, wq,  wk,     wv,  weight_dtype,  bq, bk, bv, q_norm,
+        k_norm, heads,  kv_heads, dim,  cos, sin, tables, rot, table_of_head, q,  k,  v};
+    if (!HasWork(a)) return;
     const Call call(run);
     const int64_t q_width = int64_t{heads} * dim, kv_width = int64_t{kv_heads} * dim;
     const HeadPass pass{bq,     bk,      bv,  q_norm, k_norm,        eps, heads, kv_heads, dim,
@@ -177,19 +134,9 @@ extern "C" int32_t ll_output(ll_run* run, float* x, int32_t tokens, int32_t hidd
                              const void* wdown, int32_t weight_dtype, int32_t ffn,
                              int32_t activation) {
   return Guard(run, [&] {
-    const char* const action = "compute the layer's output";
-    Require(tokens >= 0, action, "tokens must be >= 0", tokens);
-    Require(hidden > 0, action, "hidden must be > 0", hidden);
-    Require(width > 0, action, "width must be > 0", width);
-    Require(ffn > 0, action, "ffn must be > 0", ffn);
-    Require(IsWeightType(weight_dtype), action, "weight_dtype must be LL_F32 or LL_BF16",
-            weight_dtype);
-    Require(activation == LL_SILU || activation == LL_GELU_TANH, action,
-            "activation must be LL_SILU or LL_GELU_TANH", activation);
-    if (tokens == 0) return;
-    const void* const needed[] = {x, attention, wo, norm, wgate, wup, wdown};
-    const char* const names[] = {"x", "attention", "wo", "norm", "wgate", "wup", "wdown"};
-    for (int i = 0; i < 7; ++i) RequirePointer(needed[i], action, names[i]);
+    const OutputArguments a{x,   tokens, hidden, attention, width,        wo,  norm,
+                            eps, wgate,  wup,    wdown,     weight_dtype, ffn, activation};
+    if (!HasWork(a)) return;
     const Call call(run);
     const int64_t chunk = ChunkRows(tokens, hidden + 2 * int64_t{ffn});
     const Buffer<float> h(chunk * hidden), gate(chunk * ffn), up(chunk * ffn);
@@ -213,15 +160,7 @@ extern "C" int32_t ll_logits(ll_run* run, const float* x, int32_t rows, int32_t 
                              const float* norm, float eps, const void* head, int32_t head_dtype,
                              int32_t vocab, float* out) {
   return Guard(run, [&] {
-    const char* const action = "compute logits";
-    Require(rows >= 0, action, "rows must be >= 0", rows);
-    Require(hidden > 0, action, "hidden must be > 0", hidden);
-    Require(vocab > 0, action, "vocab must be > 0", vocab);
-    Require(IsWeightType(head_dtype), action, "head_dtype must be LL_F32 or LL_BF16", head_dtype);
-    if (rows == 0) return;
-    const void* const needed[] = {x, norm, head, out};
-    const char* const names[] = {"x", "norm", "head", "out"};
-    for (int i = 0; i < 4; ++i) RequirePointer(needed[i], action, names[i]);
+    if (!HasWork(LogitsArguments{x, rows, hidden, norm, eps, head, head_dtype, vocab, out})) return;
     const Call call(run);
     const int64_t chunk = ChunkRows(rows, hidden);
     const Buffer<float> h(chunk * hidden);
@@ -237,20 +176,7 @@ extern "C" int32_t ll_logits(ll_run* run, const float* x, int32_t rows, int32_t 
 extern "C" int32_t ll_log_probs(ll_run* run, const float* logits, int32_t rows, int32_t vocab,
                                 const int32_t* targets, float* out) {
   return Guard(run, [&] {
-    const char* const action = "compute log-probabilities";
-    Require(rows >= 0, action, "rows must be >= 0", rows);
-    Require(vocab > 0, action, "vocab must be > 0", vocab);
-    if (rows == 0) return;
-    RequirePointer(logits, action, "logits");
-    RequirePointer(targets, action, "targets");
-    RequirePointer(out, action, "out");
-    for (int32_t r = 0; r < rows; ++r) {
-      if (targets[r] < 0 || targets[r] >= vocab) {
-        throw Error(LL_INVALID_ARGUMENT,
-                    "Cannot %s as targets[%d] must be in 0..%d: current value is %d", action, r,
-                    vocab - 1, targets[r]);
-      }
-    }
+    if (!HasWork(LogProbsArguments{logits, rows, vocab, targets, out})) return;
     const Call call(run);
     ForRows(call, rows, vocab, [&](int64_t r) {
       const float* const row = logits + r * vocab;

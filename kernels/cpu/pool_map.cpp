@@ -10,6 +10,7 @@
 #include <cmath>
 #include <vector>
 
+#include "../common/key_calls.h"
 #include "dispatch.h"
 #include "key_rows.h"
 #include "query_panels.h"
@@ -142,33 +143,12 @@ extern "C" int32_t ll_pool_map(ll_run* run, const float* q, int32_t q_start, int
                                float scale, void* const* pages, int32_t stride, int32_t kv_dtype,
                                int32_t n, int32_t bins, float* sum, float* max) {
   return Guard(run, [&] {
-    const char* const action = "pool an attention map";
     const KvView kv{pages, stride, kv_heads, dim, kv_dtype};
-    Require(tokens >= 0, action, "tokens must be >= 0", tokens);
-    Require(q_start >= 0, action, "q_start must be >= 0", q_start);
-    Require(kv_heads > 0, action, "kv_heads must be > 0", kv_heads);
-    Require(heads > 0 && heads % kv_heads == 0, action, "heads must be a multiple of kv_heads",
-            heads);
-    Require(head >= 0 && head < heads, action, "head must be in 0..heads-1", head);
-    Require(int64_t{q_start} + tokens <= n, action, "n must be >= q_start + tokens", n);
-    Require(bins >= 1 && bins <= n, action, "bins must be in 1..n", bins);
-    CheckKv(action, kv, int64_t{q_start} + tokens);
-    if (tokens == 0) return;
-    RequirePointer(q, action, "q");
-    RequirePointer(sum, action, "sum");
-    RequirePointer(max, action, "max");
+    const PoolMapCall c{q, q_start, tokens, heads, head, scale, kv, n, bins, sum, max};
+    if (!CheckPoolMap(c)) return;
     const Call call(run);
-    const MapCall map_call{call,
-                           {q, heads, dim, scale},
-                           head,
-                           kv,
-                           head / (heads / kv_heads),
-                           q_start,
-                           tokens,
-                           n,
-                           bins,
-                           sum,
-                           max};
+    const MapCall map_call{
+        call, {q, heads, dim, scale}, head, kv, c.KvHead(), q_start, tokens, n, bins, sum, max};
     const auto items = MakeItems(map_call);
     call.For(items.size(), [&](int64_t i) {
       const auto [start, end] = items[i];

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "bf16_kernels.h"
-#include "tile_plans.h"
+#include "../common/tile_plans.h"
 
 namespace longlens {
 

@@ -8,7 +8,7 @@
 #include "dispatch.h"
 #include "kv.h"
 #include "query_panels.h"
-#include "tile_plans.h"
+#include "../common/tile_plans.h"
 
 namespace longlens {
 

@@ -11,8 +11,9 @@
 #include <utility>
 #include <vector>
 
+#include "../common/head_groups.h"
+#include "../common/key_calls.h"
 #include "dispatch.h"
-#include "head_groups.h"
 #include "key_scores.h"
 #include "key_sets.h"
 #include "scratch.h"
@@ -162,25 +163,8 @@ extern "C" int32_t ll_top_keys(ll_run* run, const float* q, int32_t heads, int32
                                void* const* pages, int32_t stride, int32_t kv_dtype, int32_t start,
                                int32_t end, int32_t k, int32_t* indices, float* scores) {
   return Guard(run, [&] {
-    const char* const action = "find the top keys";
     const KvView kv{pages, stride, kv_heads, dim, kv_dtype};
-    Require(kv_heads > 0, action, "kv_heads must be > 0", kv_heads);
-    Require(heads > 0 && heads % kv_heads == 0, action, "heads must be a multiple of kv_heads",
-            heads);
-    Require(count >= 0, action, "count must be >= 0", count);
-    Require(k >= 0, action, "k must be >= 0", k);
-    Require(start >= 0, action, "start must be >= 0", start);
-    Require(end >= start, action, "end must be >= start", end);
-    CheckKv(action, kv, end > start ? end : 0);
-    if (count == 0 || k == 0) return;
-    RequirePointer(q, action, "q");
-    RequirePointer(chosen, action, "chosen");
-    RequirePointer(indices, action, "indices");
-    RequirePointer(scores, action, "scores");
-    for (int32_t c = 0; c < count; ++c) {
-      Require(chosen[c] >= 0 && chosen[c] < heads, action, "chosen must be in 0..heads-1",
-              chosen[c]);
-    }
+    if (!CheckTopKeys({q, heads, chosen, count, kv, start, end, k, indices, scores})) return;
     const Call call(run);
     const int64_t keys = int64_t{end} - start;
     // Spans long enough that joining them is cheap, and enough of them for the threads.

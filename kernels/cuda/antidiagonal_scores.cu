@@ -45,6 +45,5 @@ extern "C" int32_t ll_antidiagonal_scores(ll_run* run, const float* q, int32_t q
       CopyScores(call, chunk, pooled, q_blocks, k_blocks, scores);
       call.Progress(int64_t{pooled.row_bins} * chunk.places);
     });
-    call.Wait();
   });
 }

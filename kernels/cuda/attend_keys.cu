@@ -2,7 +2,7 @@
 //
 // The host cuts the sets so that all multiprocessors have several pieces for each of their warps;
 // everything that the kernels read of host memory is copied in by two copies, and nothing is waited
-// for, so that a call can be captured as a graph.
+// for.
 #include <algorithm>
 #include <cstring>
 

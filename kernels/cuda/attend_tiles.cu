@@ -62,6 +62,7 @@ TileWork MakeWork(const Call& call, const AttendTilesCall& c, const TileUnits& u
   work.lse = c.lse;
   work.total_heads = c.heads;
   work.dim = static_cast<int32_t>(c.table.dim);
+  work.kv_len = c.kv_len;
   work.factor = c.scale == 0 ? 1.0f : static_cast<float>(std::abs(c.scale) * kLog2E);
   work.sign = c.scale == 0 ? 0.0f : c.scale < 0 ? -1.0f : 1.0f;
   return work;

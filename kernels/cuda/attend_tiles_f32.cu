@@ -95,7 +95,8 @@ class RowWork {
       if (group >= kColumnGroups) {
         key = work_.column_keys[unit_.column_row + (group - kColumnGroups) * kGroupKeys + c];
       }
-      room_.keys[mine * kGroupKeys + c] = key;
+      // What lies behind the last key may be no numbers, which a probability of 0 does not hide.
+      room_.keys[mine * kGroupKeys + c] = key < work_.kv_len ? key : -1;
     }
   }
 
@@ -155,7 +156,7 @@ class RowWork {
     float most = before;
     for (int x = 0; x < kEach; ++x) most = fmaxf(most, room_.p[first + 4 * x][row]);
     for (int bits = 1; bits < 4; bits *= 2) {
-      most = fmaxf(most, __shfl_xor_sync(0xFFFFFFFFu, most, bits));
+      most = fmaxf(most, __shfl_xor_sync(kWholeWarp, most, bits));
     }
     const float base = most == -INFINITY ? 0.0f : most;
     float sum = 0;
@@ -164,7 +165,7 @@ class RowWork {
       p = Exp2(p - base);
       sum += p;
     }
-    for (int bits = 1; bits < 4; bits *= 2) sum += __shfl_xor_sync(0xFFFFFFFFu, sum, bits);
+    for (int bits = 1; bits < 4; bits *= 2) sum += __shfl_xor_sync(kWholeWarp, sum, bits);
     if (first != 0) return;
     const float keep = most == before ? 1.0f : Exp2(before - most);
     room_.keep[row] = keep;

@@ -75,7 +75,6 @@ void AttendRow(const Call& call, const AttentionRowCall& c) {
          static_cast<int32_t>(part_count), lse);
   call.CopyOut(c.probs, scores, c.kv_len);
   call.CopyOut(c.lse, lse, 1);
-  call.Wait();
 }
 
 }  // namespace

@@ -120,7 +120,6 @@ void Score(const Call& call, const BlockScoresCall& c) {
       call.Pace();
     }
   }
-  call.Wait();
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "../common/estimate_calls.h"
-#include "../cpu/head_groups.h"
+#include "../common/head_groups.h"
 #include "launch.cuh"
 #include "packed_arrays.h"
 #include "reduce.cuh"
@@ -69,7 +69,6 @@ void Bound(const Call& call, const BoundScoresCall& c) {
   Launch(call, "bound scores", BoundScores, dim3(Blocks(c.blocks, kWarps), groups.size()), kThreads,
          0, bound);
   call.CopyOut(c.bounds, bound.c.bounds, count);
-  call.Wait();
   call.Progress(static_cast<int64_t>(groups.size()) * c.blocks);
 }
 

@@ -125,6 +125,8 @@ const Library& TheLibrary() {
 using Free = int (*)(Opaque);
 using Owned = std::unique_ptr<void, Free>;
 
+constexpr uint64_t kWorkspaceBytes = uint64_t{32} << 20;
+
 struct Plan {
   Owned operation, w, x, y;
   Heuristic chosen{};
@@ -150,9 +152,9 @@ Owned MakePreference(const Functions& f) {
   Opaque made = nullptr;
   if (!IsOk(f.make_preference(&made))) return Owned(nullptr, f.free_preference);
   Owned preference(made, f.free_preference);
-  const uint64_t workspace = uint64_t{32} << 20;
   const uint32_t alignment = 16;
-  bool ok = IsOk(f.set_preference(made, kPreferenceWorkspace, &workspace, sizeof(workspace))) &&
+  bool ok = IsOk(f.set_preference(made, kPreferenceWorkspace, &kWorkspaceBytes,
+                                  sizeof(kWorkspaceBytes))) &&
             IsOk(f.set_preference(made, kPreferenceReductions, &kReductionsInF32,
                                   sizeof(kReductionsInF32)));
   for (const int attribute : kPreferenceAlignments) {
@@ -179,15 +181,25 @@ Plan MakePlan(const Library& library, const Bf16Product& p) {
   return plan;
 }
 
-// Used under the library's lock.
+// Used under the library's lock. Plans are not freed at the end of the program, when cuBLASLt may be
+// gone.
 Plan& PlanOf(const Library& library, const Bf16Product& p) {
   constexpr size_t kMostPlans = 512;
-  static std::map<std::tuple<int64_t, int64_t, int64_t>, Plan> plans;
+  static auto& plans = *new std::map<std::tuple<int64_t, int64_t, int64_t>, Plan>();
   const std::tuple<int64_t, int64_t, int64_t> shape(p.rows, p.out, p.in);
   const auto found = plans.find(shape);
   if (found != plans.end()) return found->second;
   if (plans.size() >= kMostPlans) plans.clear();
   return plans.emplace(shape, MakePlan(library, p)).first->second;
+}
+
+// One for all products, as they run one after the other. Used under the library's lock.
+void* Workspace(const Call& call) {
+  static void* memory = nullptr;
+  if (memory == nullptr) {
+    CheckCuda(cudaMallocAsync(&memory, kWorkspaceBytes, call.stream()), "take memory for products");
+  }
+  return memory;
 }
 
 }  // namespace
@@ -199,7 +211,7 @@ bool MultiplyWithCublas(const Call& call, const Bf16Product& product) {
   if (!plan.is_usable) return false;
   const float alpha = 1, beta = product.add ? 1 : 0;
   const size_t bytes = plan.chosen.workspace_bytes;
-  char* const workspace = bytes > 0 ? call.Scratch<char>(bytes) : nullptr;
+  void* const workspace = bytes > 0 ? Workspace(call) : nullptr;
   plan.is_usable = IsOk(library.functions.matmul(
       library.handle, plan.operation.get(), &alpha, product.w, plan.w.get(), product.x,
       plan.x.get(), &beta, product.y, plan.y.get(), product.y, plan.y.get(), &plan.chosen.algorithm,

@@ -17,7 +17,9 @@ void Launch([[maybe_unused]] const Call& call, const char* name, void (*kernel)(
               name);
   }
 #ifdef LONGLENS_EMULATED
-  emulated::RunGrid(blocks, dim3(threads), shared, [&] { kernel(Parameters(arguments)...); });
+  emulated::Queue([=] {
+    emulated::RunGrid(blocks, dim3(threads), shared, [&] { kernel(Parameters(arguments)...); });
+  });
 #else
   kernel<<<blocks, threads, shared, call.stream()>>>(Parameters(arguments)...);
 #endif

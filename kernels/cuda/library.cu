@@ -54,7 +54,7 @@ std::string Describe(const Device& device) {
       std::to_string(properties.major) + "." + std::to_string(properties.minor);
   return "{\"backend\":\"cuda\",\"isa\":" + Text(IsaOf(device.unit)) + ",\"available\":[" +
          Available(device) + "],\"compute\":[\"f32\"" +
-         (device.unit >= Unit::kSm80 ? ",\"bf16\"" : "") + "],\"threads\":1,\"device\":" +
+         (device.unit >= Unit::kSm80 ? ",\"bf16\"" : "") + "],\"threads\":1,\"tiers\":[\"fast\",\"slow\"],\"device\":" +
          Text(properties.name) + ",\"driver\":" + Text(DriverVersion().c_str()) +
          ",\"capability\":" + Text(capability.c_str()) +
          ",\"memoryBytes\":" + std::to_string(properties.totalGlobalMem) +
@@ -62,7 +62,7 @@ std::string Describe(const Device& device) {
 }
 
 std::string DescribeAbsence(const char* problem) {
-  return "{\"backend\":\"cuda\",\"isa\":\"\",\"available\":[],\"compute\":[],\"threads\":1,"
+  return "{\"backend\":\"cuda\",\"isa\":\"\",\"available\":[],\"compute\":[],\"threads\":1,\"tiers\":[],"
          "\"problem\":" +
          Text(problem) + "}";
 }

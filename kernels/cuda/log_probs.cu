@@ -57,7 +57,6 @@ void LogProbs(const Call& call, const LogProbsArguments& a) {
     call.Progress(now);
   }
   call.CopyOut(a.out, out, rows);
-  call.Wait();
 }
 
 }  // namespace

@@ -8,22 +8,17 @@
 #include <cstdio>
 #include <cstring>
 
+#include "../common/memory_calls.h"
 #include "launch.cuh"
 #include "ptx.cuh"
 #include "runtime.h"
+#include "slow_memory.h"
 
 namespace longlens {
 namespace {
 
 constexpr int kThreads = 256;
 constexpr int64_t kMostBlocks = 1 << 16;
-
-void CheckCopy(const char* action, const void* target, const void* source, int64_t bytes) {
-  Require(bytes >= 0, action, "bytes must be >= 0", bytes);
-  if (bytes == 0) return;
-  RequirePointer(target, action, "the target");
-  RequirePointer(source, action, "the source");
-}
 
 // Takes no lock, so that memory can be had and given back while a long call of another thread waits.
 void* Allocate(int64_t bytes) {
@@ -38,7 +33,17 @@ void* Allocate(int64_t bytes) {
   return memory;
 }
 
-void Free(void* memory) { CheckCuda(cudaFreeAsync(memory, TheDevice().stream), "free memory"); }
+void* AllocateZeros(int64_t bytes) {
+  void* const memory = Allocate(bytes);
+  CheckCuda(cudaMemsetAsync(memory, 0, bytes, TheDevice().stream), "clear memory");
+  return memory;
+}
+
+void Free(void* memory) {
+  const cudaStream_t stream = TheDevice().stream;
+  if (TheSlowMemory().Give(memory, stream)) return;
+  CheckCuda(cudaFreeAsync(memory, stream), "free memory");
+}
 
 [[noreturn]] void ThrowIo(const char* path, const char* reason) {
   throw Error(LL_IO_ERROR, "Cannot map %.140s: %s", path, reason);
@@ -135,14 +140,10 @@ __global__ void ConvertKernel(const uint8_t* source, int32_t source_dtype, void*
 
 using namespace longlens;
 
-extern "C" int32_t ll_alloc(int64_t bytes, void** out) {
+extern "C" int32_t ll_alloc(int64_t bytes, int32_t tier, void** out) {
   return Guard(nullptr, [&] {
-    RequirePointer(out, "allocate memory", "out");
-    *out = nullptr;
-    Require(bytes > 0, "allocate memory", "bytes must be > 0", bytes);
-    void* const memory = Allocate(bytes);
-    CheckCuda(cudaMemsetAsync(memory, 0, bytes, TheDevice().stream), "clear memory");
-    *out = memory;
+    CheckAlloc(bytes, tier, out);
+    *out = tier == LL_SLOW ? TheSlowMemory().Take(bytes, TheDevice().stream) : AllocateZeros(bytes);
   });
 }
 
@@ -154,27 +155,25 @@ extern "C" int32_t ll_free(void* memory) {
 
 extern "C" int32_t ll_copy_in(void* device, const void* host, int64_t bytes) {
   return Guard(nullptr, [&] {
-    CheckCopy("copy to device memory", device, host, bytes);
-    if (bytes > 0) Call(nullptr).CopyTo(device, host, bytes);
+    if (!CheckCopy("copy to device memory", device, host, bytes)) return;
+    Call(nullptr).CopyTo(device, host, bytes);
   });
 }
 
 extern "C" int32_t ll_copy_out(void* host, const void* device, int64_t bytes) {
   return Guard(nullptr, [&] {
-    CheckCopy("copy from device memory", host, device, bytes);
-    if (bytes == 0) return;
+    if (!CheckCopy("copy from device memory", host, device, bytes)) return;
     const Call call(nullptr);
     call.CopyOut(static_cast<char*>(host), static_cast<const char*>(device), bytes);
-    call.Wait();
   });
 }
 
 extern "C" int32_t ll_copy(void* target, const void* source, int64_t bytes) {
   return Guard(nullptr, [&] {
-    CheckCopy("copy device memory", target, source, bytes);
-    if (bytes == 0) return;
+    if (!CheckCopy("copy device memory", target, source, bytes)) return;
     const Call call(nullptr);
-    CheckCuda(cudaMemcpyAsync(target, source, bytes, cudaMemcpyDeviceToDevice, call.stream()),
+    // Whichever tiers they are of. Between two slow blocks the host copies, and waits for its turn.
+    CheckCuda(cudaMemcpyAsync(target, source, bytes, cudaMemcpyDefault, call.stream()),
               "copy device memory");
   });
 }
@@ -204,17 +203,10 @@ extern "C" int32_t ll_unmap_file(void* address, int64_t bytes) {
 extern "C" int32_t ll_convert(ll_run* run, const void* source, int32_t source_dtype, void* target,
                               int32_t target_dtype, int64_t count) {
   return Guard(run, [&] {
-    const char* const action = "convert elements";
-    Require(source_dtype >= LL_F32 && source_dtype <= LL_F16, action,
-            "source_dtype must be LL_F32, LL_BF16 or LL_F16", source_dtype);
-    Require(target_dtype == LL_F32 || target_dtype == LL_BF16, action,
-            "target_dtype must be LL_F32 or LL_BF16", target_dtype);
-    Require(count >= 0 && count <= INT64_MAX / 8, action, "count must be >= 0", count);
-    CheckCopy(action, target, source, count);
+    if (!CheckConvert(source, source_dtype, target, target_dtype, count)) return;
     const Call call(run);
-    if (count == 0) return;
     const unsigned blocks = std::min(Blocks(count, kThreads), kMostBlocks);
-    Launch(call, action, ConvertKernel, dim3(blocks), kThreads, 0,
+    Launch(call, "convert elements", ConvertKernel, dim3(blocks), kThreads, 0,
            static_cast<const uint8_t*>(source), source_dtype, target, target_dtype, count);
     call.Progress(count);
   });

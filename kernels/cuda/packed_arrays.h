@@ -2,7 +2,6 @@
 #ifndef LONGLENS_CUDA_PACKED_ARRAYS_H_
 #define LONGLENS_CUDA_PACKED_ARRAYS_H_
 
-#include <cstring>
 #include <vector>
 
 #include "runtime.h"
@@ -15,10 +14,11 @@ class PackedArrays {
   // Adds an array; returns its offset, a multiple of 16.
   template <class T>
   int64_t Add(const std::vector<T>& array) {
-    const size_t offset = bytes_.size(), bytes = array.size() * sizeof(T);
-    bytes_.resize((offset + bytes + 15) / 16 * 16);
-    if (bytes > 0) memcpy(bytes_.data() + offset, array.data(), bytes);
-    return static_cast<int64_t>(offset);
+    const int64_t offset = static_cast<int64_t>(bytes_.size());
+    const char* const from = reinterpret_cast<const char*>(array.data());
+    bytes_.insert(bytes_.end(), from, from + array.size() * sizeof(T));
+    bytes_.resize((bytes_.size() + 15) / 16 * 16);
+    return offset;
   }
   // Address of byte 0 on the device.
   const char* CopyIn(const Call& call) const {

@@ -6,6 +6,7 @@
 // scale than those before; a warp takes a value.
 #include "page_table.h"
 
+#include "../common/page_calls.h"
 #include "launch.cuh"
 
 namespace longlens {
@@ -132,7 +133,7 @@ __global__ void AppendInt8ValuesKernel(DevicePages pages, NewTokens in) {
   uint32_t largest = 0;
   for (int32_t i = lane; i < dim; i += kWarp) largest = max(largest, Magnitude(v[i]));
   for (int bits = kWarp / 2; bits > 0; bits /= 2) {
-    largest = max(largest, __shfl_xor_sync(0xFFFFFFFFu, largest, bits));
+    largest = max(largest, __shfl_xor_sync(kWholeWarp, largest, bits));
   }
   const int32_t exponent = ExponentOf(largest);
   const float inverse = InverseOf(exponent);
@@ -155,7 +156,6 @@ void RequireFinite(const Call& call, const NewTokens& in, int64_t elements, int3
          found);
   int result = 0;
   call.CopyOut(&result, found, 1);
-  call.Wait();
   Require(result == 0, "append tokens",
           "keys and values of LL_INT8 pages must be finite: a number is not, start", start);
 }
@@ -225,27 +225,19 @@ extern "C" int32_t ll_append(ll_run* run, void* const* pages, int32_t stride, in
                              int32_t dim, int32_t kv_dtype, int32_t start, int32_t tokens,
                              const float* k, const float* v, const float* positions) {
   return Guard(run, [&] {
-    const char* const action = "append tokens";
-    const PageTable table{pages, stride, kv_heads, dim, kv_dtype};
-    const int64_t end = int64_t{start} + tokens;
-    Require(start >= 0, action, "start must be >= 0", start);
-    Require(tokens >= 0, action, "tokens must be >= 0", tokens);
-    CheckPageTable(action, table, end);
-    if (tokens == 0) return;
-    RequirePointer(k, action, "k");
-    RequirePointer(v, action, "v");
-    RequirePointer(positions, action, "positions");
-    RequirePages(table, start, end);
+    const AppendCall append{
+        {pages, stride, kv_heads, dim, kv_dtype}, start, tokens, k, v, positions};
+    if (!CheckAppend(append)) return;
     const Call call(run);
     const int64_t elements = int64_t{tokens} * kv_heads * dim;
-    const DevicePages device_pages = CopyPagesIn(call, table, start, end);
+    const DevicePages device_pages = CopyPagesIn(call, append.table, start, append.End());
     const NewTokens in{k, v, call.CopyIn(positions, tokens), start % LL_PAGE_TOKENS, tokens,
                        kv_heads};
     if (kv_dtype == LL_INT8) {
       RequireFinite(call, in, elements, start);
       AppendInt8(call, device_pages, in);
     } else {
-      Launch(call, action, AppendKernel, dim3(Blocks(elements, kThreads)), kThreads, 0,
+      Launch(call, "append tokens", AppendKernel, dim3(Blocks(elements, kThreads)), kThreads, 0,
              device_pages, in);
     }
     call.Progress(tokens);
@@ -256,22 +248,15 @@ extern "C" int32_t ll_read_kv(void* const* pages, int32_t stride, int32_t kv_hea
                               int32_t kv_dtype, int32_t start, int32_t tokens, float* k, float* v,
                               float* positions) {
   return Guard(nullptr, [&] {
-    const char* const action = "read tokens";
-    Require(kv_head >= 0, action, "kv_head must be >= 0", kv_head);
-    Require(start >= 0, action, "start must be >= 0", start);
-    Require(tokens >= 0, action, "tokens must be >= 0", tokens);
-    const int64_t end = int64_t{start} + tokens;
-    const PageTable table{pages, stride, int64_t{kv_head} + 1, dim, kv_dtype};
-    CheckPageTable(action, table, end);
-    if (tokens == 0) return;
-    RequirePagesOf(table, kv_head, start, end);
+    const ReadKvCall read{
+        {pages, stride, int64_t{kv_head} + 1, dim, kv_dtype}, kv_head, start, tokens};
+    if (!CheckReadKv(read)) return;
     const PageTable row{pages + int64_t{kv_head} * stride, stride, 1, dim, kv_dtype};
     const Call call(nullptr);
-    const DevicePages device_pages = CopyPagesIn(call, row, start, end);
+    const DevicePages device_pages = CopyPagesIn(call, row, start, read.End());
     const Reader reader{call, device_pages, start % LL_PAGE_TOKENS, tokens};
     reader.Rows(Part::kKeys, k);
     reader.Rows(Part::kValues, v);
     reader.Positions(positions);
-    call.Wait();
   });
 }

@@ -34,7 +34,6 @@ void PoolMap(const Call& call, const PoolMapCall& c) {
     max.resize(count);
     call.CopyOut(sum.data(), pooled.sum, count);
     call.CopyOut(max.data(), pooled.max, count);
-    call.Wait();
     AddToMap(c, pooled, sum, max);
     call.Progress(chunk.rows);
   });

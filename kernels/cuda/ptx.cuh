@@ -7,6 +7,13 @@
 
 #include "device.cuh"
 
+namespace longlens {
+
+// All lanes of a warp, where an instruction takes a mask of them.
+constexpr uint32_t kWholeWarp = 0xFFFFFFFFu;
+
+}  // namespace longlens
+
 #ifdef LONGLENS_EMULATED
 #include "emulated_ptx.h"
 #else

@@ -4,12 +4,11 @@
 
 #include <cstdint>
 
-#include "device.cuh"
+#include "ptx.cuh"
 
 namespace longlens {
 
 constexpr int kWarpThreads = 32;
-constexpr uint32_t kWholeWarp = 0xFFFFFFFFu;
 
 struct Plus {
   template <class T>

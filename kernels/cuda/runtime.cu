@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <thread>
 
+#include "testing.h"
+
 namespace longlens {
 namespace {
 
@@ -19,7 +21,7 @@ class Staging {
  public:
   // At most kPart bytes.
   void* Take(int64_t bytes, cudaStream_t stream) {
-    bytes = (bytes + 63) / 64 * 64;
+    bytes = RoundUp(bytes);
     if (memory_ == nullptr) Make();
     if (used_ + bytes > kPart) {
       CheckCuda(cudaEventRecord(over_[part_], stream), "copy in");
@@ -31,9 +33,33 @@ class Staging {
     used_ += bytes;
     return taken;
   }
+  // For copies that a graph repeats: this memory is never used for others, and never given back.
+  void* TakeForGood(int64_t bytes) {
+    bytes = RoundUp(bytes);
+    if (kept_used_ + bytes > kPart) {
+      kept_ = static_cast<char*>(PinWhileCaptured(kPart));
+      kept_used_ = 0;
+    }
+    char* const taken = kept_ + kept_used_;
+    kept_used_ += bytes;
+    return taken;
+  }
 
  private:
   static constexpr int64_t kPart = int64_t{2} << 20;
+
+  static int64_t RoundUp(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+  static void* PinWhileCaptured(int64_t bytes) {
+    // Most modes of capture forbid it, as it might concern the captured stream. It does not.
+    cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+    CheckCuda(cudaThreadExchangeStreamCaptureMode(&mode), "change the mode of capture");
+    void* memory = nullptr;
+    const cudaError_t error = cudaHostAlloc(&memory, bytes, cudaHostAllocDefault);
+    cudaThreadExchangeStreamCaptureMode(&mode);
+    CheckCuda(error, "allocate pinned memory");
+    return memory;
+  }
 
   void Make() {
     for (cudaEvent_t& event : over_) {
@@ -48,12 +74,20 @@ class Staging {
   char* memory_ = nullptr;
   int64_t used_ = 0;
   int part_ = 0;
+  char* kept_ = nullptr;
+  int64_t kept_used_ = kPart;
   cudaEvent_t over_[kStagingParts] = {};
 };
 
 Staging& TheStaging() {
   static Staging staging;
   return staging;
+}
+
+bool IsCaptured(cudaStream_t stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  CheckCuda(cudaStreamIsCapturing(stream, &status), "ask whether the stream is captured");
+  return status != cudaStreamCaptureStatusNone;
 }
 
 Unit BestUnit(const cudaDeviceProp& properties) {
@@ -127,7 +161,11 @@ Device& TheDevice() {
   return device;
 }
 
-Call::Call(ll_run* run) : run_(run), device_(TheDevice()), lock_(library_lock) {
+Call::Call(ll_run* run)
+    : run_(run),
+      device_(TheDevice()),
+      lock_(library_lock),
+      is_captured_(IsCaptured(device_.stream)) {
   if (run != nullptr) {
     Require(run->compute == LL_F32 || run->compute == LL_BF16, "run",
             "compute must be LL_F32 or LL_BF16", run->compute);
@@ -136,8 +174,8 @@ Call::Call(ll_run* run) : run_(run), device_(TheDevice()), lock_(library_lock) {
 }
 
 Call::~Call() {
-  for (void* const memory : scratch_) cudaFreeAsync(memory, stream());
-  for (const cudaEvent_t event : paces_) cudaEventDestroy(event);
+  FreeBehind(0);
+  for (const cudaEvent_t event : marks_) cudaEventDestroy(event);
 }
 
 bool Call::multiplies_bf16() const {
@@ -157,48 +195,72 @@ void* Call::Allocate(int64_t bytes) const {
   return memory;
 }
 
+void Call::FreeBehind(size_t count) const {
+  for (size_t i = count; i < scratch_.size(); ++i) cudaFreeAsync(scratch_[i], stream());
+  scratch_.resize(std::min(count, scratch_.size()));
+}
+
 const void* Call::CopyBytesIn(const void* host, int64_t bytes) const {
   void* const device = Allocate(bytes);
   CopyTo(device, host, bytes);
   return device;
 }
 
-void* Call::TakePinned(int64_t bytes) const { return TheStaging().Take(bytes, stream()); }
+void* Call::TakePinned(int64_t bytes) const {
+  return is_captured_ ? TheStaging().TakeForGood(bytes) : TheStaging().Take(bytes, stream());
+}
 
 void Call::CopyPinned(void* device, const void* pinned, int64_t bytes) const {
-  CheckCuda(cudaMemcpyAsync(device, pinned, bytes, cudaMemcpyHostToDevice, stream()), "copy in");
+  // The target may be of the slow tier.
+  CheckCuda(cudaMemcpyAsync(device, pinned, bytes, cudaMemcpyDefault, stream()), "copy in");
 }
 
+// Copies to host memory that is not pinned keep the thread until all work before them is over. That
+// is waited for where the run is polled, so that a cancelled call leaves soon, and leaves no copy
+// under way to memory that its caller may free.
 void Call::CopyBytesOut(void* host, const void* device, int64_t bytes) const {
   if (bytes == 0) return;
-  CheckCuda(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream()), "copy out");
+  if (is_captured_) {
+    throw Error(LL_INVALID_ARGUMENT,
+                "Cannot capture the call as it waits for results in host memory");
+  }
+  WaitFor(Mark());
+  CheckCuda(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDefault, stream()), "copy out");
+  CheckCuda(cudaStreamSynchronize(stream()), "copy out");
 }
 
-void Call::Wait() const {
+cudaEvent_t Call::Mark() const {
   cudaEvent_t event;
   CheckCuda(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "make an event");
-  paces_.push_back(event);
-  CheckCuda(cudaEventRecord(event, stream()), "mark the end of a call");
+  marks_.push_back(event);
+  CheckCuda(cudaEventRecord(event, stream()), "mark the work so far");
+  return event;
+}
+
+void Call::WaitFor(cudaEvent_t event) const {
   constexpr int kQuickLooks = 2000;  // some milliseconds; most waits are shorter
   for (int look = 0;; ++look) {
     const cudaError_t state = cudaEventQuery(event);
     if (state == cudaSuccess) return;
     if (state != cudaErrorNotReady) CheckCuda(state, "wait for the device");
+    cudaGetLastError();  // forgets that it is not ready, or the next launch would seem to fail
     Poll(run_);
     if (look > kQuickLooks) std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
 }
 
 void Call::Pace() const {
-  cudaEvent_t event;
-  CheckCuda(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "make an event");
-  paces_.push_back(event);
-  CheckCuda(cudaEventRecord(event, stream()), "mark a launch");
+  if (is_captured_) return Poll(run_);
+  Mark();
   Poll(run_);
-  if (paces_.size() <= kLaunchesUnderWay) return;
-  CheckCuda(cudaEventSynchronize(paces_[paces_.size() - 1 - kLaunchesUnderWay]),
-            "wait for a launch");
-  Poll(run_);
+  if (marks_.size() > kLaunchesUnderWay) WaitFor(marks_[marks_.size() - 1 - kLaunchesUnderWay]);
 }
 
 }  // namespace longlens
+
+extern "C" int32_t ll_internal_stream(void** out) {
+  return longlens::Guard(nullptr, [&] {
+    longlens::RequirePointer(out, "find the stream", "out");
+    *out = longlens::TheDevice().stream;
+  });
+}

@@ -3,6 +3,11 @@
 // All work is queued on one stream, so that calls are in order without waiting: a call returns when
 // its work is queued, and only results in host memory are waited for. A call's memory is freed in
 // the stream, too. Calls of several threads take turns.
+//
+// Calls whose results stay on the device can be captured as a CUDA graph (cudaStreamBeginCapture on
+// that stream), but for ll_append to int8 pages, which checks the numbers first. A replay does what
+// the calls did with the host memory of then: ids, positions, plans, page tables. They must have run
+// once before, so that their kernels are loaded, and ll_alloc and ll_free must not be among them.
 #ifndef LONGLENS_CUDA_RUNTIME_H_
 #define LONGLENS_CUDA_RUNTIME_H_
 
@@ -12,7 +17,7 @@
 #include <mutex>
 #include <vector>
 
-#include "../cpu/status.h"
+#include "../common/status.h"
 #include "device.cuh"
 
 namespace longlens {
@@ -79,23 +84,28 @@ class Call {
       CopyPinned(static_cast<char*>(device) + offset, pinned, count);
     }
   }
-  // Copies to host memory; it is there after Wait.
+  // Waits for all work of the stream, then copies to host memory. Throws while the stream is captured.
   template <class T>
   void CopyOut(T* host, const T* device, int64_t count) const {
     CopyBytesOut(host, device, count * int64_t{sizeof(T)});
   }
-  // Waits for all work of the stream; polls the run every millisecond or so.
-  void Wait() const;
   // To be called between launches of a call with much work: waits until at most two of the launches
-  // before are under way, and polls the run.
+  // before are under way, and polls the run. Does not wait while the stream is captured.
   void Pace() const;
 
   void Progress(int64_t units) const { AddProgress(run_, units); }
 
  private:
+  friend class ScratchScope;
   static constexpr int64_t kPieceBytes = int64_t{2} << 20;
 
+  // An event behind the stream's work so far.
+  cudaEvent_t Mark() const;
+  // Waits for the work before an event; polls the run every millisecond or so.
+  void WaitFor(cudaEvent_t event) const;
   void* Allocate(int64_t bytes) const;
+  // Frees in the stream what was taken after the first `count` pieces of memory.
+  void FreeBehind(size_t count) const;
   const void* CopyBytesIn(const void* host, int64_t bytes) const;
   void* TakePinned(int64_t bytes) const;
   void CopyPinned(void* device, const void* pinned, int64_t bytes) const;
@@ -104,8 +114,22 @@ class Call {
   ll_run* run_;
   Device& device_;
   std::unique_lock<std::mutex> lock_;
+  bool is_captured_;
   mutable std::vector<void*> scratch_;
-  mutable std::vector<cudaEvent_t> paces_;
+  mutable std::vector<cudaEvent_t> marks_;
+};
+
+// Frees what a call takes while this lives, for calls that work in batches.
+class ScratchScope {
+ public:
+  explicit ScratchScope(const Call& call) : call_(call), before_(call.scratch_.size()) {}
+  ~ScratchScope() { call_.FreeBehind(before_); }
+  ScratchScope(const ScratchScope&) = delete;
+  ScratchScope& operator=(const ScratchScope&) = delete;
+
+ private:
+  const Call& call_;
+  size_t before_;
 };
 
 }  // namespace longlens

@@ -14,7 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "../cpu/tile_plans.h"
+#include "../common/tile_plans.h"
 
 namespace longlens {
 

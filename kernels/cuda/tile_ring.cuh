@@ -71,7 +71,7 @@ struct RingRoom {
 };
 
 // Tells the compiler that all lanes have the same x.
-__device__ __forceinline__ int32_t Uniform(int32_t x) { return __shfl_sync(0xFFFFFFFFu, x, 0); }
+__device__ __forceinline__ int32_t Uniform(int32_t x) { return __shfl_sync(kWholeWarp, x, 0); }
 
 // A place in a ring, and the parity of its present use.
 template <int kPlaces>

@@ -117,8 +117,8 @@ class RowPair {
 
   template <class Join>
   static __device__ float OfQuad(float x, const Join& join) {
-    x = join(x, __shfl_xor_sync(0xFFFFFFFFu, x, 1));
-    return join(x, __shfl_xor_sync(0xFFFFFFFFu, x, 2));
+    x = join(x, __shfl_xor_sync(kWholeWarp, x, 1));
+    return join(x, __shfl_xor_sync(kWholeWarp, x, 2));
   }
 
   static __device__ void WriteInside(int32_t dim, int32_t channel, const float2& x, float* out) {
@@ -146,7 +146,7 @@ class RowPair {
       }
       grows[half] = base[half] > base_[half] + kLag;
     }
-    if (!__any_sync(0xFFFFFFFFu, grows[0] || grows[1])) return false;
+    if (!__any_sync(kWholeWarp, grows[0] || grows[1])) return false;
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       keep[half] = 1;

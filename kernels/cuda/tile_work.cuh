@@ -42,7 +42,7 @@ struct TileWork {
   const char* columns;         // packed, or null
   const float* q;              // [tokens][total_heads][dim]
   float *out, *lse;
-  int32_t total_heads, dim;
+  int32_t total_heads, dim, kv_len;
   // A score is sign * factor * q . k, as an exponent of 2; factor > 0.
   float factor, sign;
 };

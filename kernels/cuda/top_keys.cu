@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "../common/head_groups.h"
 #include "../common/key_calls.h"
-#include "../cpu/head_groups.h"
 #include "key_scores.h"
 #include "page_table.h"
 #include "top_select.h"
@@ -41,6 +41,7 @@ struct Found {
 };
 
 Found Search(const Call& call, const TopKeysCall& c, const DevicePages& pages, const Batch& batch) {
+  const ScratchScope scope(call);
   const int32_t keys = c.end - c.start, kept = std::min(c.k, keys);
   const int32_t range[] = {c.start, c.end};
   const KeySet set{range, 1, nullptr, 0};
@@ -68,7 +69,6 @@ Found Search(const Call& call, const TopKeysCall& c, const DevicePages& pages, c
   found.scores.resize(batch.places * kept);
   call.CopyOut(found.indices.data(), indices, batch.places * kept);
   call.CopyOut(found.scores.data(), scores, batch.places * kept);
-  call.Wait();
   return found;
 }
 

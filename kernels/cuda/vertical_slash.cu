@@ -119,7 +119,6 @@ void SumLines(const Call& call, const ChosenQueries& c, const Cells& cells, floa
     call.CopyOut(slash + chunk.first_place * keys, sums, chunk.places * keys);
     call.Progress(chunk.places * Blocks(keys, kProgressKeys));
   });
-  call.Wait();
 }
 
 }  // namespace

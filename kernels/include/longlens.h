@@ -43,6 +43,11 @@ extern "C" {
 #define LL_F16 2
 #define LL_INT8 3
 
+// Tiers of device memory. LL_SLOW is host memory that the device reads and writes itself, where there is such memory;
+// elsewhere both are the same. A page table may hold pages of both.
+#define LL_FAST 0
+#define LL_SLOW 1
+
 // Activations of the gated feed-forward layer.
 #define LL_SILU 0
 #define LL_GELU_TANH 1
@@ -78,13 +83,14 @@ LL_API const char* ll_last_error(void);
 //   One that this machine or this build lacks is LL_INVALID_ARGUMENT.
 LL_API int32_t ll_init(int32_t threads, const char* isa);
 
-// Writes a zero-terminated JSON object {"backend","isa","available":[...],"compute":[...],"threads"} of at most `capacity` bytes.
+// Writes a zero-terminated JSON object {"backend","isa","available":[...],"compute":[...],"threads","tiers":[...]} of at most
+// `capacity` bytes. tiers: "fast", and "slow" where that is other memory.
 LL_API int32_t ll_info(char* json, int32_t capacity);
 
 // ---- memory ----
 
-// Allocates `bytes` (> 0) of zeroed device memory, aligned to 64.
-LL_API int32_t ll_alloc(int64_t bytes, void** out);
+// Allocates `bytes` (> 0) of zeroed device memory, aligned to 64. tier: LL_FAST or LL_SLOW.
+LL_API int32_t ll_alloc(int64_t bytes, int32_t tier, void** out);
 // Frees memory of ll_alloc; null does nothing.
 LL_API int32_t ll_free(void* memory);
 // Copies host memory to device memory.

@@ -2,6 +2,7 @@ import {
   type Awaitable,
   type Backend,
   type KvView,
+  type MemoryTier,
   type Page,
   PAGE_TOKENS,
   type PageSpec,
@@ -17,6 +18,11 @@ export interface CacheShape extends PageSpec {
   readonly layers: number;
   /** KV heads of a layer. */
   readonly kvHeads: number;
+  /**
+   * Where its pages lie.
+   * @default "fast"
+   */
+  readonly tier?: MemoryTier;
 }
 
 /** A page and how many caches hold it. */
@@ -63,10 +69,12 @@ export class PagedCache {
 
   /** Bytes of the pages this cache holds; pages shared with forks count in each of them. */
   get sizeBytes(): number {
-    return this.#layers.reduce(
-      (sum, { pages }) => sum + pages.flat().reduce((bytes, { page }) => bytes + page.sizeBytes, 0),
-      0,
-    );
+    return bytesOfPages(this.#pages());
+  }
+
+  /** Bytes of those of its pages that lie in the slow tier. */
+  get slowBytes(): number {
+    return bytesOfPages(this.#pages().filter(({ tier }) => tier === "slow"));
   }
 
   /** Bytes that keys and values of `tokens` tokens take in all layers and KV heads, without page rounding, positions and scales. */
@@ -85,11 +93,22 @@ export class PagedCache {
     );
   }
 
-  /** Makes room for `tokens` more tokens in all layers; `append` may then write them. */
+  /**
+   * Makes room for `tokens` more tokens in all layers; `append` may then write them.
+   *
+   * @throws {BudgetError} when memory runs out; the cache then holds no more than before
+   */
   reserve(tokens: number): void {
     const pages = Math.ceil((this.#length + tokens) / PAGE_TOKENS);
-    for (const layer of this.#layers) {
-      for (let head = 0; head < this.#shape.kvHeads; head++) this.#reserveHead(layer, head, pages);
+    try {
+      for (const layer of this.#layers) {
+        for (let head = 0; head < this.#shape.kvHeads; head++) {
+          this.#reserveHead(layer, head, pages);
+        }
+      }
+    } catch (error) {
+      this.truncate(this.#length);
+      throw error;
     }
   }
 
@@ -148,6 +167,10 @@ export class PagedCache {
     this.truncate(0);
   }
 
+  #pages(): Page[] {
+    return this.#layers.flatMap(({ pages }) => pages.flat().map(({ page }) => page));
+  }
+
   #emptyLayer(): LayerPages {
     const { kvHeads, dim, dtype } = this.#shape;
     return {
@@ -167,9 +190,14 @@ export class PagedCache {
       layer.table.set(head, partial, copy);
     }
     while (pages.length < count) {
-      enter(layer, head, { page: this.#backend.page(this.#shape), references: 1 });
+      const page = this.#backend.page(this.#shape, this.#shape.tier);
+      enter(layer, head, { page, references: 1 });
     }
   }
+}
+
+function bytesOfPages(pages: readonly Page[]): number {
+  return pages.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
 function enter(layer: LayerPages, head: number, shared: SharedPage): void {

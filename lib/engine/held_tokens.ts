@@ -105,7 +105,7 @@ export class HeldTokens {
   /** Forgets tokens from `length` on. With the last key goes what was planned for; it is `contextTokens` again. */
   truncate(length: number, contextTokens: number = this.#contextTokens): void {
     this.log.truncate(length);
-    if (this.cache.length > length) this.cache.truncate(length);
+    this.cache.truncate(Math.min(length, this.cache.length)); // gives back what was reserved, too
     if (this.cache.length === 0) this.#contextTokens = contextTokens;
     this.next = null;
     this.startStream();

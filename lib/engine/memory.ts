@@ -8,6 +8,8 @@ export interface SessionMemory {
   readonly tokens: number;
   /** Bytes of the pages held; pages shared with forks count in each of them. */
   readonly kvBytes: number;
+  /** Bytes of those that lie in the slow tier: 0 where the backend has none. */
+  readonly slowBytes: number;
   /** Bytes of the keys and values that the method needs at hand in every step: what a fast tier would hold. */
   readonly residentBytes: number;
 }
@@ -31,5 +33,5 @@ export function sessionMemory(
     }
   }
   const residentBytes = cache.bytesOf(resident) / layers / kvHeads;
-  return { tokens, kvBytes: cache.sizeBytes, residentBytes };
+  return { tokens, kvBytes: cache.sizeBytes, slowBytes: cache.slowBytes, residentBytes };
 }

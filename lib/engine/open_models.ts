@@ -1,4 +1,5 @@
 /** Everything Longlens holds in memory, and how to let go of all of it. */
+import type { MemoryTier } from "../../ffi/backend.ts";
 import { type HeldModel, heldModels, usedBackends } from "./registry.ts";
 
 /** What is held. */
@@ -7,6 +8,8 @@ export interface HeldMemory {
   readonly models: readonly HeldModel[];
   /** Bytes of tensors and pages, mapped weights excluded. */
   readonly allocatedBytes: number;
+  /** Bytes of those that lie in the slow tier of a device: memory of the host. */
+  readonly slowBytes: number;
 }
 
 const open = new Set<{ close(): void }>();
@@ -19,8 +22,11 @@ export function remember(owner: { close(): void }): () => void {
 
 /** Models and bytes held now. */
 export function memory(): HeldMemory {
-  const allocatedBytes = usedBackends().reduce((sum, backend) => sum + backend.allocatedBytes(), 0);
-  return { models: heldModels(), allocatedBytes };
+  return { models: heldModels(), allocatedBytes: bytesIn(), slowBytes: bytesIn("slow") };
+}
+
+function bytesIn(tier?: MemoryTier): number {
+  return usedBackends().reduce((sum, backend) => sum + backend.allocatedBytes(tier), 0);
 }
 
 /** Closes every open model and its sessions. */

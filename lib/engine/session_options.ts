@@ -8,6 +8,7 @@ export function sessionOptions(options: Partial<SessionOptions>): SessionOptions
   const {
     attention = methods.dense(),
     kv = "bf16",
+    kvTier = "fast",
     chunkTokens = 512,
     seed = 0,
     memoryBytes = freeMemoryBytes(),
@@ -16,12 +17,17 @@ export function sessionOptions(options: Partial<SessionOptions>): SessionOptions
   checkPositive("chunkTokens", chunkTokens);
   if (contextTokens !== undefined) checkPositive("contextTokens", contextTokens);
   checkSeed("open a session", seed);
+  if (kvTier !== "fast" && kvTier !== "slow") {
+    throw new RangeError(
+      `Cannot open a session as kvTier must be fast or slow: current value is ${kvTier}`,
+    );
+  }
   if (!(memoryBytes >= 0)) {
     throw new RangeError(
       `Cannot open a session as memoryBytes must be >= 0: current value is ${memoryBytes}`,
     );
   }
-  const checked = { attention, kv, chunkTokens, seed, memoryBytes };
+  const checked = { attention, kv, kvTier, chunkTokens, seed, memoryBytes };
   return contextTokens === undefined ? checked : { ...checked, contextTokens };
 }
 

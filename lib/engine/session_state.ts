@@ -20,9 +20,9 @@ export interface SessionState {
 /** The state of a session without tokens. */
 export function emptyState(
   { backend, config }: SessionModel,
-  { kv, contextTokens = 0 }: SessionOptions,
+  { kv, kvTier, contextTokens = 0 }: SessionOptions,
 ): SessionState {
   const { layers, kvHeads, dim } = config;
-  const cache = new PagedCache(backend, { layers, kvHeads, dim, dtype: kv });
+  const cache = new PagedCache(backend, { layers, kvHeads, dim, dtype: kv, tier: kvTier });
   return { cache, log: new TokenLog(), contextTokens, chat: null, streamStart: 0 };
 }

@@ -21,6 +21,12 @@ export interface SessionOptions {
    */
   readonly kv: "f32" | "bf16" | "int8";
   /**
+   * Where keys and values lie. On a GPU `fast` is the device's memory, and `slow` the host's, pinned, which the device reads
+   * through the bus: for contexts that the device has no room for. Elsewhere both are the same.
+   * @default "fast"
+   */
+  readonly kvTier: "fast" | "slow";
+  /**
    * Tokens that pass through the model together in a prefill.
    * @default 512
    */

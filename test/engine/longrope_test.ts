@@ -17,7 +17,13 @@ function withFactors(model: TinyModel, kind: "shortFactor" | "longFactor"): Sess
   const scaling = model.config.rope.scaling as Longrope;
   const chosen = { ...scaling, shortFactor: scaling[kind], longFactor: scaling[kind] };
   const config = { ...model.config, rope: { ...model.config.rope, scaling: chosen } };
-  const options = { attention: dense(), kv: "f32", chunkTokens: 512, seed: 0 } as const;
+  const options = {
+    attention: dense(),
+    kv: "f32",
+    kvTier: "fast",
+    chunkTokens: 512,
+    seed: 0,
+  } as const;
   return openSession({ ...model, config }, { ...options, memoryBytes: Infinity });
 }
 

@@ -68,6 +68,7 @@ export async function fromFolder(folder: string, backend: Backend): Promise<Tiny
       openSession(model, {
         attention: dense(),
         kv: "f32",
+        kvTier: "fast",
         chunkTokens: 512,
         seed: 0,
         memoryBytes: Infinity,

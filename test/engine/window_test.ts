@@ -23,6 +23,7 @@ function unwindowed(model: TinyModel, attention: Method): Session {
   return openSession({ ...model, config }, {
     attention,
     kv: "f32",
+    kvTier: "fast",
     chunkTokens: 512,
     seed: 0,
     memoryBytes: Infinity,

@@ -7,8 +7,8 @@ function filesOf(folder: string): string[] {
   return [...Deno.readDirSync(new URL(folder, KERNELS))].map(({ name }) => `${folder}/${name}`);
 }
 
-Deno.test("SOURCES lists every file of kernels/cpu and kernels/include", () => {
-  const files = [...filesOf("cpu"), ...filesOf("include")];
+Deno.test("SOURCES lists every file of kernels/include, kernels/common and kernels/cpu", () => {
+  const files = [...filesOf("include"), ...filesOf("common"), ...filesOf("cpu")];
   assertEquals(Object.keys(SOURCES).toSorted(), files.toSorted());
 });
 

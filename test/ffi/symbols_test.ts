@@ -77,4 +77,5 @@ Deno.test("the header's codes are those that ffi/ writes out", () => {
   assertEquals([LL_INVALID_ARGUMENT, LL_OUT_OF_MEMORY, LL_CANCELLED], [1, 2, 3]);
   assertEquals([codes.LL_F32, codes.LL_BF16, codes.LL_F16], [0, 1, 2]);
   assertEquals([codes.LL_SILU, codes.LL_GELU_TANH, codes.LL_PAGE_TOKENS], [0, 1, 256]);
+  assertEquals([codes.LL_FAST, codes.LL_SLOW], [0, 1]);
 });

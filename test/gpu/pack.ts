@@ -7,7 +7,7 @@ import { setup } from "../setup.ts";
 
 const ENTRIES = [
   ...["lib/cli/build.ts", "lib/cli/build_cuda.ts", "lib/cli/bench_gpu.ts", "lib/cli/doctor.ts"],
-  ...["test/gpu/run.ts", "test/gpu/recall.ts", "test/kernels/cuda_test.ts"],
+  ...["test/gpu/run.ts", "test/gpu/recall.ts", "test/gpu/capture.ts", "test/kernels/cuda_test.ts"],
 ];
 const BUILD = ".build";
 const PACK = `${BUILD}/gpu-pack.txz`;

@@ -43,6 +43,11 @@ export function stepsOf(flags: readonly string[]): Step[] {
       command: deno("run", "--allow-all", "--no-check", "test/gpu/recall.ts"),
       judge: judgeRecall,
     },
+    {
+      name: "decode as a CUDA graph",
+      command: deno("run", "--allow-all", "--no-check", "test/gpu/capture.ts"),
+      judge: judgeCapture,
+    },
     ...["memcheck", "racecheck"].map(sanitizer),
   ];
 }
@@ -77,6 +82,14 @@ export function judgeRecall(output: string, success: boolean): StepResult {
     return { state: "WRONG", detail: `${what} in ${compute}: ${cuda}, on the CPU ${cpu}` };
   }
   return { state: "right", detail: `${pairs.length} pairs of shares are equal` };
+}
+
+/** It prints its times, or what is wrong. */
+export function judgeCapture(output: string, success: boolean): StepResult {
+  const line = output.split("\n").find((line) => line.startsWith("{"));
+  if (!success || !line) return { state: "WRONG", detail: firstLine(output) };
+  const { callsUs, replayUs } = JSON.parse(line);
+  return { state: "right", detail: `a step takes ${callsUs} us, its replay ${replayUs}` };
 }
 
 function firstLine(output: string): string {

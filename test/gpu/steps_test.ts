@@ -1,17 +1,20 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import type { RecallPair } from "./recall.ts";
-import { judgeRecall, judgeSanitizer, judgeTests, stepsOf } from "./steps.ts";
+import { judgeCapture, judgeRecall, judgeSanitizer, judgeTests, stepsOf } from "./steps.ts";
 
 function lines(...pairs: Pick<RecallPair, "compute" | "cpu" | "cuda">[]): string {
   return pairs.map((pair) => JSON.stringify({ what: "keeper 1024 dense", questions: 40, ...pair }))
     .join("\n");
 }
 
-Deno.test("stepsOf() runs the suite, the recall and both tools, with other shares of cases", () => {
+Deno.test("stepsOf() runs the suite, the recall, the capture and both tools, with other shares of cases", () => {
   const steps = stepsOf(["--no-lock"]);
-  const names = ["backend suite", "recall like the CPU's", "compute-sanitizer memcheck"];
-  assertEquals(steps.map(({ name }) => name), [...names, "compute-sanitizer racecheck"]);
-  assertEquals(steps.map(({ env }) => env !== undefined), [false, false, true, true]);
+  const names = ["backend suite", "recall like the CPU's", "decode as a CUDA graph"];
+  assertEquals(steps.map(({ name }) => name), [
+    ...names,
+    ...["compute-sanitizer memcheck", "compute-sanitizer racecheck"],
+  ]);
+  assertEquals(steps.map(({ env }) => env !== undefined), [false, false, false, true, true]);
   for (const { command } of steps) assertEquals(command.includes("--no-lock"), true);
 });
 
@@ -37,6 +40,19 @@ Deno.test("judgeSanitizer() is right only without errors, and skipped where the 
     state: "skipped",
     detail: "it does not run here: Error: the device is not supported",
   });
+});
+
+Deno.test("judgeCapture() shows both times, or what is wrong", () => {
+  const times = 'built\n{"callsUs": 900.5, "replayUs": 700.1}\n';
+  assertEquals(judgeCapture(times, true), {
+    state: "right",
+    detail: "a step takes 900.5 us, its replay 700.1",
+  });
+  assertEquals(judgeCapture("replay: its logits are others\n", false), {
+    state: "WRONG",
+    detail: "replay: its logits are others",
+  });
+  assertEquals(judgeCapture(times, false).state, "WRONG");
 });
 
 Deno.test("judgeRecall() allows no difference in f32, and one question in bf16", () => {

@@ -12,6 +12,7 @@ import { estimateCases } from "./cases_estimates.ts";
 import { int8Cases } from "./cases_int8.ts";
 import { keyCases } from "./cases_keys.ts";
 import { modelCases } from "./cases_model.ts";
+import { tierCases } from "./cases_tiers.ts";
 import type { OpenBackend, Subject, SubjectOptions } from "./subject.ts";
 
 /** Registers all tests of a backend; their names begin with `name`. */
@@ -28,6 +29,7 @@ export function contractSuite(name: string, open: OpenBackend, options: SubjectO
   int8Cases(subject);
   estimateErrorCases(subject);
   boundCases(subject);
+  tierCases(subject);
 }
 
 /** Registers all tests of a backend that multiplies bf16. */

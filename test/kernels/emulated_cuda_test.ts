@@ -56,7 +56,7 @@ function libraryTests(open: () => Promise<NativeBackend>): void {
     const { device, ...info } = (await open()).info();
     assertEquals(info, {
       ...{ backend: "cuda", isa: "sm_90a", available: ["sm_90a", "sm_80", "simt"] },
-      ...{ compute: "bf16", threads: 1 },
+      ...{ compute: "bf16", threads: 1, tiers: ["fast", "slow"] },
     });
     assertEquals([device?.name, device?.driver, device?.capability], ["emulated", "13.0", "9.0"]);
   });

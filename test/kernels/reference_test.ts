@@ -173,8 +173,10 @@ Deno.test("f32ToBf16() and f16ToF32() equal torch's conversions", () => {
 });
 
 Deno.test("openReferenceBackend() describes itself", () => {
-  const { backend, isa, threads } = openReferenceBackend().info();
-  assertEquals({ backend, isa, threads }, { backend: "reference", isa: "typescript", threads: 1 });
+  const { backend, isa, threads, tiers } = openReferenceBackend().info();
+  const expected = { backend: "reference", isa: "typescript", threads: 1 };
+  assertEquals({ backend, isa, threads }, expected);
+  assertEquals(tiers, ["fast"]);
 });
 
 Deno.test("openWeights() fails where a file shrinks after it was opened", async () => {

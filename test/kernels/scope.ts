@@ -1,5 +1,13 @@
 /** Tensors and pages of one test, closed together. */
-import type { Backend, DType, KvDType, KvView, PageTable, Tensor } from "../../ffi/backend.ts";
+import type {
+  Backend,
+  DType,
+  KvDType,
+  KvView,
+  MemoryTier,
+  PageTable,
+  Tensor,
+} from "../../ffi/backend.ts";
 import { PAGE_TOKENS } from "../../ffi/backend.ts";
 
 /** A cache to read, and its tokens as they were before rounding. */
@@ -15,6 +23,9 @@ export interface KvData {
   /** Head dimension. */
   readonly dim: number;
 }
+
+/** Tier of page `index` of each KV head. */
+export type TierOf = (index: number, kvHead: number) => MemoryTier;
 
 /** Makes tensors and pages of a backend and closes all of them when it is disposed. */
 export class Scope {
@@ -35,19 +46,29 @@ export class Scope {
   }
 
   /** A page table with pages for `length` tokens. */
-  table(kvHeads: number, dim: number, dtype: KvDType, length: number): PageTable {
+  table(
+    kvHeads: number,
+    dim: number,
+    dtype: KvDType,
+    length: number,
+    tierOf: TierOf = () => "fast",
+  ): PageTable {
     const table = this.backend.pageTable(kvHeads, { dim, dtype });
     for (let kvHead = 0; kvHead < kvHeads; kvHead++) {
       for (let p = 0; p * PAGE_TOKENS < length; p++) {
-        table.set(kvHead, p, this.keep(this.backend.page({ dim, dtype })));
+        table.set(kvHead, p, this.keep(this.backend.page({ dim, dtype }, tierOf(p, kvHead))));
       }
     }
     return table;
   }
 
   /** A cache that holds `data`. */
-  async kv({ k, v, length, kvHeads, dim }: KvData, dtype: KvDType = "f32"): Promise<KvView> {
-    const table = this.table(kvHeads, dim, dtype, length);
+  async kv(
+    { k, v, length, kvHeads, dim }: KvData,
+    dtype: KvDType = "f32",
+    tierOf?: TierOf,
+  ): Promise<KvView> {
+    const table = this.table(kvHeads, dim, dtype, length, tierOf);
     const shape = [length, kvHeads, dim];
     const positions = Float32Array.from({ length }, (_, t) => t);
     await this.backend.append(table, 0, this.tensor(shape, k), this.tensor(shape, v), positions);

@@ -12,7 +12,7 @@ const EMULATION = fileURLToPath(new URL("emulated_cuda/", import.meta.url));
 const PREFIX = "emulated_cuda-";
 const FLAGS = [
   ...["-std=c++20", "-O1", "-fPIC", "-fvisibility=hidden", "-pthread", "-Wall", "-Wextra"],
-  ...["-DLONGLENS_EMULATED", `-I${EMULATION}`, "-x", "c++"],
+  ...["-Wno-unknown-pragmas", "-DLONGLENS_EMULATED", `-I${EMULATION}`, "-x", "c++"],
 ];
 const AT_ONCE = 2;
 

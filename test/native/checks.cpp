@@ -43,17 +43,20 @@ void CheckMemory(Checks& checks) {
   void* memory = nullptr;
   const std::vector<char> zeros(1000), sevens(1000, 7);
   std::vector<char> copy(1000, 1);
-  checks.That(ll_alloc(1000, &memory) == LL_OK, "ll_alloc() gives memory");
-  checks.That(reinterpret_cast<uintptr_t>(memory) % 64 == 0, "ll_alloc() aligns to 64");
-  checks.That(ll_copy_out(copy.data(), memory, 1000) == LL_OK && copy == zeros,
-              "ll_alloc() gives zeros");
-  ll_copy_in(memory, sevens.data(), 1000);
-  ll_copy_out(copy.data(), memory, 1000);
-  checks.That(copy == sevens, "ll_copy_out() reads what ll_copy_in() wrote");
-  checks.That(ll_free(memory) == LL_OK && ll_free(nullptr) == LL_OK, "ll_free() takes null, too");
-  checks.That(ll_alloc(0, &memory) == LL_INVALID_ARGUMENT, "ll_alloc() refuses 0 bytes");
-  checks.That(ll_alloc(INT64_MAX, &memory) == LL_OUT_OF_MEMORY,
-              "ll_alloc() says that memory ran out");
+  for (const int32_t tier : {LL_FAST, LL_SLOW}) {
+    checks.That(ll_alloc(1000, tier, &memory) == LL_OK, "ll_alloc() gives memory");
+    checks.That(reinterpret_cast<uintptr_t>(memory) % 64 == 0, "ll_alloc() aligns to 64");
+    checks.That(ll_copy_out(copy.data(), memory, 1000) == LL_OK && copy == zeros,
+                "ll_alloc() gives zeros");
+    ll_copy_in(memory, sevens.data(), 1000);
+    ll_copy_out(copy.data(), memory, 1000);
+    checks.That(copy == sevens, "ll_copy_out() reads what ll_copy_in() wrote");
+    checks.That(ll_free(memory) == LL_OK && ll_free(nullptr) == LL_OK, "ll_free() takes null, too");
+    checks.That(ll_alloc(0, tier, &memory) == LL_INVALID_ARGUMENT, "ll_alloc() refuses 0 bytes");
+    checks.That(ll_alloc(INT64_MAX, tier, &memory) == LL_OUT_OF_MEMORY,
+                "ll_alloc() says that memory ran out");
+  }
+  checks.That(ll_alloc(1000, 2, &memory) == LL_INVALID_ARGUMENT, "ll_alloc() refuses other tiers");
   checks.That(ll_copy(nullptr, sevens.data(), 1) == LL_INVALID_ARGUMENT, "ll_copy() refuses null");
 }
 

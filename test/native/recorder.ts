@@ -49,7 +49,7 @@ export class Recorder {
   /** What the backend already relies on. */
   readonly expectations: Expectation[] = [];
   /** What `NativeBackend` counts. */
-  allocatedBytes = 0;
+  readonly allocatedBytes = { fast: 0, slow: 0 };
   /** Functions that take no `ll_run`. */
   readonly symbols: Readonly<Record<string, (...args: unknown[]) => number>>;
   /** The backend whose calls these are. */

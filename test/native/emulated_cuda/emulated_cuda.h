@@ -73,6 +73,9 @@ char* SharedMemory();
 // Runs `body` for every thread of every block.
 void RunGrid(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& body);
 
+// Work of the stream: done at once, or kept for the graph that is being captured.
+void Queue(const std::function<void()>& work);
+
 // Lets other threads of the block run; ends the program where no thread can go on.
 void Yield();
 // Something happened that a waiting thread may wait for.

@@ -128,17 +128,17 @@ void Case(std::mt19937& random, int32_t dim, int32_t heads, int32_t kv_heads, in
   int64_t page_bytes;
   OK(ll_page_bytes(dim, dtype, &page_bytes));
   std::vector<void*> pages(kv_heads * count);
-  for (void*& page : pages) OK(ll_alloc(page_bytes, &page));
+  for (void*& page : pages) OK(ll_alloc(page_bytes, LL_FAST, &page));
   void *dq, *dk, *dv, *out, *lse;
   const auto upload = [](const std::vector<float>& x, void** device) {
-    OK(ll_alloc(x.size() * 4, device));
+    OK(ll_alloc(x.size() * 4, LL_FAST, device));
     OK(ll_copy_in(*device, x.data(), x.size() * 4));
   };
   upload(q, &dq);
   upload(k, &dk);
   upload(v, &dv);
-  OK(ll_alloc(q.size() * 4, &out));
-  OK(ll_alloc(int64_t{tokens} * heads * 4, &lse));
+  OK(ll_alloc(q.size() * 4, LL_FAST, &out));
+  OK(ll_alloc(int64_t{tokens} * heads * 4, LL_FAST, &lse));
   std::vector<float> positions(kv_len);
   OK(ll_append(nullptr, pages.data(), count, kv_heads, dim, dtype, 0, kv_len, (float*)dk,
                (float*)dv, positions.data()));

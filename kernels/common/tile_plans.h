@@ -1,6 +1,6 @@
 // Reads and checks the packed tile plans of ll_attend_tiles; their layout is described there.
-#ifndef LONGLENS_CPU_TILE_PLANS_H_
-#define LONGLENS_CPU_TILE_PLANS_H_
+#ifndef LONGLENS_COMMON_TILE_PLANS_H_
+#define LONGLENS_COMMON_TILE_PLANS_H_
 
 #include <cstdint>
 #include <vector>
@@ -34,4 +34,4 @@ TilePlans ReadTilePlans(const int32_t* words, int64_t count, int32_t heads, int3
 
 }  // namespace longlens
 
-#endif  // LONGLENS_CPU_TILE_PLANS_H_
+#endif  // LONGLENS_COMMON_TILE_PLANS_H_

@@ -1,7 +1,7 @@
 // Errors and the shared record of a run. Inside the library a failure is an Error; Guard turns it
 // into a status at the ABI.
-#ifndef LONGLENS_CPU_STATUS_H_
-#define LONGLENS_CPU_STATUS_H_
+#ifndef LONGLENS_COMMON_STATUS_H_
+#define LONGLENS_COMMON_STATUS_H_
 
 #include <cstdint>
 #include <exception>
@@ -60,4 +60,4 @@ int32_t Guard(ll_run* run, const Body& body) noexcept {
 
 }  // namespace longlens
 
-#endif  // LONGLENS_CPU_STATUS_H_
+#endif  // LONGLENS_COMMON_STATUS_H_

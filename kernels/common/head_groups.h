@@ -1,6 +1,6 @@
 // The query heads that a call lists, by the KV head that they read.
-#ifndef LONGLENS_CPU_HEAD_GROUPS_H_
-#define LONGLENS_CPU_HEAD_GROUPS_H_
+#ifndef LONGLENS_COMMON_HEAD_GROUPS_H_
+#define LONGLENS_COMMON_HEAD_GROUPS_H_
 
 #include <cstdint>
 #include <vector>
@@ -28,4 +28,4 @@ void CheckChosen(const char* action, const int32_t* chosen, int32_t count, int32
 
 }  // namespace longlens
 
-#endif  // LONGLENS_CPU_HEAD_GROUPS_H_
+#endif  // LONGLENS_COMMON_HEAD_GROUPS_H_
