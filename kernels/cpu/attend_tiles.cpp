@@ -7,10 +7,9 @@
 // A work item is some neighbouring row tiles of the heads of a KV head that share a plan. The rows
 // of a row tile stand side by side in panels. The item goes over the tiles of all its row tiles in
 // the order of their first keys: a tile of keys and values that several of them see is fetched (and
-// widened) once, which gives 1.1 times the speed where a KV head has one query head. The columns of
-// a row tile come last, in batches of kMaxTileKeys. A tile's sums are made apart and added as one
-// term, which keeps long rows exact. Each item is computed by one thread in a fixed order: results
-// do not depend on timing.
+// widened) once. The columns of a row tile come last, in batches of kMaxTileKeys. A tile's sums are
+// made apart and added as one term, which keeps long rows exact. Each item is computed by one
+// thread in a fixed order: results do not depend on timing.
 #include <algorithm>
 #include <cmath>
 #include <vector>

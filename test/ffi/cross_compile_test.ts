@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { assert } from "@std/assert";
 import { COMMON_FLAGS, compileUnits, SOURCES } from "../../ffi/sources.ts";
 import { inFolder } from "../in_folder.ts";
@@ -22,10 +23,10 @@ Deno.test({
   ignore,
   fn: () =>
     inFolder(async (folder) => {
-      await Deno.mkdir(`${folder}/cpu`);
-      await Deno.mkdir(`${folder}/include`);
       for (const [path, text] of Object.entries(SOURCES)) {
-        await Deno.writeTextFile(`${folder}/${path}`, text);
+        const file = `${folder}/${path}`;
+        await Deno.mkdir(dirname(file), { recursive: true });
+        await Deno.writeTextFile(file, text);
       }
       const units = compileUnits("aarch64").filter(({ path }) => DEPENDS.test(SOURCES[path]!));
       assert(units.some(({ path }) => path === "cpu/portable.cpp"));

@@ -27,7 +27,7 @@ void CheckInfo(Checks& checks, int32_t threads, const std::string& isa) {
   checks.That(ll_abi_version() == LL_ABI_VERSION, "ll_abi_version() is the header's");
   checks.That(ll_info(json, sizeof(json)) == LL_OK, "ll_info() describes the library");
   const std::string text = json;
-  const std::string running = "\"threads\":" + std::to_string(threads) + "}";
+  const std::string running = "\"threads\":" + std::to_string(threads) + ",";
   checks.That(text.find(running) != std::string::npos, "ll_info() names the threads of ll_init()");
   if (!isa.empty()) {
     const bool named = text.find("\"isa\":\"" + isa + "\"") != std::string::npos;
