@@ -33,7 +33,8 @@ int32_t KeyCursor::Next(int32_t* keys, int32_t count) {
 
 int32_t RunOfKeys(const int32_t* keys, int32_t count) {
   const int32_t in_page = std::min(count, LL_PAGE_TOKENS - keys[0] % LL_PAGE_TOKENS);
-  // Without a way out of the loop: it becomes vectors, and most runs are whole.
+  if (in_page == 1 || keys[1] != keys[0] + 1) return 1;
+  // Without a way out of the loop: it becomes vectors, and most runs that begin are whole.
   int32_t strays = 0;
   for (int32_t j = 0; j < in_page; ++j) strays |= keys[j] ^ (keys[0] + j);
   if (strays == 0) return in_page;

@@ -14,7 +14,7 @@
 namespace longlens {
 
 // Keys that are fetched, scored and weighed together.
-constexpr int32_t kKeyBlock = 64;
+constexpr int32_t kKeyBlock = 256;
 
 // Walks the keys of a set in order, from key number `skip` on.
 class KeyCursor {
