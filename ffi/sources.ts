@@ -13,6 +13,8 @@ import keyCalls from "../kernels/common/key_calls.cpp" with { type: "text" };
 import keyCallsHeader from "../kernels/common/key_calls.h" with { type: "text" };
 import keySet from "../kernels/common/key_set.cpp" with { type: "text" };
 import keySetHeader from "../kernels/common/key_set.h" with { type: "text" };
+import keyUnits from "../kernels/common/key_units.cpp" with { type: "text" };
+import keyUnitsHeader from "../kernels/common/key_units.h" with { type: "text" };
 import memoryCalls from "../kernels/common/memory_calls.cpp" with { type: "text" };
 import memoryCallsHeader from "../kernels/common/memory_calls.h" with { type: "text" };
 import modelArguments from "../kernels/common/model_arguments.cpp" with { type: "text" };
@@ -96,6 +98,8 @@ export const SOURCES: Readonly<Record<string, string>> = {
   "common/key_calls.h": keyCallsHeader,
   "common/key_set.cpp": keySet,
   "common/key_set.h": keySetHeader,
+  "common/key_units.cpp": keyUnits,
+  "common/key_units.h": keyUnitsHeader,
   "common/memory_calls.cpp": memoryCalls,
   "common/memory_calls.h": memoryCallsHeader,
   "common/model_arguments.cpp": modelArguments,

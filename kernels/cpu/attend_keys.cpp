@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../common/key_calls.h"
+#include "../common/key_units.h"
 #include "dispatch.h"
 #include "key_scores.h"
 #include "key_sets.h"
@@ -26,12 +27,6 @@ constexpr int64_t kPartKeys = 512;
 // Multiplications of scores below which waking other threads costs more than it saves.
 constexpr int64_t kSmallWork = 1 << 17;
 
-struct Unit {
-  int32_t row, kv_head, head, head_count;
-  KeySet set;
-  int64_t keys;
-};
-
 struct Piece {
   int32_t unit;
   int64_t first, count;
@@ -43,48 +38,10 @@ struct Partials {
   float *out, *maximum, *sum;
 };
 
-bool Same(const int32_t* a, const int32_t* b, int64_t count) {
-  return a == b || count == 0 || memcmp(a, b, count * sizeof(int32_t)) == 0;
-}
-
-void AddUnit(std::vector<Unit>* units, int32_t row, int32_t kv_head, int32_t head, int32_t count,
-             const KeySet& set) {
-  const int64_t keys = set.Keys();
-  if (keys > 0) units->push_back({row, kv_head, head, count, set, keys});
-}
-
-// The units of one row and KV head.
-void AddGroup(const AttendKeysCall& c, int32_t row, int32_t kv_head, std::vector<Unit>* units) {
-  const int32_t group = c.Group(), first = kv_head * group;
-  const int64_t x = int64_t{row} * c.heads + first;
-  const KeySet lead = c.Set(x);
-  bool same_ranges = true, same_indices = true;
-  for (int32_t h = 1; h < group; ++h) {
-    const KeySet other = c.Set(x + h);
-    same_ranges = same_ranges && other.range_count == lead.range_count &&
-                  Same(other.ranges, lead.ranges, 2 * lead.range_count);
-    same_indices = same_indices && other.index_count == lead.index_count &&
-                   Same(other.indices, lead.indices, lead.index_count);
-  }
-  if (same_ranges && same_indices) return AddUnit(units, row, kv_head, first, group, lead);
-  if (same_ranges) {
-    AddUnit(units, row, kv_head, first, group, {lead.ranges, lead.range_count, nullptr, 0});
-  }
-  if (same_indices) {
-    AddUnit(units, row, kv_head, first, group, {nullptr, 0, lead.indices, lead.index_count});
-  }
-  for (int32_t h = 0; h < group; ++h) {
-    KeySet own = c.Set(x + h);
-    if (same_ranges) own.range_count = 0;
-    if (same_indices) own.index_count = 0;
-    AddUnit(units, row, kv_head, first + h, 1, own);
-  }
-}
-
 // Cuts units into parts and gives each head of a part a slot. Returns the number of slots.
-int64_t MakeParts(const std::vector<Unit>& units, int threads, std::vector<Piece>* parts) {
+int64_t MakeParts(const std::vector<KeyUnit>& units, int threads, std::vector<Piece>* parts) {
   int64_t total = 0;
-  for (const Unit& unit : units) total += unit.keys;
+  for (const KeyUnit& unit : units) total += unit.keys;
   // About four parts for each thread if everything is cut; none is cut when the units are many.
   const int64_t share = total / (4 * threads) + 1;
   const int64_t size = (std::max(share, kPartKeys) + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
@@ -94,7 +51,7 @@ int64_t MakeParts(const std::vector<Unit>& units, int threads, std::vector<Piece
     for (int64_t first = 0; first < units[u].keys; first += size) {
       const int64_t count = std::min(size, units[u].keys - first);
       parts->push_back({static_cast<int32_t>(u), first, count, slots});
-      slots += units[u].head_count;
+      slots += units[u].heads;
     }
   }
   return slots;
@@ -116,10 +73,10 @@ void ScaleProbs(const KvView& kv, int64_t kv_head, const KeyBlock& block, int64_
   }
 }
 
-void AttendPart(const Call& call, const Queries& queries, const KvView& kv, const Unit& unit,
+void AttendPart(const Call& call, const Queries& queries, const KvView& kv, const KeyUnit& unit,
                 const Piece& part, const Partials& partials) {
   const Kernels& kernels = call.kernels();
-  const int64_t dim = queries.dim, heads = unit.head_count;
+  const int64_t dim = queries.dim, heads = unit.heads;
   Scratch& scratch = ThreadScratch();
   scratch.Begin(KeyScores::Floats(kv, heads) + Scratch::RoundUp(heads * dim) +
                 Scratch::RoundUp(heads * kKeyBlock) + Scratch::RoundUp(heads));
@@ -176,7 +133,7 @@ void CombineSlots(const Partials& partials, const int64_t* slots, int64_t count,
 // Everything a call makes for itself. It belongs to the calling thread, so that a step of decoding
 // allocates nothing once its first call has made room.
 struct Workspace {
-  std::vector<Unit> units;
+  std::vector<KeyUnit> units;
   std::vector<Piece> parts;
   // Slots of row and head x: slots[slot_ptr[x] .. slot_ptr[x + 1] - 1].
   std::vector<int64_t> slot_ptr, slots;
@@ -194,8 +151,8 @@ void ListSlots(Workspace* w, int64_t sets, int32_t heads, int64_t slots) {
   w->slots.resize(slots);
   const auto for_each = [&](const auto& use) {
     for (const Piece& part : w->parts) {
-      const Unit& unit = w->units[part.unit];
-      for (int32_t h = 0; h < unit.head_count; ++h) {
+      const KeyUnit& unit = w->units[part.unit];
+      for (int32_t h = 0; h < unit.heads; ++h) {
         use(int64_t{unit.row} * heads + unit.head + h, part.slot + h);
       }
     }
@@ -240,17 +197,14 @@ extern "C" int32_t ll_attend_keys(ll_run* run, const float* q, int32_t rows, int
     if (!CheckAttendKeys(keys_call)) return;
     const int64_t sets = keys_call.Sets();
     Workspace& w = ThreadWorkspace();
-    w.units.clear();
-    for (int32_t r = 0; r < rows; ++r) {
-      for (int32_t g = 0; g < kv_heads; ++g) AddGroup(keys_call, r, g, &w.units);
-    }
+    ListKeyUnits(keys_call, keys_call.Group(), &w.units);
     const Call call(run);
     const int64_t slots = MakeParts(w.units, call.threads(), &w.parts);
     const Partials partials{w.out.Reserve(slots * dim + 1), w.maximum.Reserve(slots + 1),
                             w.sum.Reserve(slots + 1)};
     const Queries queries{q, heads, dim, scale};
     int64_t work = 0;
-    for (const Unit& unit : w.units) work += unit.keys * unit.head_count * dim;
+    for (const KeyUnit& unit : w.units) work += unit.keys * unit.heads * dim;
     call.ForIf(work >= kSmallWork, w.parts.size(), [&](int64_t i) {
       AttendPart(call, queries, kv, w.units[w.parts[i].unit], w.parts[i], partials);
     });

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "../common/key_calls.h"
+#include "../common/key_units.h"
 #include "key_attention.cuh"
 #include "launch.cuh"
 #include "packed_arrays.h"
@@ -17,10 +18,6 @@ namespace {
 
 // Pieces of a launch: some milliseconds of work at most.
 constexpr int64_t kLaunchPieces = 1 << 14;
-
-bool Same(const int32_t* a, const int32_t* b, int64_t count) {
-  return a == b || count == 0 || memcmp(a, b, count * sizeof(int32_t)) == 0;
-}
 
 // Everything a call makes for itself. It belongs to the calling thread, so that a step of decoding
 // allocates no host memory once its first call has made room.
@@ -34,40 +31,6 @@ struct Workspace {
 Workspace& ThreadWorkspace() {
   thread_local Workspace workspace;
   return workspace;
-}
-
-void AddUnit(std::vector<KeyUnit>* units, const KeyUnit& unit) {
-  if (unit.set.Keys() == 0) return;
-  for (int32_t h = 0; h < unit.heads; h += kMostHeads) {
-    const int32_t heads = std::min(kMostHeads, unit.heads - h);
-    units->push_back({unit.kv_head, unit.row, unit.head + h, heads, unit.set});
-  }
-}
-
-// The units of one row and KV head: what all heads of the group share, then the rest of each.
-void AddGroup(const AttendKeysCall& c, int32_t row, int32_t kv_head, std::vector<KeyUnit>* units) {
-  const int32_t group = c.Group(), first = kv_head * group;
-  const int64_t x = int64_t{row} * c.heads + first;
-  const KeySet lead = c.Set(x);
-  bool same_ranges = true, same_indices = true;
-  for (int32_t h = 1; h < group; ++h) {
-    const KeySet other = c.Set(x + h);
-    same_ranges = same_ranges && other.range_count == lead.range_count &&
-                  Same(other.ranges, lead.ranges, 2 * lead.range_count);
-    same_indices = same_indices && other.index_count == lead.index_count &&
-                   Same(other.indices, lead.indices, lead.index_count);
-  }
-  KeySet shared = lead;
-  if (!same_ranges) shared.range_count = 0;
-  if (!same_indices) shared.index_count = 0;
-  AddUnit(units, {kv_head, row, first, group, shared});
-  if (same_ranges && same_indices) return;
-  for (int32_t h = 0; h < group; ++h) {
-    KeySet own = c.Set(x + h);
-    if (same_ranges) own.range_count = 0;
-    if (same_indices) own.index_count = 0;
-    AddUnit(units, {kv_head, row, first + h, 1, own});
-  }
 }
 
 // Lists the slots of each row and head, class after class, in the order of the pieces.
@@ -161,14 +124,11 @@ extern "C" int32_t ll_attend_keys(ll_run* run, const float* q, int32_t rows, int
     if (!CheckAttendKeys(keys_call)) return;
     const Call call(run);
     Workspace& w = ThreadWorkspace();
-    w.units.clear();
     w.pieces.Clear();
     w.arrays.Clear();
-    for (int32_t r = 0; r < rows; ++r) {
-      for (int32_t g = 0; g < kv_heads; ++g) AddGroup(keys_call, r, g, &w.units);
-    }
+    ListKeyUnits(keys_call, kMostHeads, &w.units);
     int64_t keys = 0;
-    for (const KeyUnit& unit : w.units) keys += unit.set.Keys();
+    for (const KeyUnit& unit : w.units) keys += unit.keys;
     const int64_t size = KeyPieces::SizeFor(keys, call.device().multiprocessors());
     for (const KeyUnit& unit : w.units) w.pieces.Add(keys_call.table, unit, size);
     ListSlots(keys_call, &w);

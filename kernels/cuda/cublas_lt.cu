@@ -44,7 +44,6 @@ using Opaque = void*;
 
 struct Functions {
   int (*create)(Opaque* handle);
-  size_t (*version)();
   int (*matmul)(Opaque handle, Opaque operation, const void* alpha, const void* a, Opaque a_layout,
                 const void* b, Opaque b_layout, const void* beta, const void* c, Opaque c_layout,
                 void* d, Opaque d_layout, const Algorithm* algorithm, void* workspace,
@@ -68,7 +67,7 @@ bool Find(void* file, const char* name, Function*& function) {
 }
 
 bool FindAll(void* file, Functions& f) {
-  return Find(file, "cublasLtCreate", f.create) && Find(file, "cublasLtGetVersion", f.version) &&
+  return Find(file, "cublasLtCreate", f.create) &&
          Find(file, "cublasLtMatmul", f.matmul) &&
          Find(file, "cublasLtMatmulAlgoGetHeuristic", f.choose) &&
          Find(file, "cublasLtMatmulDescCreate", f.make_operation) &&
@@ -86,7 +85,6 @@ bool FindAll(void* file, Functions& f) {
 struct Library {
   Functions functions;
   Opaque handle = nullptr;
-  std::string name = "own";
 
   bool is_there() const { return handle != nullptr; }
 };
@@ -99,10 +97,6 @@ bool Open(const std::string& path, Library& library) {
     dlclose(file);
     return false;
   }
-  const size_t version = library.functions.version();  // 10000 major + 100 minor + patch
-  library.name = "cuBLASLt " + std::to_string(version / 10000) + "." +
-                 std::to_string(version / 100 % 100) + "." + std::to_string(version % 100) + " " +
-                 path;
   return true;
 }
 
@@ -218,10 +212,6 @@ bool MultiplyWithCublas(const Call& call, const Bf16Product& product) {
       workspace, bytes, call.stream()));
   if (!plan.is_usable) cudaGetLastError();  // forgets it: our own kernel takes over
   return plan.is_usable;
-}
-
-std::string DescribeProducts(const Call& call) {
-  return call.unit() >= Unit::kSm80 ? TheLibrary().name : "own";
 }
 
 }  // namespace longlens

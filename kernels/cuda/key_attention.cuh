@@ -46,15 +46,11 @@ __global__ void __launch_bounds__(kPieceThreads)
   Pipeline keys(c.pages, piece, c.list, SharedMemory() + warp * Pipeline::kBytes);
 
   float q[kHeads][kLaneChannels], out[kHeads][kLaneChannels];
+  LoadQueries<kDtype, kLanes>(c, piece, lane, q);
 #pragma unroll
   for (int h = 0; h < kHeads; ++h) {
 #pragma unroll
-    for (int i = 0; i < kLaneChannels; ++i) {
-      const int32_t channel = ChannelOf<kDtype, kLanes>(lane, i);
-      const bool is_there = h < piece.heads && channel < dim;
-      q[h][i] = is_there ? c.Query(piece, h)[channel] * c.factor : 0.0f;
-      out[h][i] = 0.0f;
-    }
+    for (int i = 0; i < kLaneChannels; ++i) out[h][i] = 0.0f;
   }
 
   RunningSoftmax softmax;  // of head lane / kHeadLanes
@@ -64,15 +60,9 @@ __global__ void __launch_bounds__(kPieceThreads)
     float top = softmax.maximum;
 #pragma unroll
     for (int step = 0; step < Pipeline::kSteps; ++step) {
-      float k[kLaneChannels], s[kHeads];
+      float k[kLaneChannels];
       keys.Keys(step, k);
-#pragma unroll
-      for (int h = 0; h < kHeads; ++h) {
-        s[h] = 0.0f;
-#pragma unroll
-        for (int i = 0; i < kLaneChannels; ++i) s[h] = fmaf(q[h][i], k[i], s[h]);
-      }
-      const float score = SumOfHead<kHeads, kLanes>(s, lane);
+      const float score = ScoreOfHead<kHeads, kLanes>(q, k, lane);
       scores[step] = keys.IsThere(step) ? score : -INFINITY;
       top = scores[step] > top ? scores[step] : top;
     }

@@ -52,6 +52,35 @@ __device__ __forceinline__ float SumOfHead(float (&s)[kHeads], int lane) {
   return s[0];
 }
 
+// The lane's channels of a piece's queries times the call's factor; zeros where there are none.
+template <int32_t kDtype, int kLanes, class KeyCall, int kHeads>
+__device__ __forceinline__ void LoadQueries(const KeyCall& c, const KeyPiece& piece, int lane,
+                                            float (&q)[kHeads][kLaneChannels]) {
+#pragma unroll
+  for (int h = 0; h < kHeads; ++h) {
+#pragma unroll
+    for (int i = 0; i < kLaneChannels; ++i) {
+      const int32_t channel = ChannelOf<kDtype, kLanes>(lane, i);
+      const bool is_there = h < piece.heads && channel < c.pages.layout.dim;
+      q[h][i] = is_there ? c.Query(piece, h)[channel] * c.factor : 0.0f;
+    }
+  }
+}
+
+// q . k of the head that SumOfHead gives the lane.
+template <int kHeads, int kLanes>
+__device__ __forceinline__ float ScoreOfHead(const float (&q)[kHeads][kLaneChannels],
+                                             const float (&k)[kLaneChannels], int lane) {
+  float s[kHeads];
+#pragma unroll
+  for (int h = 0; h < kHeads; ++h) {
+    s[h] = 0.0f;
+#pragma unroll
+    for (int i = 0; i < kLaneChannels; ++i) s[h] = fmaf(q[h][i], k[i], s[h]);
+  }
+  return SumOfHead<kHeads, kLanes>(s, lane);
+}
+
 // Where the first chunk of 16 bytes of a lane lies in K, the same for all layouts of pages:
 // swizzled rows are 128 bytes, of slices one after the other.
 template <int32_t kDtype>

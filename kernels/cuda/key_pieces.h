@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "../common/key_set.h"
+#include "../common/key_units.h"
 #include "../common/page_table.h"
 
 namespace longlens {
@@ -29,12 +29,6 @@ struct KeyPiece {
   int32_t head, heads;   // its heads' first place in the list of query heads, and number
   int32_t unused;
   int64_t slot;  // of its first head's result
-};
-
-// Heads of a row that share a key set.
-struct KeyUnit {
-  int32_t kv_head, row, head, heads;
-  KeySet set;
 };
 
 class KeyPieces {

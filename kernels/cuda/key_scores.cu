@@ -47,30 +47,16 @@ __global__ void __launch_bounds__(kScoreThreads)
   const KeyPiece piece = pieces[number];
   Pipeline keys(c.pages, piece, c.list, SharedMemory() + warp * Pipeline::kBytes);
   float q[kHeads][kLaneChannels];
-#pragma unroll
-  for (int h = 0; h < kHeads; ++h) {
-#pragma unroll
-    for (int i = 0; i < kLaneChannels; ++i) {
-      const int32_t channel = ChannelOf<kDtype, kLanes>(lane, i);
-      const bool is_there = h < piece.heads && channel < c.pages.layout.dim;
-      q[h][i] = is_there ? c.Query(piece, h)[channel] * c.factor : 0.0f;
-    }
-  }
+  LoadQueries<kDtype, kLanes>(c, piece, lane, q);
   const int head = lane / kHeadLanes;
   const bool writes = lane % kHeadLanes == 0 && head < piece.heads;
   for (int32_t first = 0; first < piece.count; first += Pipeline::kStageKeys) {
     keys.Next();
 #pragma unroll
     for (int step = 0; step < Pipeline::kSteps; ++step) {
-      float k[kLaneChannels], s[kHeads];
+      float k[kLaneChannels];
       keys.Keys(step, k);
-#pragma unroll
-      for (int h = 0; h < kHeads; ++h) {
-        s[h] = 0.0f;
-#pragma unroll
-        for (int i = 0; i < kLaneChannels; ++i) s[h] = fmaf(q[h][i], k[i], s[h]);
-      }
-      const float score = SumOfHead<kHeads, kLanes>(s, lane);
+      const float score = ScoreOfHead<kHeads, kLanes>(q, k, lane);
       if (writes && keys.IsThere(step)) c.Write(piece, head, keys.Number(step), score);
     }
   }

@@ -9,6 +9,7 @@ import { ModelFormatError } from "../../ffi/errors.ts";
 import { fileBytes } from "../../ffi/file_bytes.ts";
 import { isObject, parsePlainJson } from "./json_text.ts";
 import { exists, readJsonFile } from "./json_file.ts";
+import { openModelFile } from "./open_file.ts";
 import { reasonOf, refusal, showValue } from "./refusal.ts";
 
 /** A tensor of a safetensors file. */
@@ -79,7 +80,7 @@ export async function readCheckpoint(folder: string): Promise<Map<string, Stored
 /** Reads and checks the header of the file at `path`. */
 export async function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
   const name = basename(path);
-  using file = await openFile(path, name);
+  using file = await openModelFile(path, name);
   const { size } = await file.stat();
   const length = headerLength(await fileBytes(file, 0, Math.min(LENGTH_BYTES, size)), size, name);
   return parseSafetensorsHeader(await fileBytes(file, LENGTH_BYTES, length), size, name);
@@ -114,20 +115,6 @@ export function parseSafetensorsHeader(
   }
   assertCovers(tensors, dataStart, sizeBytes, name);
   return { tensors, metadata };
-}
-
-async function openFile(path: string, name: string): Promise<Deno.FsFile> {
-  try {
-    return await Deno.open(path);
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-    throw new ModelFormatError(
-      `Cannot read ${name} as it does not exist: current value is ${path}`,
-      {
-        cause,
-      },
-    );
-  }
 }
 
 function parseJson(header: Uint8Array, name: string): Record<string, unknown> {

@@ -9,7 +9,7 @@
  * token, which makes different tokens of Gemma's vocabulary the same.
  */
 import { basename } from "node:path";
-import { ModelFormatError } from "../../../ffi/errors.ts";
+import { openModelFile } from "../open_file.ts";
 import { showValue } from "../refusal.ts";
 import { GgufCursor } from "./cursor.ts";
 import { GgufMetadata, type GgufValue } from "./metadata.ts";
@@ -59,7 +59,7 @@ const MAX_ALIGNMENT = 2 ** 20;
 /** Reads and checks the header of the file at `path`. */
 export async function readGgufHeader(path: string): Promise<GgufHeader> {
   const name = basename(path);
-  using file = await openFile(path, name);
+  using file = await openModelFile(path, name);
   const { size } = await file.stat();
   return await parseGgufHeader(new GgufCursor(file, Math.min(size, MAX_HEADER_BYTES), name), {
     name,
@@ -78,18 +78,6 @@ export async function parseGgufHeader(
   const alignment = readAlignment(metadata);
   const dataStart = Math.ceil(cursor.offset / alignment) * alignment;
   return { metadata, tensors: placed(described, { dataStart, alignment, sizeBytes, cursor }) };
-}
-
-async function openFile(path: string, name: string): Promise<Deno.FsFile> {
-  try {
-    return await Deno.open(path);
-  } catch (cause) {
-    if (!(cause instanceof Deno.errors.NotFound)) throw cause;
-    throw new ModelFormatError(
-      `Cannot read ${name} as it does not exist: current value is ${path}`,
-      { cause },
-    );
-  }
 }
 
 async function readStart(cursor: GgufCursor): Promise<{ tensors: number; pairs: number }> {

@@ -7,17 +7,8 @@ import { type GgufModel, readGgufModel } from "../../../lib/model/gguf/model_fil
 import { ropeFrequencies } from "../../../lib/model/rope.ts";
 import type { ModelConfig, RopeConfig } from "../../../lib/model/types.ts";
 import { fixture } from "../fixtures.ts";
+import { FILES } from "./files.ts";
 import { testModel } from "./test_models.ts";
-
-const FILES = {
-  llama: "llama.gguf",
-  llama_yarn: "llama_yarn.gguf",
-  mistral_window: "mistral_window.gguf",
-  qwen2: "qwen2-00001-of-00002.gguf",
-  phi3: "phi3.gguf",
-  phi3_window: "phi3_window.gguf",
-  gemma3: "gemma3.gguf",
-};
 
 /** The fixture `name` with some pairs changed; `undefined` takes one away. */
 async function changed(

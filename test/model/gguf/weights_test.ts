@@ -11,16 +11,8 @@ import { unpairedRow } from "../../../lib/model/rotary_rows.ts";
 import type { ModelWeights } from "../../../lib/model/types.ts";
 import { loadWeights } from "../../../lib/model/weights.ts";
 import { fixture } from "../fixtures.ts";
+import { LOADABLE_FILES as FILES } from "./files.ts";
 import { testModel } from "./test_models.ts";
-
-const FILES = {
-  llama: "llama.gguf",
-  llama_yarn: "llama_yarn.gguf",
-  mistral_window: "mistral_window.gguf",
-  qwen2: "qwen2-00001-of-00002.gguf",
-  phi3: "phi3.gguf",
-  phi3_window: "phi3_window.gguf",
-};
 
 const backend = await openBackend({ backend: "reference" });
 

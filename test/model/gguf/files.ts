@@ -1,0 +1,14 @@
+/** GGUF files of the fixtures, by the folder that holds the same model for transformers. */
+
+/** Those whose weights load. */
+export const LOADABLE_FILES = {
+  llama: "llama.gguf",
+  llama_yarn: "llama_yarn.gguf",
+  mistral_window: "mistral_window.gguf",
+  qwen2: "qwen2-00001-of-00002.gguf",
+  phi3: "phi3.gguf",
+  phi3_window: "phi3_window.gguf",
+} as const;
+
+/** All. */
+export const FILES = { ...LOADABLE_FILES, gemma3: "gemma3.gguf" } as const;
