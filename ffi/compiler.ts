@@ -54,16 +54,17 @@ export interface CompileOptions {
   readonly signal: AbortSignal;
 }
 
-/** Runs the compiler in `cwd` and returns what it reports. Throws `LibraryError` with its first lines when it fails. */
+/** Runs the compiler in `cwd` and returns what it reports. Throws `LibraryError` with the first lines about an error when it fails. */
 export async function compile(compiler: Compiler, options: CompileOptions): Promise<string> {
   const { success, report } = await runCompiler(compiler, options);
   if (success || options.signal.aborted) return report;
   const { command, args } = compiler;
-  const lines = report.trim().split("\n").slice(0, SHOWN_LINES);
+  const lines = report.trim().split("\n");
+  const first = Math.max(lines.findIndex((line) => /error/i.test(line)), 0); // ptxas reports before
   throw new LibraryError(
     `Cannot build the native library as ${command} failed: ${
       [command, ...args, ...options.args].join(" ")
-    }\n${lines.join("\n")}`,
+    }\n${lines.slice(first, first + SHOWN_LINES).join("\n")}`,
   );
 }
 

@@ -53,7 +53,7 @@ void AttendRow(const Call& call, const AttentionRowCall& c) {
   const char* const action = "compute an attention row";
   const int64_t size = KeyPieces::SizeFor(c.set.Keys(), call.device().multiprocessors());
   KeyPieces pieces;
-  pieces.Add(c.table, {c.kv_head, 0, 0, 1, c.set}, size);
+  pieces.Add(c.table, {c.kv_head, 0, 0, 1, c.set, c.set.Keys()}, size);
   const unsigned blocks = Blocks(c.kv_len, kThreads);
   const unsigned part_count = std::min<int64_t>(blocks, kMostBlocks);
   float* const scores = call.Scratch<float>(c.kv_len);

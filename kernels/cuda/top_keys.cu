@@ -54,7 +54,7 @@ Found Search(const Call& call, const TopKeysCall& c, const DevicePages& pages, c
   for (const HeadGroup* const group : batch.groups) {
     const int32_t first = static_cast<int32_t>(scoring.heads.size());
     const int32_t heads = static_cast<int32_t>(group->heads.size());
-    pieces.Add(c.table, {group->kv_head, 0, first, heads, set}, size);
+    pieces.Add(c.table, {group->kv_head, 0, first, heads, set, keys}, size);
     for (int32_t h = 0; h < heads; ++h) {
       scoring.heads.push_back(group->heads[h]);
       scoring.places.push_back(first + h);
