@@ -13,7 +13,10 @@ import {
   type TokenDecoder,
   tokenizerError,
 } from "./token_bytes.ts";
+import { openEncoder } from "./tokenizer_encoder.ts";
 import { parseTokenizerFile, type TokenizerFile } from "./tokenizer_file.ts";
+import { pause } from "./tokenizer_slices.ts";
+import type { TokenizerVocabulary } from "./tokenizer_vocabulary.ts";
 import type { Tokenizer } from "./types.ts";
 
 const FILE = { maxBytes: 128 * 2 ** 20, error: TokenizerError };
@@ -38,16 +41,21 @@ async function loadSettings(folder: string): Promise<unknown> {
   throw tokenizerError("special_tokens_map.json must be an object", named);
 }
 
-/** The tokenizer that the contents of `tokenizer.json` and `tokenizer_config.json` describe. */
+/**
+ * The tokenizer that the contents of `tokenizer.json` and `tokenizer_config.json` describe, with `vocabulary` in place of
+ * that of `tokenizer.json` where it is given.
+ */
 export async function readTokenizer(
   json: unknown,
   config: unknown = {},
   templates: ReadonlyMap<string, string> = readChatTemplates(config),
+  vocabulary?: TokenizerVocabulary,
 ): Promise<Tokenizer> {
-  const { Tokenizer: Encoder } = await import("@huggingface/tokenizers");
+  const library = await import("@huggingface/tokenizers");
   try {
-    const file = parseTokenizerFile(json, config);
-    const encoder = (fields: object = {}) => new Encoder({ ...file.encoder, ...fields }, {});
+    const file = await parseTokenizerFile(json, config, vocabulary);
+    await pause();
+    const encoder = (added: boolean) => openEncoder(library, file, added);
     return new FileTokenizer(file, encoder, compileDecoder(file.decoder), templates);
   } catch (cause) {
     if (cause instanceof TokenizerError) throw cause;
@@ -71,7 +79,7 @@ class FileTokenizer implements Tokenizer {
 
   constructor(
     file: TokenizerFile,
-    encoder: (fields?: object) => Encoder,
+    encoder: (added: boolean) => Encoder,
     decoder: TokenDecoder,
     templates: ReadonlyMap<string, string>,
   ) {
@@ -79,13 +87,13 @@ class FileTokenizer implements Tokenizer {
     this.bosId = file.bosId;
     this.#tokens = file.tokens;
     this.#special = file.special;
-    this.#encoder = encoder();
+    this.#encoder = encoder(true);
     this.#decoder = decoder;
     let plain: Encoder | undefined;
     this.chatTemplate = chatTemplate(templates, {
       ...file,
       encode: (text) => this.encode(text),
-      encodePlain: (text) => encodeWith(plain ??= encoder({ added_tokens: [] }), text),
+      encodePlain: (text) => encodeWith(plain ??= encoder(false), text),
     });
   }
 

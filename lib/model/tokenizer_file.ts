@@ -2,13 +2,20 @@
  * `tokenizer.json` checked before the library gets it. What the library would do differently from the Rust original
  * (and so silently change ids) is refused by name.
  */
-import { showValue } from "./refusal.ts";
 import { type DecoderJson, tokenizerError } from "./token_bytes.ts";
+import {
+  readVocabulary,
+  tokenId,
+  type TokenizerVocabulary,
+  tokensById,
+} from "./tokenizer_vocabulary.ts";
 
 /** What a tokenizer file holds. */
 export interface TokenizerFile {
-  /** The contents, for the library that encodes. */
-  readonly encoder: Record<string, unknown>;
+  /** The contents, for the library that encodes; its vocabulary is apart. */
+  readonly encoder: EncoderJson;
+  /** Entries without added tokens, and merges. */
+  readonly vocabulary: TokenizerVocabulary;
   /** The decoder's description. */
   readonly decoder: DecoderJson | null;
   /** Vocabulary entries by id, added tokens included. */
@@ -25,6 +32,18 @@ export interface TokenizerFile {
   readonly control: readonly string[] | null;
 }
 
+/** What the library that encodes reads. */
+export interface EncoderJson {
+  /** Options of BPE. */
+  readonly model: Readonly<Record<string, unknown>>;
+  /** Tokens that are found in a text before it is split, as the file has them. */
+  readonly added_tokens: unknown;
+  /** What happens to a text before that. */
+  readonly normalizer: unknown;
+  /** How texts are split. */
+  readonly pre_tokenizer: unknown;
+}
+
 /** A token that is found in a text before it is split. */
 export interface AddedToken {
   /** Its id. */
@@ -37,7 +56,6 @@ export interface AddedToken {
 
 type Json = Record<string, unknown>;
 
-const MAX_ID = 2 ** 22;
 const MAX_DEPTH = 8;
 const NAMED = ["bos", "eos", "unk", "sep", "pad", "cls", "mask"].map((name) => `${name}_token`);
 const PRE_TOKENIZERS = ["Sequence", "Split", "ByteLevel", "Digits", "Metaspace"];
@@ -46,24 +64,30 @@ const PRE_TOKENIZERS = ["Sequence", "Split", "ByteLevel", "Digits", "Metaspace"]
 const BYTE_LEVEL_PATTERN =
   "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
-/** Checks the contents of `tokenizer.json` and `tokenizer_config.json`. */
-export function parseTokenizerFile(json: unknown, config: unknown): TokenizerFile {
+/**
+ * Checks the contents of `tokenizer.json` and `tokenizer_config.json`. Where a vocabulary is given, the one of
+ * `tokenizer.json` is not looked at.
+ */
+export async function parseTokenizerFile(
+  json: unknown,
+  config: unknown,
+  given?: TokenizerVocabulary,
+): Promise<TokenizerFile> {
   const root = object(json, "tokenizer.json");
-  const model = readModel(root["model"]);
+  const { vocab, merges, ...model } = readModel(root["model"]);
   const added = readAdded(root["added_tokens"] ?? []);
-  const tokens = readTokens(model["vocab"], added);
+  const vocabulary = given ?? await readVocabulary(object(vocab, "vocab"), array(merges, "merges"));
+  const tokens = await tokensById(vocabulary.ids, added);
   const settings = object(config, "tokenizer_config.json");
   const encoder = {
-    ...root,
     model,
     added_tokens: root["added_tokens"] ?? [],
     normalizer: root["normalizer"] ?? null,
     pre_tokenizer: readPreTokenizer(root["pre_tokenizer"] ?? null, 0),
-    post_processor: null,
-    decoder: null,
   };
   return {
     encoder,
+    vocabulary,
     decoder: (root["decoder"] ?? null) as DecoderJson | null,
     tokens,
     special: new Set(added.filter((token) => token.special).map((token) => token.id)),
@@ -95,22 +119,11 @@ function readModel(value: unknown): Json {
   for (const affix of ["continuing_subword_prefix", "end_of_word_suffix"]) {
     if (model[affix]) throw tokenizerError(`${affix} is not supported`, model[affix]);
   }
-  const merges = model["merges"];
-  if (!Array.isArray(merges)) throw tokenizerError("merges must be an array", merges);
-  const bad = merges.find((merge) => !isMerge(merge));
-  if (bad !== undefined) throw tokenizerError("a merge must be two strings", bad);
   return { ...model, type };
 }
 
-function isMerge(merge: unknown): boolean {
-  if (typeof merge === "string") return merge.includes(" ");
-  return Array.isArray(merge) && merge.length === 2 &&
-    merge.every((part) => typeof part === "string");
-}
-
 function readAdded(value: unknown): AddedToken[] {
-  if (!Array.isArray(value)) throw tokenizerError("added_tokens must be an array", value);
-  return value.map((item) => {
+  return array(value, "added_tokens").map((item) => {
     const { id, content, special, single_word } = object(item, "an added token");
     if (typeof content !== "string" || content === "") {
       throw tokenizerError("an added token must have content", content);
@@ -118,25 +131,6 @@ function readAdded(value: unknown): AddedToken[] {
     if (single_word) throw tokenizerError("added tokens must not be single_word", content);
     return { id: tokenId(id, content), content, special: special === true };
   });
-}
-
-function readTokens(vocab: unknown, added: readonly AddedToken[]): string[] {
-  const entries = new Map<number, string>();
-  for (const [token, id] of Object.entries(object(vocab, "vocab"))) {
-    if (entries.has(tokenId(id, token))) throw tokenizerError("ids in vocab must be unique", id);
-    entries.set(id as number, token);
-  }
-  for (const { id, content } of added) entries.set(id, content);
-  let size = 0;
-  for (const id of entries.keys()) size = Math.max(size, id + 1);
-  return Array.from({ length: size }, (_, id) => entries.get(id) ?? "");
-}
-
-function tokenId(id: unknown, token: string): number {
-  if (Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) < MAX_ID) {
-    return id as number;
-  }
-  throw tokenizerError(`the id of ${showValue(token)} must be from 0 to ${MAX_ID - 1}`, id);
 }
 
 function readPreTokenizer(value: unknown, depth: number): unknown {
@@ -149,8 +143,7 @@ function readPreTokenizer(value: unknown, depth: number): unknown {
   if (type === "Split") assertSplit(step);
   if (type === "ByteLevel") return readByteLevel(step);
   if (type !== "Sequence") return step;
-  const steps = step["pretokenizers"];
-  if (!Array.isArray(steps)) throw tokenizerError("pretokenizers must be an array", steps);
+  const steps = array(step["pretokenizers"], "pretokenizers");
   return { ...step, pretokenizers: steps.map((part) => readPreTokenizer(part, depth + 1)) };
 }
 
@@ -202,4 +195,9 @@ function firstOfTemplate(processor: unknown): string | null {
 function object(value: unknown, what: string): Json {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Json;
   throw tokenizerError(`${what} must be an object`, value);
+}
+
+function array(value: unknown, what: string): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  throw tokenizerError(`${what} must be an array`, value);
 }

@@ -2,15 +2,18 @@
 import { TokenizerError } from "../../../ffi/errors.ts";
 import { refusal } from "../refusal.ts";
 import { readTokenizer } from "../tokenizer.ts";
+import { inSlices } from "../tokenizer_slices.ts";
+import { type Merge, rankMerges } from "../tokenizer_vocabulary.ts";
 import type { Tokenizer } from "../types.ts";
 import type { GgufMetadata } from "./metadata.ts";
 import { type PreTokenizer, readPreTokenizer } from "./pre_tokenizers.ts";
-import { mergesOf } from "./score_merges.ts";
+import { scoreRanks } from "./score_merges.ts";
 import { type GgufVocabulary, perToken, readVocabulary, TokenType } from "./vocabulary.ts";
 
 /** What kind of vocabulary a file has, as `tokenizer.json` says it. */
 interface Kind {
   readonly model: Readonly<Record<string, unknown>>;
+  readonly ranks: Map<string, number>;
   readonly normalizer: object | null;
   readonly preTokenizer: object | null;
   readonly decoder: object;
@@ -28,29 +31,38 @@ const BYTE_LEVEL = { type: "ByteLevel", add_prefix_space: false, use_regex: fals
 /** The tokenizer that a file's metadata describe. */
 export async function readGgufTokenizer(metadata: GgufMetadata): Promise<Tokenizer> {
   const vocabulary = readVocabulary(metadata);
-  const kind = readKind(vocabulary, metadata);
+  const ids = await idsOf(vocabulary, metadata);
+  const kind = await readKind(vocabulary, ids, metadata);
   const json = {
-    added_tokens: addedTokens(vocabulary),
+    added_tokens: await addedTokens(vocabulary),
     normalizer: kind.normalizer,
     pre_tokenizer: kind.preTokenizer,
     post_processor: null,
     decoder: kind.decoder,
-    model: { type: "BPE", vocab: ids(vocabulary), ...kind.model },
+    model: { type: "BPE", ...kind.model },
   };
   const bos = metadata.flag("tokenizer.ggml.add_bos_token") ?? kind.addBos;
   const add_bos_token = bos && vocabulary.named["bos_token"] !== undefined;
-  return await readTokenizer(json, { ...vocabulary.named, add_bos_token }, templates(metadata));
+  const config = { ...vocabulary.named, add_bos_token };
+  return await readTokenizer(json, config, templates(metadata), { ids, ranks: kind.ranks });
 }
 
-function readKind(vocabulary: GgufVocabulary, metadata: GgufMetadata): Kind {
+async function readKind(
+  vocabulary: GgufVocabulary,
+  ids: ReadonlyMap<string, number>,
+  metadata: GgufMetadata,
+): Promise<Kind> {
   const model = metadata.needText("tokenizer.ggml.model");
-  if (model === "gpt2") return byteLevel(readPreTokenizer(metadata), metadata);
-  if (model === "llama") return sentencePiece(vocabulary, metadata);
+  if (model === "gpt2") return await byteLevel(readPreTokenizer(metadata), metadata);
+  if (model === "llama") return await sentencePiece(vocabulary, ids, metadata);
   const rule = "tokenizer.ggml.model must be gpt2 or llama";
   throw refusal(TokenizerError, "read the tokenizer", rule, model);
 }
 
-function byteLevel({ patterns, ignoreMerges, addBos }: PreTokenizer, metadata: GgufMetadata): Kind {
+async function byteLevel(
+  { patterns, ignoreMerges, addBos }: PreTokenizer,
+  metadata: GgufMetadata,
+): Promise<Kind> {
   const merges = metadata.texts("tokenizer.ggml.merges");
   if (merges === undefined) throw metadata.wrong("tokenizer.ggml.merges must be there", undefined);
   const splits = patterns.map((Regex) => ({
@@ -60,7 +72,8 @@ function byteLevel({ patterns, ignoreMerges, addBos }: PreTokenizer, metadata: G
     invert: false,
   }));
   return {
-    model: { merges: merges.map(mergeParts), ignore_merges: ignoreMerges },
+    model: { ignore_merges: ignoreMerges },
+    ranks: await rankMerges(merges.values().map(mergeParts)),
     normalizer: null,
     preTokenizer: { type: "Sequence", pretokenizers: [...splits, BYTE_LEVEL] },
     decoder: { type: "ByteLevel" },
@@ -69,13 +82,17 @@ function byteLevel({ patterns, ignoreMerges, addBos }: PreTokenizer, metadata: G
 }
 
 /** A part may begin with a space. */
-function mergeParts(merge: string): [left: string, right: string] {
+function mergeParts(merge: string): Merge {
   const space = merge.indexOf(" ", 1);
   if (space > 0) return [merge.slice(0, space), merge.slice(space + 1)];
   throw refusal(TokenizerError, "read the tokenizer", "a merge must have two parts", merge);
 }
 
-function sentencePiece({ tokens, named }: GgufVocabulary, metadata: GgufMetadata): Kind {
+async function sentencePiece(
+  { tokens, named }: GgufVocabulary,
+  ids: ReadonlyMap<string, number>,
+  metadata: GgufMetadata,
+): Promise<Kind> {
   const scores = perToken("scores", tokens.length, metadata);
   if (scores === undefined) throw metadata.wrong("tokenizer.ggml.scores must be there", undefined);
   assertCuttable(tokens, metadata);
@@ -86,11 +103,11 @@ function sentencePiece({ tokens, named }: GgufVocabulary, metadata: GgufMetadata
   const strip = { type: "Strip", content: " ", start: 1, stop: 0 };
   return {
     model: {
-      merges: mergesOf(tokens, scores),
       byte_fallback: true,
       fuse_unk: true,
       unk_token: named["unk_token"] ?? null,
     },
+    ranks: await scoreRanks(tokens, ids, scores),
     normalizer: { type: "Sequence", normalizers: prefixed ? [prefix, spaces] : [spaces] },
     preTokenizer: null,
     decoder: {
@@ -109,18 +126,26 @@ function assertCuttable(tokens: readonly string[], metadata: GgufMetadata): void
   throw metadata.wrong(`squares of lengths of its tokens must add to ${MAX_CUTTING} or less`, work);
 }
 
-function ids({ tokens }: GgufVocabulary): Record<string, number> {
-  return Object.fromEntries(tokens.map((token, id) => [token, id]));
+async function idsOf(
+  { tokens }: GgufVocabulary,
+  metadata: GgufMetadata,
+): Promise<Map<string, number>> {
+  const ids = new Map<string, number>();
+  await inSlices(tokens, (token, id) => {
+    if (ids.set(token, id).size > id) return;
+    throw metadata.wrong("entries of the vocabulary must be unique", token);
+  });
+  return ids;
 }
 
 /** Tokens that are found in a text before it is split. */
-function addedTokens({ tokens, types }: GgufVocabulary): object[] {
+async function addedTokens({ tokens, types }: GgufVocabulary): Promise<object[]> {
   const added: object[] = [];
-  for (const [id, content] of tokens.entries()) {
+  await inSlices(tokens, (content, id) => {
     const special = types[id] === TokenType.control || types[id] === TokenType.unknown;
-    if (!special && types[id] !== TokenType.user) continue;
+    if (!special && types[id] !== TokenType.user) return;
     added.push({ id, content, special, normalized: false });
-  }
+  });
   return added;
 }
 

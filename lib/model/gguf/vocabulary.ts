@@ -40,7 +40,7 @@ const END_TEXTS: ReadonlySet<string> = new Set([
 
 /** A vocabulary. */
 export interface GgufVocabulary {
-  /** Entries by id, each different from the others. */
+  /** Entries by id. */
   readonly tokens: readonly string[];
   /** A {@link TokenType} each. */
   readonly types: ArrayLike<number>;
@@ -53,7 +53,6 @@ export function readVocabulary(metadata: GgufMetadata): GgufVocabulary {
   const stored = metadata.texts("tokenizer.ggml.tokens");
   if (stored === undefined) throw metadata.wrong("it must hold a vocabulary", undefined);
   const tokens = stored.map((token, id) => token === "" ? `[EMPTY_${id}]` : token);
-  assertUnique(tokens, metadata);
   const types = perToken("token_type", tokens.length, metadata) ??
     new Uint8Array(tokens.length).fill(TokenType.normal);
   const named: Record<string, string> = {};
@@ -89,12 +88,4 @@ function tokenId(key: string, tokens: number, metadata: GgufMetadata): number | 
   const id = metadata.count(`tokenizer.ggml.${key}`);
   if (id === undefined || id < tokens) return id;
   throw metadata.wrong(`tokenizer.ggml.${key} must be below ${tokens}`, id);
-}
-
-function assertUnique(tokens: readonly string[], metadata: GgufMetadata): void {
-  const seen = new Set<string>();
-  for (const token of tokens) {
-    if (seen.has(token)) throw metadata.wrong("entries of the vocabulary must be unique", token);
-    seen.add(token);
-  }
 }

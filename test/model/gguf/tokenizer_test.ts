@@ -2,7 +2,6 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { ModelFormatError, TokenizerError } from "../../../ffi/errors.ts";
 import { GgufMetadata, type GgufValue } from "../../../lib/model/gguf/metadata.ts";
 import { readGgufModel } from "../../../lib/model/gguf/model_file.ts";
-import { mergesOf } from "../../../lib/model/gguf/score_merges.ts";
 import { readGgufTokenizer } from "../../../lib/model/gguf/tokenizer.ts";
 import type { Tokenizer } from "../../../lib/model/types.ts";
 import { fixture } from "../fixtures.ts";
@@ -161,7 +160,7 @@ Deno.test("readGgufTokenizer() refuses vocabularies that it cannot read", async 
     [{ model: "bert" }, "tokenizer.ggml.model must be gpt2 or llama"],
     [{ model: undefined }, "tokenizer.ggml.model must be there"],
     [{ tokens: undefined }, "it must hold a vocabulary"],
-    [{ tokens: ["a", "a"] }, "entries of the vocabulary must be unique"],
+    [{ tokens: ["a", "a"], ...oneToken }, "entries of the vocabulary must be unique"],
     [
       { tokens: ["a".repeat(2 ** 16)], scores: new Float32Array(1), ...oneToken },
       "squares of lengths",
@@ -181,14 +180,4 @@ Deno.test("readGgufTokenizer() refuses vocabularies that it cannot read", async 
     );
     assertEquals(error instanceof ModelFormatError || error instanceof TokenizerError, true);
   }
-});
-
-Deno.test("mergesOf() lists every cut of an entry into two, best scores first", () => {
-  const tokens = ["a", "b", "ab", "aab", "aa"];
-  assertEquals(mergesOf(tokens, [0, 0, -2, -3, -1]), [
-    ["a", "a"],
-    ["a", "b"],
-    ["a", "ab"],
-    ["aa", "b"],
-  ]);
 });
