@@ -30,7 +30,8 @@ const HUB_NAME = /^(?!.*(?:--|\.\.))[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
 const REVISION = /^(?!.*(?:\.\.|\/\/|\/$))\w[\w./+-]*$/;
 
 /**
- * Finds the model that `ref` means: none is the embedded model, a path or `file:` URL is a folder or a GGUF file, and
+ * Finds the model that `ref` means: none is the embedded model, a path or `file:` URL is a folder or a GGUF file, where a folder
+ * without `config.json` holds one GGUF model, and
  * `org/name` or `org/name@revision`, where no such folder exists, is a model of the Hugging Face hub.
  */
 export async function locateModel(
@@ -74,10 +75,22 @@ function pathOf(ref: string | URL): string {
 async function locateLocal(path: string): Promise<ModelLocation> {
   if (isGgufPath(path)) return await locateGguf(path);
   if (!await exists(path)) throw wrong("the folder must exist", path);
-  if (!await exists(join(path, "config.json"))) {
-    throw wrong("its folder must hold config.json", path);
+  if (await exists(join(path, "config.json"))) {
+    return { name: basename(path), path, source: "folder" };
   }
-  return { name: basename(path), path, source: "folder" };
+  return await locateGguf(join(path, await onlyGguf(path)));
+}
+
+/** The (first) file of the only GGUF model in a folder. */
+async function onlyGguf(folder: string): Promise<string> {
+  const models = new Set<string>();
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    if (!isDirectory && isGgufPath(name)) models.add(ggufPaths(name)[0]!);
+  }
+  const [name, ...others] = [...models].sort();
+  if (name === undefined) throw wrong("its folder must hold config.json or a GGUF model", folder);
+  if (others.length === 0) return name;
+  throw wrong(`${basename(folder)} holds more than one GGUF model: name one`, models.size);
 }
 
 async function locateGguf(path: string): Promise<ModelLocation> {

@@ -56,6 +56,19 @@ Deno.test("locateModel() finds a GGUF file, and the first of a split model by an
   await assertRejects(() => locateModel(absent), ModelFormatError, "the file must exist");
 });
 
+Deno.test("locateModel() takes the only GGUF model of a folder without config.json", async () => {
+  await within({}, async (folder) => {
+    for (const part of ["00001", "00002"]) {
+      const name = `qwen2-${part}-of-00002.gguf`;
+      await Deno.copyFile(fixture(`gguf/${name}`), join(folder, name));
+    }
+    const { path, source } = await locateModel(folder);
+    assertEquals([path, source], [join(folder, "qwen2-00001-of-00002.gguf"), "gguf"]);
+    await Deno.copyFile(fixture("gguf/llama.gguf"), join(folder, "llama.gguf"));
+    await assertRejects(() => locateModel(folder), ModelFormatError, "more than one GGUF model");
+  });
+});
+
 Deno.test("locateModel() refuses folders that are absent or hold no config.json", async () => {
   await within({}, async (folder) => {
     await assertRejects(() => locateModel(folder), ModelFormatError, "must hold config.json");
