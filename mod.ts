@@ -13,6 +13,7 @@ export {
   type LoadOptions,
   Model,
   type Precision,
+  type WeightFormat,
 } from "./lib/engine/model.ts";
 export type {
   Activation,

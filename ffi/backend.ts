@@ -6,11 +6,13 @@
  * a wrong shape, or a closed tensor or page, is a `ShapeError` that names the argument. To read, write or view a closed
  * tensor, or to read a closed file, is a `BackendError`. A cancelled call throws `CancelledError`.
  */
+import type { BlockType } from "../kernels/reference/blocks.ts";
 import type { VerticalSlash } from "../kernels/reference/estimate_sums.ts";
 import type { KvRows } from "../kernels/reference/pages.ts";
 import type { KeyPlan, TilePlan } from "../kernels/reference/plans.ts";
 import type { TopKeys } from "../kernels/reference/scan.ts";
 
+export type { BlockType } from "../kernels/reference/blocks.ts";
 export type { VerticalSlash } from "../kernels/reference/estimate_sums.ts";
 export { type KvRows, PAGE_TOKENS } from "../kernels/reference/pages.ts";
 export type { KeyPlan, TilePlan } from "../kernels/reference/plans.ts";
@@ -20,8 +22,11 @@ export type { TopKeys } from "../kernels/reference/scan.ts";
 /** A value, or a promise of it when the call is long enough to leave the event loop. */
 export type Awaitable<T> = T | Promise<T>;
 
-/** Element types of tensors. Arithmetic accumulates in f32 (f64 in the reference). */
+/** Element types of activations, keys and values. Arithmetic accumulates in f32 (f64 in the reference). */
 export type DType = "f32" | "bf16";
+
+/** Element types of weights: single numbers, or blocks of quantised ones along a row, as GGUF files hold them. */
+export type WeightDType = DType | "f16" | BlockType;
 
 /**
  * Element types of pages. `int8` holds integers times powers of two: a scale for each key channel of a page, and one
@@ -35,9 +40,6 @@ export type KvDType = DType | "int8";
  */
 export type MemoryTier = "fast" | "slow";
 
-/** Element types a weight file may hold. */
-export type FileDType = DType | "f16";
-
 /** Names of the backends. */
 export type BackendName = "reference" | "cpu" | "cuda";
 
@@ -46,7 +48,7 @@ export interface Tensor {
   /** Name of the backend that owns the memory. */
   readonly backend: BackendName;
   /** Element type. */
-  readonly dtype: DType;
+  readonly dtype: WeightDType;
   /** Dimensions, outermost first. */
   readonly shape: readonly number[];
   /** Size in bytes. */
@@ -55,7 +57,10 @@ export interface Tensor {
   readonly closed: boolean;
   /** Elements `start .. start+count-1` of the first dimension, without copying. Valid while this tensor is open. */
   rows(start: number, count: number): Tensor;
-  /** Copies `data` (as many elements as the tensor has) in, converting to the dtype. */
+  /**
+   * Copies `data` (as many elements as the tensor has) in, converting to the dtype. Of quantised types only q8_0 and q4_1 can be
+   * made; others are a `BackendError`.
+   */
   write(data: Float32Array): void;
   /** Copies the elements out as f32. */
   read(): Float32Array;
@@ -69,10 +74,18 @@ export interface WeightFile {
   readonly sizeBytes: number;
   /**
    * The tensor whose elements start at byte `offset`. Where the stored dtype is `as`, aligned, and the backend maps files,
-   * it is a view; otherwise a converted copy. Throws `RangeError` when it does not lie inside the file, `BackendError`
-   * when the file is closed.
+   * it is a view; otherwise a copy, converted to `as`: f32, bf16, or q8_0 or q4_1 from what is no block. Throws `RangeError` when it
+   * does not lie inside the file, `BackendError` when the file is closed.
+   *
+   * @param order the stored row of each row of the tensor; absent for the rows as they are
    */
-  tensor(offset: number, stored: FileDType, shape: readonly number[], as: DType): Promise<Tensor>;
+  tensor(
+    offset: number,
+    stored: WeightDType,
+    shape: readonly number[],
+    as: WeightDType,
+    order?: Int32Array,
+  ): Promise<Tensor>;
   /** Ends the mapping and closes all tensors of it, converted copies included. Calling it twice is fine. */
   close(): void;
 }
@@ -129,7 +142,7 @@ export interface RunControl {
   readonly progress: number;
 }
 
-/** Weights of a layer up to q, k and v. `null` where the family has none. */
+/** Weights of a layer up to q, k and v, matrices of any type each. `null` where the family has none. */
 export interface QkvWeights {
   /** `[hidden]` f32 */
   readonly norm: Tensor;
@@ -176,10 +189,12 @@ export interface RopeTables {
 /** Gated activations. */
 export type Activation = "silu" | "gelu_tanh";
 
-/** Weights of a layer after attention. */
+/** Weights of a layer after attention, matrices of any type each. `null` where the family has none. */
 export interface OutputWeights {
   /** `[hidden, heads * dim]` */
   readonly wo: Tensor;
+  /** Norm of what attention adds, `[hidden]` f32 */
+  readonly attentionPostNorm: Tensor | null;
   /** `[hidden]` f32 */
   readonly norm: Tensor;
   /** RMSNorm epsilon. */
@@ -190,6 +205,8 @@ export interface OutputWeights {
   readonly wUp: Tensor;
   /** `[hidden, ffn]` */
   readonly wDown: Tensor;
+  /** Norm of what the feed-forward layer adds, `[hidden]` f32 */
+  readonly ffnPostNorm: Tensor | null;
   /** Activation of the gate. */
   readonly activation: Activation;
 }
@@ -276,8 +293,8 @@ export interface Backend {
   info(): BackendInfo;
   /** Bytes of tensors and pages that are open now, mapped weight files excluded: of all, or of those in one tier. */
   allocatedBytes(tier?: MemoryTier): number;
-  /** A new zeroed tensor, or one filled with `data`. */
-  tensor(shape: readonly number[], dtype?: DType, data?: Float32Array): Tensor;
+  /** A new zeroed tensor, or one filled with `data`, see `Tensor.write`. */
+  tensor(shape: readonly number[], dtype?: WeightDType, data?: Float32Array): Tensor;
   /** Opens a weight file. */
   openWeights(path: string): Promise<WeightFile>;
   /**
@@ -303,7 +320,7 @@ export interface Backend {
     out: QkvTensors,
     control?: RunControl,
   ): Awaitable<void>;
-  /** Output projection, residual, RMSNorm, gated feed-forward, residual; in place. x `[T, hidden]`, attention `[T, heads, dim]`. */
+  /** Output projection, residual, RMSNorm, gated feed-forward, residual, each addend through its post-norm if any; in place. x `[T, hidden]`, attention `[T, heads, dim]`. */
   output(
     x: Tensor,
     attention: Tensor,

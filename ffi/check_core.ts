@@ -5,7 +5,8 @@
  * A wrong shape, length, dtype, owner or plan is a `ShapeError`, a number out of range a `RangeError`; both name the
  * argument. Checks cost at most one pass over ids and over each distinct plan.
  */
-import type { BackendName, DType, PageTable, Tensor } from "./backend.ts";
+import { BLOCKS } from "../kernels/reference/blocks.ts";
+import type { BackendName, BlockType, PageTable, Tensor, WeightDType } from "./backend.ts";
 import { ShapeError } from "./errors.ts";
 
 /** The call whose arguments are checked. */
@@ -23,9 +24,12 @@ export type Action = Pick<Call, "action">;
 export type Dimension = number | string;
 
 /** Element types of weight matrices. */
-export const WEIGHTS: readonly DType[] = ["f32", "bf16"];
+export const WEIGHTS: readonly WeightDType[] = [
+  ...["f32", "bf16", "f16"] as const,
+  ...Object.keys(BLOCKS) as BlockType[],
+];
 
-const F32: readonly DType[] = ["f32"];
+const F32: readonly WeightDType[] = ["f32"];
 
 /** Requires an open tensor of the call's backend of this shape and one of these dtypes, and returns its shape. */
 export function requireTensor(
@@ -33,7 +37,7 @@ export function requireTensor(
   name: string,
   value: Tensor,
   shape: readonly Dimension[],
-  dtypes: readonly DType[] = F32,
+  dtypes: readonly WeightDType[] = F32,
 ): readonly number[] {
   if (value.backend !== call.backend) {
     throw shapeError(call, `${name} must be a tensor of backend ${call.backend}`, value.backend);

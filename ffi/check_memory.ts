@@ -1,32 +1,41 @@
 /** Checks of the arguments of what makes and fills tensors, file tensors, pages and page tables. */
 import {
-  type FileDType,
   type MemoryTier,
   type Page,
   PAGE_TOKENS,
   type PageSpec,
+  type WeightDType,
 } from "./backend.ts";
 import {
   type Action,
   rangeError,
+  requireEachInside,
   requireInside,
   requireLength,
   shapeError,
   shapeText,
 } from "./check_core.ts";
-import { countOf, DTYPE_BYTES, KV_BYTES } from "./elements.ts";
+import { blockElements, bytesOf, countOf, isBlocks, KV_BYTES } from "./elements.ts";
 
 /**
  * Checks the shape of a new tensor and returns its number of elements.
  *
- * @throws {ShapeError} when a dimension is no positive integer, or `data` has another length
+ * @throws {ShapeError} when a dimension is no positive integer, rows are no whole blocks, or `data` has another length
  */
-export function checkTensorShape(shape: readonly number[], data?: Float32Array): number {
+export function checkTensorShape(
+  shape: readonly number[],
+  dtype: WeightDType,
+  data?: Float32Array,
+): number {
   const call = { action: "make a tensor" };
   const count = countOf(shape);
   const whole = shape.every((size) => Number.isSafeInteger(size) && size > 0);
   if (!whole || !Number.isSafeInteger(count * 4)) {
     throw shapeError(call, "shape must hold positive integers", shapeText(shape));
+  }
+  const block = blockElements(dtype);
+  if ((shape.at(-1) ?? 1) % block !== 0) {
+    throw shapeError(call, `rows of ${dtype} must be whole blocks of ${block}`, shapeText(shape));
   }
   if (data) requireLength(call, "data", data, count);
   return count;
@@ -49,17 +58,28 @@ export function checkWrite(count: number, data: Float32Array): void {
 /**
  * Checks the arguments of `WeightFile.tensor` and returns the number of bytes to read.
  *
- * @throws {ShapeError} when the shape is no list of positive integers
- * @throws {RangeError} when the tensor does not lie inside the file
+ * @throws {ShapeError} when the shape is no list of positive integers, or rows are no whole blocks of either type
+ * @throws {RangeError} when the tensor does not lie inside the file, `as` cannot be made of `stored`, or `order` is not one of its rows
  */
 export function checkFileTensor(
   fileBytes: number,
   offset: number,
-  stored: FileDType,
+  stored: WeightDType,
   shape: readonly number[],
+  as: WeightDType,
+  order?: Int32Array,
 ): number {
   const call = { action: "read a tensor of a file" };
-  const bytes = checkTensorShape(shape) * DTYPE_BYTES[stored];
+  checkTensorShape(shape, as);
+  const bytes = bytesOf(stored, checkTensorShape(shape, stored));
+  const single = as === "f32" || as === "bf16";
+  if (as !== stored && !single && (isBlocks(stored) || (as !== "q8_0" && as !== "q4_1"))) {
+    throw rangeError(call, `${stored} can become f32 or bf16, and no blocks q8_0 or q4_1`, as);
+  }
+  if (order !== undefined) {
+    requireLength(call, "order", order, shape[0]!);
+    requireEachInside(call, "order", order, shape[0]!);
+  }
   if (bytes > fileBytes) {
     throw rangeError(
       call,

@@ -53,9 +53,8 @@ export function checkQkv(
   requireTensor(call, "weights.norm", weights.norm, [hidden]);
   requireEpsilon(call, "weights.eps", weights.eps);
   requireTensor(call, "weights.wq", weights.wq, [heads * dim, hidden], WEIGHTS);
-  const dtype = [weights.wq.dtype];
-  requireTensor(call, "weights.wk", weights.wk, [kvHeads * dim, hidden], dtype);
-  requireTensor(call, "weights.wv", weights.wv, [kvHeads * dim, hidden], dtype);
+  requireTensor(call, "weights.wk", weights.wk, [kvHeads * dim, hidden], WEIGHTS);
+  requireTensor(call, "weights.wv", weights.wv, [kvHeads * dim, hidden], WEIGHTS);
   requireOptional(call, "weights.bq", weights.bq, heads * dim);
   requireOptional(call, "weights.bk", weights.bk, kvHeads * dim);
   requireOptional(call, "weights.bv", weights.bv, kvHeads * dim);
@@ -79,12 +78,13 @@ export function checkOutput(
     "dim",
   ]);
   requireTensor(call, "weights.wo", weights.wo, [hidden, heads * dim], WEIGHTS);
-  const dtype = [weights.wo.dtype];
+  requireOptional(call, "weights.attentionPostNorm", weights.attentionPostNorm, hidden);
   requireTensor(call, "weights.norm", weights.norm, [hidden]);
   requireEpsilon(call, "weights.eps", weights.eps);
-  const [ffn = 0] = requireTensor(call, "weights.wGate", weights.wGate, ["ffn", hidden], dtype);
-  requireTensor(call, "weights.wUp", weights.wUp, [ffn, hidden], dtype);
-  requireTensor(call, "weights.wDown", weights.wDown, [hidden, ffn], dtype);
+  const [ffn = 0] = requireTensor(call, "weights.wGate", weights.wGate, ["ffn", hidden], WEIGHTS);
+  requireTensor(call, "weights.wUp", weights.wUp, [ffn, hidden], WEIGHTS);
+  requireTensor(call, "weights.wDown", weights.wDown, [hidden, ffn], WEIGHTS);
+  requireOptional(call, "weights.ffnPostNorm", weights.ffnPostNorm, hidden);
   if (weights.activation !== "silu" && weights.activation !== "gelu_tanh") {
     throw rangeError(call, "weights.activation must be silu or gelu_tanh", weights.activation);
   }

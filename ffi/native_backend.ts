@@ -7,7 +7,6 @@ import type {
   BackendInfo,
   BackendName,
   Compute,
-  DType,
   KeyBounds,
   KeyPlan,
   KvRows,
@@ -27,6 +26,7 @@ import type {
   TilePlan,
   TopKeys,
   VerticalSlash,
+  WeightDType,
   WeightFile,
 } from "./backend.ts";
 import {
@@ -49,7 +49,7 @@ import {
 import { checkPageCopy, checkPageSpec, checkPageTable, checkTensorShape } from "./check_memory.ts";
 import { checkEmbed, checkLogits, checkLogProbs, checkOutput, checkQkv } from "./check_model.ts";
 import { checkAppend, checkReadKv } from "./check_pages.ts";
-import { DTYPE_BYTES } from "./elements.ts";
+import { bytesOf } from "./elements.ts";
 import { BackendError } from "./errors.ts";
 import type { NativeLibrary, RunOptions } from "./native_library.ts";
 import { NativePage, nativePage, NativePageTable, pageBytes } from "./native_pages.ts";
@@ -91,9 +91,9 @@ export class NativeBackend implements Backend {
   }
 
   /** A new zeroed tensor, or one filled with `data`. */
-  tensor(shape: readonly number[], dtype: DType = "f32", data?: Float32Array): NativeTensor {
-    const count = checkTensorShape(shape, data);
-    const memory = this.library.allocate(count * DTYPE_BYTES[dtype]);
+  tensor(shape: readonly number[], dtype: WeightDType = "f32", data?: Float32Array): NativeTensor {
+    const count = checkTensorShape(shape, dtype, data);
+    const memory = this.library.allocate(bytesOf(dtype, count));
     const at = { memory, offset: 0, owns: true };
     const tensor = new NativeTensor(this.library, [...shape], dtype, at);
     if (data) tensor.write(data);
@@ -162,7 +162,7 @@ export class NativeBackend implements Backend {
     const { eps, wq, wk, wv, bq, bk, bv, qNorm, kNorm } = weights;
     return this.library.run("ll_qkv", [
       ...[address(x), tokens, hidden, address(weights.norm), eps] as const,
-      ...[address(wq), address(wk), address(wv), native(wq).dtypeCode] as const,
+      ...[address(wq), address(wk), address(wv), dtypeCodes(wq, wk, wv)] as const,
       ...[address(bq), address(bk), address(bv), address(qNorm), address(kNorm)] as const,
       ...[heads, kvHeads, dim] as const,
       ...[address(rope.cos), address(rope.sin), tables, 2 * half] as const,
@@ -182,11 +182,13 @@ export class NativeBackend implements Backend {
     const [tokens, hidden] = dims(x);
     const [ffn] = dims(weights.wGate);
     const [, width] = dims(weights.wo);
-    const { wo, norm, eps, wGate, wUp, wDown, activation } = weights;
+    const { wo, attentionPostNorm, norm, eps, wGate, wUp, wDown, ffnPostNorm, activation } =
+      weights;
     return this.library.run("ll_output", [
       ...[target(x), tokens, hidden, address(attention), width] as const,
-      ...[address(wo), address(norm), eps] as const,
-      ...[address(wGate), address(wUp), address(wDown), native(wo).dtypeCode] as const,
+      ...[address(wo), address(attentionPostNorm), address(norm), eps] as const,
+      ...[address(wGate), address(wUp), address(wDown)] as const,
+      ...[dtypeCodes(wo, wGate, wUp, wDown), address(ffnPostNorm)] as const,
       ...[ffn, ACTIVATION_CODES[activation]] as const,
     ], this.#products(tokens * hidden * (width + 3 * ffn), control));
   }
@@ -516,6 +518,10 @@ function native(tensor: Tensor): NativeTensor {
   return tensor as NativeTensor; // the checks have seen that it belongs to this backend
 }
 
+function dtypeCodes(...tensors: readonly Tensor[]): Int32Array<ArrayBuffer> {
+  return Int32Array.from(tensors, (tensor) => native(tensor).dtypeCode);
+}
+
 function own(control: RunControl | undefined): NativeControl | undefined {
   if (control === undefined || control instanceof NativeControl) return control;
   throw new BackendError("Cannot run with this control as it must be made by backend cpu or cuda");
@@ -530,7 +536,7 @@ function target(tensor: Tensor): bigint {
 }
 
 function elementOf(tensor: Tensor, index: number): bigint {
-  return address(tensor) + BigInt(index * DTYPE_BYTES[tensor.dtype]);
+  return address(tensor) + BigInt(bytesOf(tensor.dtype, index));
 }
 
 function dims(tensor: Tensor): [number, number, number] {

@@ -1,10 +1,10 @@
 /** Pages of keys and values in native memory, and page tables of their addresses. */
 import type { BackendName, MemoryTier, Page, PageSpec, PageTable } from "./backend.ts";
 import { checkTableSet } from "./check_memory.ts";
+import { DTYPE_CODES } from "./elements.ts";
 import { ShapeError } from "./errors.ts";
 import type { NativeLibrary } from "./native_library.ts";
 import type { Memory } from "./native_memory.ts";
-import { DTYPE_CODES } from "./native_tensor.ts";
 
 const FIRST_CAPACITY = 16;
 

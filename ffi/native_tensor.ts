@@ -1,19 +1,11 @@
 /** Tensors in the native library's memory. */
-import { bf16ToF32, f32ToBf16 } from "../kernels/reference/bf16.ts";
-import type { BackendName, DType, FileDType, KvDType, Tensor } from "./backend.ts";
+import type { BackendName, Tensor, WeightDType } from "./backend.ts";
 import { checkRows, checkWrite } from "./check_memory.ts";
-import { countOf, DTYPE_BYTES } from "./elements.ts";
+import { bytesOf, countOf, DTYPE_CODES } from "./elements.ts";
 import { BackendError } from "./errors.ts";
 import type { NativeLibrary } from "./native_library.ts";
 import type { Memory } from "./native_memory.ts";
-
-/** Number of each element type in the C ABI. */
-export const DTYPE_CODES: Readonly<Record<FileDType | KvDType, number>> = {
-  f32: 0,
-  bf16: 1,
-  f16: 2,
-  int8: 3,
-};
+import { fromStored, toStored } from "./stored_elements.ts";
 
 /** Where a tensor's elements lie. */
 export interface Placement {
@@ -30,7 +22,7 @@ export class NativeTensor implements Tensor {
   /** Name of the backend. */
   readonly backend: BackendName;
   /** Element type. */
-  readonly dtype: DType;
+  readonly dtype: WeightDType;
   /** Dimensions, outermost first. */
   readonly shape: readonly number[];
   /** Number of elements. */
@@ -40,7 +32,7 @@ export class NativeTensor implements Tensor {
   #closed = false;
 
   /** A tensor over `at`, which must hold the elements. */
-  constructor(library: NativeLibrary, shape: readonly number[], dtype: DType, at: Placement) {
+  constructor(library: NativeLibrary, shape: readonly number[], dtype: WeightDType, at: Placement) {
     this.backend = library.backend;
     this.#library = library;
     this.#at = at;
@@ -51,7 +43,7 @@ export class NativeTensor implements Tensor {
 
   /** Size in bytes. */
   get sizeBytes(): number {
-    return this.count * DTYPE_BYTES[this.dtype];
+    return bytesOf(this.dtype, this.count);
   }
 
   /** Whether it, or the memory it is a view of, was closed. */
@@ -89,22 +81,26 @@ export class NativeTensor implements Tensor {
   /** Copies `data` in. */
   write(data: Float32Array): void {
     checkWrite(this.count, data);
-    const host = this.dtype === "f32" ? data : Uint16Array.from(data, f32ToBf16);
+    const host = toStored(data, this.dtype);
     const status = this.#library.symbols.ll_copy_in(this.target, host, BigInt(this.sizeBytes));
     this.#library.check(status, "write a tensor");
   }
 
   /** Copies the elements out. */
   read(): Float32Array {
-    const host = this.dtype === "f32" ? new Float32Array(this.count) : new Uint16Array(this.count);
-    const status = this.#library.symbols.ll_copy_out(host, this.address, BigInt(this.sizeBytes));
-    this.#library.check(status, "read a tensor");
-    return host instanceof Float32Array ? host : Float32Array.from(host, bf16ToF32);
+    if (this.dtype === "f32") return this.#copyOut(new Float32Array(this.count));
+    return fromStored(this.#copyOut(new Uint8Array(this.sizeBytes)), this.dtype);
   }
 
   /** Ends its use, and frees the memory if it owns it. */
   close(): void {
     this.#closed = true;
     if (this.#at.owns) this.#at.memory.close();
+  }
+
+  #copyOut<T extends Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>>(host: T): T {
+    const status = this.#library.symbols.ll_copy_out(host, this.address, BigInt(this.sizeBytes));
+    this.#library.check(status, "read a tensor");
+    return host;
   }
 }

@@ -36,7 +36,6 @@ import type {
   AttentionRow,
   Backend,
   BackendInfo,
-  DType,
   KeyBounds,
   KeyPlan,
   KvRows,
@@ -55,6 +54,7 @@ import type {
   Tensor,
   TilePlan,
   TopKeys,
+  WeightDType,
   WeightFile,
 } from "./backend.ts";
 import {
@@ -117,8 +117,8 @@ class ReferenceBackend implements Backend {
     return tier === "fast" ? this.#account.bytes : 0;
   }
 
-  tensor(shape: readonly number[], dtype: DType = "f32", data?: Float32Array): Tensor {
-    const elements = new Float32Array(checkTensorShape(shape, data));
+  tensor(shape: readonly number[], dtype: WeightDType = "f32", data?: Float32Array): Tensor {
+    const elements = new Float32Array(checkTensorShape(shape, dtype, data));
     const tensor = new ReferenceTensor(dtype, [...shape], elements, this.#account, null);
     if (data) tensor.write(data);
     return tensor;
@@ -178,11 +178,13 @@ class ReferenceBackend implements Backend {
     checkOutput(NAME, x, attention, weights);
     const feedForward = {
       wo: dataOf(weights.wo),
+      attentionPostNorm: maybe(weights.attentionPostNorm),
       norm: dataOf(weights.norm),
       eps: weights.eps,
       wGate: dataOf(weights.wGate),
       wUp: dataOf(weights.wUp),
       wDown: dataOf(weights.wDown),
+      ffnPostNorm: maybe(weights.ffnPostNorm),
       activate: weights.activation === "silu" ? silu : geluTanh,
     };
     await run(output(dataOf(x), dataOf(attention), feedForward), control);

@@ -1,10 +1,10 @@
 /** Tensors of the reference backend, and the weight files they come from. */
-import { bf16ToF32, f16ToF32, roundToBf16 } from "../kernels/reference/bf16.ts";
-import type { DType, FileDType, Tensor, WeightFile } from "./backend.ts";
+import type { Tensor, WeightDType, WeightFile } from "./backend.ts";
 import { checkFileTensor, checkRows, checkWrite } from "./check_memory.ts";
-import { DTYPE_BYTES } from "./elements.ts";
+import { bytesOf } from "./elements.ts";
 import { BackendError } from "./errors.ts";
 import { fileBytes } from "./file_bytes.ts";
+import { fromStored, toStored } from "./stored_elements.ts";
 
 /** Bytes that are open. */
 export interface Account {
@@ -12,7 +12,7 @@ export interface Account {
   bytes: number;
 }
 
-/** An array of f32; bf16 is kept rounded. */
+/** An array of f32; other types are kept as the numbers they stand for. */
 export class ReferenceTensor implements Tensor {
   readonly backend = "reference";
   readonly sizeBytes: number;
@@ -20,14 +20,14 @@ export class ReferenceTensor implements Tensor {
   #closed = false;
 
   constructor(
-    readonly dtype: DType,
+    readonly dtype: WeightDType,
     readonly shape: readonly number[],
     data: Float32Array,
     readonly account: Account | null,
     readonly parent: ReferenceTensor | ReferenceFile | null,
   ) {
     this.#data = data;
-    this.sizeBytes = data.length * DTYPE_BYTES[dtype];
+    this.sizeBytes = bytesOf(dtype, data.length);
     if (account) account.bytes += this.sizeBytes;
   }
 
@@ -49,8 +49,7 @@ export class ReferenceTensor implements Tensor {
 
   write(data: Float32Array): void {
     checkWrite(this.data.length, data);
-    this.data.set(data);
-    if (this.dtype === "bf16") roundToBf16(this.data);
+    this.data.set(rounded(data, this.dtype));
   }
 
   read(): Float32Array {
@@ -74,14 +73,16 @@ export class ReferenceFile implements WeightFile {
 
   async tensor(
     offset: number,
-    stored: FileDType,
+    stored: WeightDType,
     shape: readonly number[],
-    as: DType,
+    as: WeightDType,
+    order?: Int32Array,
   ): Promise<Tensor> {
     if (this.closed) throw new BackendError("Cannot read a tensor of a file as the file is closed");
-    const bytes = checkFileTensor(this.sizeBytes, offset, stored, shape);
-    const data = toFloats(await readBytes(this.path, offset, bytes), stored);
-    if (as === "bf16") roundToBf16(data);
+    const bytes = checkFileTensor(this.sizeBytes, offset, stored, shape, as, order);
+    const elements = fromStored(await readBytes(this.path, offset, bytes), stored);
+    const ordered = order ? inOrder(elements, order) : elements;
+    const data = as === stored ? ordered : rounded(ordered, as);
     const tensor = new ReferenceTensor(as, [...shape], data, this.account, this);
     this.#tensors.push(tensor);
     return tensor;
@@ -116,8 +117,18 @@ async function orBackendError<T>(action: string, work: () => Promise<T>): Promis
   }
 }
 
-function toFloats(bytes: Uint8Array, stored: FileDType): Float32Array {
-  if (stored === "f32") return new Float32Array(bytes.buffer);
-  const toF32 = stored === "bf16" ? bf16ToF32 : f16ToF32;
-  return Float32Array.from(new Uint16Array(bytes.buffer), toF32);
+/** What is kept of numbers that are stored as `dtype`. */
+function rounded(data: Float32Array, dtype: WeightDType): Float32Array {
+  if (dtype === "f32") return data;
+  const stored = toStored(data, dtype) as Uint8Array | Uint16Array;
+  return fromStored(new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength), dtype);
+}
+
+function inOrder(elements: Float32Array, order: Int32Array): Float32Array {
+  const width = elements.length / order.length;
+  const ordered = new Float32Array(elements.length);
+  order.forEach((from, row) => {
+    ordered.set(elements.subarray(from * width, (from + 1) * width), row * width);
+  });
+  return ordered;
 }

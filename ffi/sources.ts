@@ -3,6 +3,7 @@
  * delivers them, too. Import this module only to build or to look for a library.
  */
 import header from "../kernels/include/longlens.h" with { type: "text" };
+import elementTypesHeader from "../kernels/common/element_types.h" with { type: "text" };
 import estimateCalls from "../kernels/common/estimate_calls.cpp" with { type: "text" };
 import estimateCallsHeader from "../kernels/common/estimate_calls.h" with { type: "text" };
 import freeRanges from "../kernels/common/free_ranges.cpp" with { type: "text" };
@@ -42,10 +43,13 @@ import bf16AttentionHeader from "../kernels/cpu/bf16_attention.h" with { type: "
 import bf16KernelsHeader from "../kernels/cpu/bf16_kernels.h" with { type: "text" };
 import bf16Kernels from "../kernels/cpu/bf16_kernels.inl" with { type: "text" };
 import bf16Vectors from "../kernels/cpu/bf16_vectors.inl" with { type: "text" };
+import convert from "../kernels/cpu/convert.cpp" with { type: "text" };
 import cpuFeatures from "../kernels/cpu/cpu_features.cpp" with { type: "text" };
 import cpuFeaturesHeader from "../kernels/cpu/cpu_features.h" with { type: "text" };
 import dispatch from "../kernels/cpu/dispatch.cpp" with { type: "text" };
 import dispatchHeader from "../kernels/cpu/dispatch.h" with { type: "text" };
+import encodeBlocks from "../kernels/cpu/encode_blocks.cpp" with { type: "text" };
+import encodeBlocksHeader from "../kernels/cpu/encode_blocks.h" with { type: "text" };
 import estimateAntidiagonals from "../kernels/cpu/estimate_antidiagonals.cpp" with { type: "text" };
 import estimateBlocks from "../kernels/cpu/estimate_blocks.cpp" with { type: "text" };
 import estimateBounds from "../kernels/cpu/estimate_bounds.cpp" with { type: "text" };
@@ -78,6 +82,7 @@ import queryPanelsHeader from "../kernels/cpu/query_panels.h" with { type: "text
 import scratchHeader from "../kernels/cpu/scratch.h" with { type: "text" };
 import seenKeys from "../kernels/cpu/seen_keys.cpp" with { type: "text" };
 import seenKeysHeader from "../kernels/cpu/seen_keys.h" with { type: "text" };
+import simdBlocks from "../kernels/cpu/simd_blocks.inl" with { type: "text" };
 import simdFewRows from "../kernels/cpu/simd_few_rows.inl" with { type: "text" };
 import simdKernels from "../kernels/cpu/simd_kernels.inl" with { type: "text" };
 import simdVectors from "../kernels/cpu/simd_vectors.inl" with { type: "text" };
@@ -88,6 +93,7 @@ import topKeys from "../kernels/cpu/top_keys.cpp" with { type: "text" };
 /** Text of every file of the library by its path in `kernels/`. */
 export const SOURCES: Readonly<Record<string, string>> = {
   "include/longlens.h": header,
+  "common/element_types.h": elementTypesHeader,
   "common/estimate_calls.cpp": estimateCalls,
   "common/estimate_calls.h": estimateCallsHeader,
   "common/free_ranges.cpp": freeRanges,
@@ -127,10 +133,13 @@ export const SOURCES: Readonly<Record<string, string>> = {
   "cpu/bf16_kernels.h": bf16KernelsHeader,
   "cpu/bf16_kernels.inl": bf16Kernels,
   "cpu/bf16_vectors.inl": bf16Vectors,
+  "cpu/convert.cpp": convert,
   "cpu/cpu_features.cpp": cpuFeatures,
   "cpu/cpu_features.h": cpuFeaturesHeader,
   "cpu/dispatch.cpp": dispatch,
   "cpu/dispatch.h": dispatchHeader,
+  "cpu/encode_blocks.cpp": encodeBlocks,
+  "cpu/encode_blocks.h": encodeBlocksHeader,
   "cpu/estimate_antidiagonals.cpp": estimateAntidiagonals,
   "cpu/estimate_blocks.cpp": estimateBlocks,
   "cpu/estimate_bounds.cpp": estimateBounds,
@@ -161,6 +170,7 @@ export const SOURCES: Readonly<Record<string, string>> = {
   "cpu/scratch.h": scratchHeader,
   "cpu/seen_keys.cpp": seenKeys,
   "cpu/seen_keys.h": seenKeysHeader,
+  "cpu/simd_blocks.inl": simdBlocks,
   "cpu/simd_few_rows.inl": simdFewRows,
   "cpu/simd_kernels.inl": simdKernels,
   "cpu/simd_vectors.inl": simdVectors,

@@ -145,7 +145,7 @@ export const RUN_SYMBOLS = {
       "u64", // const void* wq
       "u64", // const void* wk
       "u64", // const void* wv
-      "i32", // int32_t weight_dtype
+      "buffer", // const int32_t* weight_dtypes
       "u64", // const float* bq
       "u64", // const float* bk
       "u64", // const float* bv
@@ -174,12 +174,14 @@ export const RUN_SYMBOLS = {
       "u64", // const float* attention
       "i32", // int32_t width
       "u64", // const void* wo
+      "u64", // const float* a_norm
       "u64", // const float* norm
       "f32", // float eps
       "u64", // const void* wgate
       "u64", // const void* wup
       "u64", // const void* wdown
-      "i32", // int32_t weight_dtype
+      "buffer", // const int32_t* weight_dtypes
+      "u64", // const float* f_norm
       "i32", // int32_t ffn
       "i32", // int32_t activation
     ],

@@ -2,6 +2,7 @@
 
 #include <initializer_list>
 
+#include "element_types.h"
 #include "head_groups.h"
 #include "status.h"
 
@@ -17,8 +18,19 @@ void RequirePointers(const char* action, std::initializer_list<Pointer> pointers
   for (const Pointer& pointer : pointers) RequirePointer(pointer.value, action, pointer.name);
 }
 
-void CheckWeightType(const char* action, const char* rule, int32_t dtype) {
-  Require(dtype == LL_F32 || dtype == LL_BF16, action, rule, dtype);
+// Requires a type of weights, of which rows of `columns` elements are whole blocks.
+void CheckWeightType(const char* action, const char* name, int32_t dtype, int32_t columns) {
+  const int32_t block = ElementTypeOf(dtype).block_elements;
+  if (block == 0) {
+    throw Error(LL_INVALID_ARGUMENT,
+                "Cannot %s as %s must be a type of weights: current value is %d", action, name,
+                dtype);
+  }
+  if (columns % block == 0) return;
+  throw Error(LL_INVALID_ARGUMENT,
+              "Cannot %s as rows of the weights of %s must be whole blocks of %d: current value is "
+              "%d",
+              action, name, block, columns);
 }
 
 void CheckIds(const EmbedArguments& a) {
@@ -57,7 +69,7 @@ bool HasWork(const EmbedArguments& a) {
   Require(a.tokens >= 0, action, "tokens must be >= 0", a.tokens);
   Require(a.vocab > 0, action, "vocab must be > 0", a.vocab);
   Require(a.hidden > 0, action, "hidden must be > 0", a.hidden);
-  CheckWeightType(action, "table_dtype must be LL_F32 or LL_BF16", a.table_dtype);
+  CheckWeightType(action, "table_dtype", a.table_dtype, a.hidden);
   if (a.tokens == 0) return false;
   RequirePointers(action, {{a.ids, "ids"}, {a.table, "table"}, {a.out, "out"}});
   CheckIds(a);
@@ -70,7 +82,9 @@ bool HasWork(const QkvArguments& a) {
   Require(a.hidden > 0, action, "hidden must be > 0", a.hidden);
   Require(a.dim > 0, action, "dim must be > 0", a.dim);
   CheckHeads(action, a.heads, a.kv_heads);
-  CheckWeightType(action, "weight_dtype must be LL_F32 or LL_BF16", a.weight_dtype);
+  RequirePointer(a.weight_dtypes, action, "weight_dtypes");
+  const char* const names[] = {"weight_dtypes[0]", "weight_dtypes[1]", "weight_dtypes[2]"};
+  for (int i = 0; i < 3; ++i) CheckWeightType(action, names[i], a.weight_dtypes[i], a.hidden);
   CheckRotary(action, a);
   if (a.tokens == 0) return false;
   RequirePointers(action, {{a.x, "x"},
@@ -90,7 +104,11 @@ bool HasWork(const OutputArguments& a) {
   Require(a.hidden > 0, action, "hidden must be > 0", a.hidden);
   Require(a.width > 0, action, "width must be > 0", a.width);
   Require(a.ffn > 0, action, "ffn must be > 0", a.ffn);
-  CheckWeightType(action, "weight_dtype must be LL_F32 or LL_BF16", a.weight_dtype);
+  RequirePointer(a.weight_dtypes, action, "weight_dtypes");
+  CheckWeightType(action, "weight_dtypes[0]", a.weight_dtypes[0], a.width);
+  CheckWeightType(action, "weight_dtypes[1]", a.weight_dtypes[1], a.hidden);
+  CheckWeightType(action, "weight_dtypes[2]", a.weight_dtypes[2], a.hidden);
+  CheckWeightType(action, "weight_dtypes[3]", a.weight_dtypes[3], a.ffn);
   Require(a.activation == LL_SILU || a.activation == LL_GELU_TANH, action,
           "activation must be LL_SILU or LL_GELU_TANH", a.activation);
   if (a.tokens == 0) return false;
@@ -109,7 +127,7 @@ bool HasWork(const LogitsArguments& a) {
   Require(a.rows >= 0, action, "rows must be >= 0", a.rows);
   Require(a.hidden > 0, action, "hidden must be > 0", a.hidden);
   Require(a.vocab > 0, action, "vocab must be > 0", a.vocab);
-  CheckWeightType(action, "head_dtype must be LL_F32 or LL_BF16", a.head_dtype);
+  CheckWeightType(action, "head_dtype", a.head_dtype, a.hidden);
   if (a.rows == 0) return false;
   RequirePointers(action, {{a.x, "x"}, {a.norm, "norm"}, {a.head, "head"}, {a.out, "out"}});
   return true;

@@ -22,7 +22,7 @@ struct QkvArguments {
   const float* norm;
   float eps;
   const void *wq, *wk, *wv;
-  int32_t weight_dtype;
+  const int32_t* weight_dtypes;
   const float *bq, *bk, *bv, *q_norm, *k_norm;
   int32_t heads, kv_heads, dim;
   const float *cos, *sin;
@@ -37,10 +37,12 @@ struct OutputArguments {
   const float* attention;
   int32_t width;
   const void* wo;
-  const float* norm;
+  const float *a_norm, *norm;
   float eps;
   const void *wgate, *wup, *wdown;
-  int32_t weight_dtype, ffn, activation;
+  const int32_t* weight_dtypes;
+  const float* f_norm;
+  int32_t ffn, activation;
 };
 
 struct LogitsArguments {

@@ -1,6 +1,6 @@
 // The single-threaded primitives that every instruction-set unit provides. They trust their
 // arguments, throw nothing and allocate nothing. Rows of weights, keys and values are f32 or bf16
-// (`dtype`); all other arrays are f32.
+// (`dtype`), of weights also f16; all other arrays are f32.
 //
 // A "panel" is an array [depth][panel] whose last index is a row of a matrix that was transposed by
 // pack_panel, so that `panel` rows (two vectors) are computed side by side.
@@ -35,6 +35,8 @@ struct Kernels {
   void (*widen_bf16)(const uint16_t* source, float* target, int64_t count);
   void (*widen_f16)(const uint16_t* source, float* target, int64_t count);
   void (*narrow_bf16)(const float* source, uint16_t* target, int64_t count);
+  // What `count` elements of f16 or of whole blocks stand for.
+  void (*widen_blocks)(const void* source, int32_t dtype, int64_t count, float* target);
   // out = x * norm / sqrt(mean(x^2) + eps); out may be x.
   void (*rms_norm)(const float* x, const float* norm, int64_t count, float eps, float* out);
   // (a, b) = (x[i], x[i + half]) -> (a cos - b sin, b cos + a sin)

@@ -1,4 +1,5 @@
-// y[t][o] (+)= sum_i x[t][i] W[o][i];  x [rows][in], y [rows][out] f32, W [out][in] f32 or bf16.
+// y[t][o] (+)= sum_i x[t][i] W[o][i];  x [rows][in], y [rows][out] f32, W [out][in] of any type of
+// weights.
 //
 // Up to kFewRows rows: W is streamed once, four of its rows at a time against all rows of x
 // (dot_rows); bound by memory.
@@ -7,7 +8,7 @@
 // are packed and multiplied from the second-level cache (gemm_slab). Packing a panel costs about
 // 4 % of its use at kBlockRows rows.
 //
-// More rows, W in bf16, products of bf16: x is packed once, then every item packs 32 rows of W for
+// More rows, W not in f32, products of bf16: x is packed once, then every item packs 32 rows of W for
 // all its rows of x.
 #include "linear.h"
 
@@ -31,14 +32,39 @@ constexpr int64_t kSmall = 1 << 18;
 
 int64_t DivideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+// Part of W for a primitive that reads rows of some types: other rows are widened into `room`.
+struct WeightRows {
+  const Weights& w;
+  bool widen;
+  float* room;
+
+  // Rows out .. out + count - 1 from element i on; returns their type.
+  int32_t Find(const Kernels& kernels, int64_t out, int64_t count, int64_t i, int64_t depth,
+               const void** rows) const {
+    for (int64_t o = 0; o < count; ++o) {
+      rows[o] = w.Row(out + o, i);
+      if (!widen) continue;
+      kernels.widen_blocks(rows[o], w.dtype, depth, room + o * depth);
+      rows[o] = room + o * depth;
+    }
+    return widen ? LL_F32 : w.dtype;
+  }
+};
+
+bool IsBlocks(const Weights& w) { return ElementTypeOf(w.dtype).IsBlocks(); }
+
 void FewRows(const Call& call, const float* x, int64_t rows, const Weights& w, float* y, bool add) {
-  constexpr int64_t kGrain = 64;
+  constexpr int64_t kMostRows = 64;
+  const int64_t grain = IsBlocks(w) ? 4 : kMostRows;
   const bool parallel = rows * w.out * w.in >= kSmall;
-  call.ForIf(parallel, DivideUp(w.out, kGrain), [&](int64_t block) {
-    const int64_t start = block * kGrain, count = std::min(kGrain, w.out - start);
-    const void* row[kGrain];
-    for (int64_t o = 0; o < count; ++o) row[o] = w.Row(start + o);
-    call.kernels().dot_rows(row, w.dtype, count, w.in, x, w.in, rows, y + start, w.out, add);
+  call.ForIf(parallel, DivideUp(w.out, grain), [&](int64_t block) {
+    const int64_t start = block * grain, count = std::min(grain, w.out - start);
+    Scratch& scratch = ThreadScratch();
+    scratch.Begin(IsBlocks(w) ? Scratch::RoundUp(grain * w.in) : 0);
+    const void* row[kMostRows];
+    const WeightRows weights{w, IsBlocks(w), scratch.Take(grain * w.in)};
+    const int32_t dtype = weights.Find(call.kernels(), start, count, 0, w.in, row);
+    call.kernels().dot_rows(row, dtype, count, w.in, x, w.in, rows, y + start, w.out, add);
   });
 }
 
@@ -52,10 +78,10 @@ void MultiplyBlock(const Call& call, const float* x, const Weights& w, const Blo
   const Kernels& kernels = call.kernels();
   constexpr int64_t ldx = kBlockDepth + kPad;
   Scratch& scratch = ThreadScratch();
-  scratch.Begin(Scratch::RoundUp(block.rows * ldx) + kBlockDepth * kMaxPanel);
+  scratch.Begin(Scratch::RoundUp(block.rows * ldx) + 2 * kBlockDepth * kMaxPanel);
   float* const packed_x = scratch.Take(block.rows * ldx);
   float* const panel = scratch.Take(kBlockDepth * kMaxPanel);
-  const int64_t element = w.dtype == LL_F32 ? 4 : 2;
+  const WeightRows weights{w, IsBlocks(w), scratch.Take(kBlockDepth * kMaxPanel)};
   for (int64_t i = 0; i < w.in; i += kBlockDepth) {
     call.Poll();
     const int64_t depth = std::min(kBlockDepth, w.in - i);
@@ -66,10 +92,8 @@ void MultiplyBlock(const Call& call, const float* x, const Weights& w, const Blo
       const int32_t columns =
           static_cast<int32_t>(std::min<int64_t>(kernels.panel, block.outs - o));
       const void* row[kMaxPanel];
-      for (int32_t c = 0; c < columns; ++c) {
-        row[c] = static_cast<const char*>(w.Row(block.out + o + c)) + i * element;
-      }
-      kernels.pack_panel(row, w.dtype, columns, depth, 1.0f, panel);
+      const int32_t dtype = weights.Find(kernels, block.out + o, columns, i, depth, row);
+      kernels.pack_panel(row, dtype, columns, depth, 1.0f, panel);
       kernels.gemm_slab(packed_x, ldx, block.rows, panel, depth, columns,
                         y + block.row * w.out + block.out + o, w.out, add || i > 0);
     }
@@ -119,9 +143,10 @@ void MultiplyBf16Block(const Call& call, const uint16_t* packed, const Weights& 
   const InUse in_use(bf16);
   const int64_t chunks = PaddedDepth(w.in) / kBlock, panel_elements = kBf16Chunks * kBlockElements;
   Scratch& scratch = ThreadScratch();
-  scratch.Begin(Scratch::RoundUp(panel_elements / 2) + kBlockElements);
+  scratch.Begin(Scratch::RoundUp(panel_elements / 2) + kBlockElements + panel_elements);
   uint16_t* const panel = reinterpret_cast<uint16_t*>(scratch.Take(panel_elements / 2));
   float* const room = scratch.Take(kBlockElements);
+  const WeightRows weights{w, w.dtype != LL_BF16, scratch.Take(panel_elements)};
   BlockProduct product{nullptr, chunks, panel, 0, block.rows, 0, nullptr, w.out, add};
   for (int64_t c = 0; c < chunks; c += kBf16Chunks) {
     product.chunks = std::min(kBf16Chunks, chunks - c);
@@ -131,10 +156,9 @@ void MultiplyBf16Block(const Call& call, const uint16_t* packed, const Weights& 
       call.Poll();
       product.columns = std::min<int64_t>(kBlock, block.outs - o);
       const void* row[kBlock];
-      for (int64_t n = 0; n < product.columns; ++n) {
-        row[n] = static_cast<const uint16_t*>(w.Row(block.out + o + n)) + c * kBlock;
-      }
-      bf16.pack_right(row, LL_BF16, product.columns, depth, panel);
+      const int32_t dtype =
+          weights.Find(call.kernels(), block.out + o, product.columns, c * kBlock, depth, row);
+      bf16.pack_right(row, dtype, product.columns, depth, panel);
       product.y = y + block.row * w.out + block.out + o;
       bf16.multiply(product, room);
     }
@@ -167,10 +191,26 @@ void ManyBf16Rows(const Call& call, const float* x, int64_t rows, const Weights&
 void Linear(const Call& call, const float* x, int64_t rows, const Weights& w, float* y, bool add) {
   if (rows <= kFewRows) {
     FewRows(call, x, rows, w, y, add);
-  } else if (call.bf16() != nullptr && w.dtype == LL_BF16) {
+  } else if (call.bf16() != nullptr && w.dtype != LL_F32) {
     ManyBf16Rows(call, x, rows, w, y, add);
   } else {
     ManyRows(call, x, rows, w, y, add);
+  }
+}
+
+void LinearEach(const Call& call, const float* x, int64_t rows,
+                std::initializer_list<Product> products) {
+  for (const Product& product : products) Linear(call, x, rows, product.w, product.y, false);
+}
+
+void WidenRow(const Kernels& kernels, const Weights& w, int64_t o, float* out) {
+  const void* const row = w.Row(o);
+  if (w.dtype == LL_F32) {
+    memcpy(out, row, w.in * sizeof(float));
+  } else if (w.dtype == LL_BF16) {
+    kernels.widen_bf16(static_cast<const uint16_t*>(row), out, w.in);
+  } else {
+    kernels.widen_blocks(row, w.dtype, w.in, out);
   }
 }
 

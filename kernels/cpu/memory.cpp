@@ -1,12 +1,12 @@
-// Memory, mapped files and conversion. Device memory is the process's own.
+// Memory and mapped files. Device memory is the process's own.
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <string>
 
 #include "../common/memory_calls.h"
+#include "../common/status.h"
 #include "arena.h"
-#include "dispatch.h"
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <fcntl.h>
@@ -22,7 +22,6 @@ namespace {
 // Before each block its size takes this much.
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kMostBytes = INT64_MAX / 2;
-constexpr int64_t kConvertBlock = 1 << 16;
 
 // Never destroyed: at exit another thread may still free memory. Smaller blocks are malloc's: from
 // tensors of a few rows large pages would be wasted. The address sanitizer sees only malloc's.
@@ -68,37 +67,6 @@ struct Descriptor {
   }
 };
 #endif
-
-int64_t ElementBytes(int32_t dtype) { return dtype == LL_F32 ? 4 : 2; }
-
-// Elements of any alignment become f32.
-void ToFloats(const Kernels& kernels, const char* source, int32_t dtype, float* target,
-              int64_t count, uint16_t* halves) {
-  if (dtype == LL_F32) {
-    memcpy(target, source, count * 4);
-    return;
-  }
-  memcpy(halves, source, count * 2);
-  (dtype == LL_BF16 ? kernels.widen_bf16 : kernels.widen_f16)(halves, target, count);
-}
-
-void ConvertBlock(const Kernels& kernels, const char* source, int32_t source_dtype, char* target,
-                  int32_t target_dtype, int64_t count) {
-  constexpr int64_t kPiece = 512;
-  float floats[kPiece];
-  uint16_t halves[kPiece];
-  for (int64_t i = 0; i < count; i += kPiece) {
-    const int64_t now = count - i < kPiece ? count - i : kPiece;
-    ToFloats(kernels, source + i * ElementBytes(source_dtype), source_dtype, floats, now, halves);
-    char* const to = target + i * ElementBytes(target_dtype);
-    if (target_dtype == LL_F32) {
-      memcpy(to, floats, now * 4);
-    } else {
-      kernels.narrow_bf16(floats, halves, now);
-      memcpy(to, halves, now * 2);
-    }
-  }
-}
 
 }  // namespace
 }  // namespace longlens
@@ -172,23 +140,5 @@ extern "C" int32_t ll_unmap_file(void* address, int64_t bytes) {
       throw Error(LL_IO_ERROR, "Cannot unmap a file: %s", strerror(errno));
     }
 #endif
-  });
-}
-
-extern "C" int32_t ll_convert(ll_run* run, const void* source, int32_t source_dtype, void* target,
-                              int32_t target_dtype, int64_t count) {
-  return Guard(run, [&] {
-    if (!CheckConvert(source, source_dtype, target, target_dtype, count)) return;
-    const Call call(run);
-    const int64_t blocks = (count + kConvertBlock - 1) / kConvertBlock;
-    call.For(blocks, [&](int64_t b) {
-      const int64_t start = b * kConvertBlock;
-      const int64_t now = count - start < kConvertBlock ? count - start : kConvertBlock;
-      ConvertBlock(call.kernels(),
-                   static_cast<const char*>(source) + start * ElementBytes(source_dtype),
-                   source_dtype, static_cast<char*>(target) + start * ElementBytes(target_dtype),
-                   target_dtype, now);
-      call.Progress(now);
-    });
   });
 }

@@ -38,6 +38,25 @@ void NormRows(const Call& call, const float* x, int64_t rows, int64_t hidden, co
   });
 }
 
+// A norm that what is added passes first, where `norm` is not null; room [rows][out].
+struct PostNorm {
+  const float* norm;
+  float eps;
+  float* room;
+};
+
+// y[t] += x[t] W^T, through the norm
+void AddLinear(const Call& call, const float* x, int64_t rows, const Weights& w,
+               const PostNorm& post, float* y) {
+  if (post.norm == nullptr) return Linear(call, x, rows, w, y, true);
+  Linear(call, x, rows, w, post.room, false);
+  ForRows(call, rows, w.out, [&](int64_t t) {
+    float* const added = post.room + t * w.out;
+    call.kernels().rms_norm(added, post.norm, w.out, post.eps, added);
+    for (int64_t i = 0; i < w.out; ++i) y[t * w.out + i] += added[i];
+  });
+}
+
 // Biases, head norms and rotary embedding of q, k and v.
 struct HeadPass {
   const float *bq, *bk, *bv, *q_norm, *k_norm;
@@ -87,11 +106,7 @@ extern "C" int32_t ll_embed(ll_run* run, const int32_t* ids, int32_t tokens, con
     const Weights rows{table, table_dtype, vocab, hidden};
     ForRows(call, tokens, hidden, [&](int64_t t) {
       float* const target = out + t * hidden;
-      if (table_dtype == LL_F32) {
-        memcpy(target, rows.Row(ids[t]), hidden * sizeof(float));
-      } else {
-        call.kernels().widen_bf16(static_cast<const uint16_t*>(rows.Row(ids[t])), target, hidden);
-      }
+      WidenRow(call.kernels(), rows, ids[t], target);
       for (int32_t i = 0; i < hidden; ++i) target[i] *= scale;
     });
     call.Progress(tokens);
@@ -100,28 +115,32 @@ extern "C" int32_t ll_embed(ll_run* run, const int32_t* ids, int32_t tokens, con
 
 extern "C" int32_t ll_qkv(ll_run* run, const float* x, int32_t tokens, int32_t hidden,
                           const float* norm, float eps, const void* wq, const void* wk,
-                          const void* wv, int32_t weight_dtype, const float* bq, const float* bk,
-                          const float* bv, const float* q_norm, const float* k_norm, int32_t heads,
-                          int32_t kv_heads, int32_t dim, const float* cos, const float* sin,
-                          int32_t tables, int32_t rot, const int32_t* table_of_head, float* q,
-                          float* k, float* v) {
+                          const void* wv, const int32_t* weight_dtypes, const float* bq,
+                          const float* bk, const float* bv, const float* q_norm,
+                          const float* k_norm, int32_t heads, int32_t kv_heads, int32_t dim,
+                          const float* cos, const float* sin, int32_t tables, int32_t rot,
+                          const int32_t* table_of_head, float* q, float* k, float* v) {
   return Guard(run, [&] {
     const QkvArguments a{
-        x,      tokens, hidden,   norm, eps, wq,  wk,     wv,  weight_dtype,  bq, bk, bv, q_norm,
+        x,      tokens, hidden,   norm, eps, wq,  wk,     wv,  weight_dtypes, bq, bk, bv, q_norm,
         k_norm, heads,  kv_heads, dim,  cos, sin, tables, rot, table_of_head, q,  k,  v};
     if (!HasWork(a)) return;
     const Call call(run);
     const int64_t q_width = int64_t{heads} * dim, kv_width = int64_t{kv_heads} * dim;
     const HeadPass pass{bq,     bk,      bv,  q_norm, k_norm,        eps, heads, kv_heads, dim,
                         tokens, rot / 2, cos, sin,    table_of_head, q,   k,     v};
+    const Weights weights_q{wq, weight_dtypes[0], q_width, hidden};
+    const Weights weights_k{wk, weight_dtypes[1], kv_width, hidden};
+    const Weights weights_v{wv, weight_dtypes[2], kv_width, hidden};
     const int64_t chunk = ChunkRows(tokens, hidden);
     const Buffer<float> h(chunk * hidden);
     for (int64_t t = 0; t < tokens; t += chunk) {
       const int64_t rows = std::min<int64_t>(chunk, tokens - t);
       NormRows(call, x + t * hidden, rows, hidden, norm, eps, h.data());
-      Linear(call, h.data(), rows, {wq, weight_dtype, q_width, hidden}, q + t * q_width, false);
-      Linear(call, h.data(), rows, {wk, weight_dtype, kv_width, hidden}, k + t * kv_width, false);
-      Linear(call, h.data(), rows, {wv, weight_dtype, kv_width, hidden}, v + t * kv_width, false);
+      LinearEach(call, h.data(), rows,
+                 {{weights_q, q + t * q_width},
+                  {weights_k, k + t * kv_width},
+                  {weights_v, v + t * kv_width}});
       ForRows(call, rows, q_width, [&](int64_t row) { pass.Token(call.kernels(), t + row); });
       call.Progress(rows);
     }
@@ -130,27 +149,30 @@ extern "C" int32_t ll_qkv(ll_run* run, const float* x, int32_t tokens, int32_t h
 
 extern "C" int32_t ll_output(ll_run* run, float* x, int32_t tokens, int32_t hidden,
                              const float* attention, int32_t width, const void* wo,
-                             const float* norm, float eps, const void* wgate, const void* wup,
-                             const void* wdown, int32_t weight_dtype, int32_t ffn,
-                             int32_t activation) {
+                             const float* a_norm, const float* norm, float eps, const void* wgate,
+                             const void* wup, const void* wdown, const int32_t* weight_dtypes,
+                             const float* f_norm, int32_t ffn, int32_t activation) {
   return Guard(run, [&] {
-    const OutputArguments a{x,   tokens, hidden, attention, width,        wo,  norm,
-                            eps, wgate,  wup,    wdown,     weight_dtype, ffn, activation};
+    const OutputArguments a{x,     tokens, hidden, attention,     width,  wo,  a_norm,    norm, eps,
+                            wgate, wup,    wdown,  weight_dtypes, f_norm, ffn, activation};
     if (!HasWork(a)) return;
     const Call call(run);
+    const Weights weights_o{wo, weight_dtypes[0], hidden, width};
+    const Weights weights_gate{wgate, weight_dtypes[1], ffn, hidden};
+    const Weights weights_up{wup, weight_dtypes[2], ffn, hidden};
+    const Weights weights_down{wdown, weight_dtypes[3], hidden, ffn};
     const int64_t chunk = ChunkRows(tokens, hidden + 2 * int64_t{ffn});
     const Buffer<float> h(chunk * hidden), gate(chunk * ffn), up(chunk * ffn);
     for (int64_t t = 0; t < tokens; t += chunk) {
       const int64_t rows = std::min<int64_t>(chunk, tokens - t);
       float* const y = x + t * hidden;
-      Linear(call, attention + t * width, rows, {wo, weight_dtype, hidden, width}, y, true);
+      AddLinear(call, attention + t * width, rows, weights_o, {a_norm, eps, h.data()}, y);
       NormRows(call, y, rows, hidden, norm, eps, h.data());
-      Linear(call, h.data(), rows, {wgate, weight_dtype, ffn, hidden}, gate.data(), false);
-      Linear(call, h.data(), rows, {wup, weight_dtype, ffn, hidden}, up.data(), false);
+      LinearEach(call, h.data(), rows, {{weights_gate, gate.data()}, {weights_up, up.data()}});
       ForRows(call, rows, ffn, [&](int64_t row) {
         call.kernels().gate(gate.data() + row * ffn, up.data() + row * ffn, ffn, activation);
       });
-      Linear(call, gate.data(), rows, {wdown, weight_dtype, hidden, ffn}, y, true);
+      AddLinear(call, gate.data(), rows, weights_down, {f_norm, eps, h.data()}, y);
       call.Progress(rows);
     }
   });

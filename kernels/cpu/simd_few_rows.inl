@@ -21,6 +21,7 @@ constexpr int kVectorsOf<Bf16Pairs> = 2;
 
 LL_INLINE void LoadStep(const float* p, F* w) { w[0] = Load(p); }
 LL_INLINE void LoadStep(const Bf16* p, F* w) { w[0] = Load(p); }
+LL_INLINE void LoadStep(const Half* p, F* w) { w[0] = Load(p); }
 LL_INLINE void LoadStep(const int8_t* p, F* w) { w[0] = Load(p); }
 LL_INLINE void LoadStep(const Bf16Pairs* p, F* w) {
   const U x = *(const Uu*)p;
@@ -152,6 +153,8 @@ void DotRows(const void* const* rows, int32_t dtype, int64_t count, int64_t dept
              int64_t ldx, int64_t tokens, float* y, int64_t ldy, bool add) {
   if (dtype == LL_F32) {
     DotRowsOf<float>(rows, count, depth, x, ldx, tokens, y, ldy, add);
+  } else if (dtype == LL_F16) {
+    DotRowsOf<Half>(rows, count, depth, x, ldx, tokens, y, ldy, add);
   } else {
     DotRowsOf<Bf16>(rows, count, depth, x, ldx, tokens, y, ldy, add);
   }

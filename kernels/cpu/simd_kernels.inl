@@ -22,19 +22,11 @@ void WidenBf16(const uint16_t* source, float* target, int64_t count) {
   for (; i < count; ++i) target[i] = Load1(source + i);
 }
 
-// The exponent of f16 is moved by a multiplication, which is exact for its subnormal numbers too.
 void WidenF16(const uint16_t* source, float* target, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) {
-    const uint32_t half = source[i], magnitude = (half & 0x7FFFu) << 13;
-    float x;
-    memcpy(&x, &magnitude, 4);
-    x *= 0x1p112f;
-    uint32_t bits;
-    memcpy(&bits, &x, 4);
-    if (magnitude >= 0x0F800000u) bits = magnitude | 0x7F800000u;  // infinity, NaN
-    bits |= (half & 0x8000u) << 16;
-    memcpy(target + i, &bits, 4);
-  }
+  const Half* const halves = (const Half*)source;
+  int64_t i = 0;
+  for (; i + kWidth <= count; i += kWidth) Store(target + i, Load(halves + i));
+  for (; i < count; ++i) target[i] = Load1(halves + i);
 }
 
 // Round to nearest even; a NaN stays one.
@@ -124,6 +116,7 @@ double LogSumExp(const float* x, int64_t count) {
 }
 
 #include "simd_few_rows.inl"
+#include "simd_blocks.inl"
 
 // ---- many rows ----
 
@@ -157,6 +150,8 @@ void PackPanel(const void* const* rows, int32_t dtype, int32_t count, int64_t de
                float* out) {
   if (dtype == LL_F32) {
     PackPanelOf<float>(rows, count, depth, factor, out);
+  } else if (dtype == LL_F16) {
+    PackPanelOf<Half>(rows, count, depth, factor, out);
   } else {
     PackPanelOf<Bf16>(rows, count, depth, factor, out);
   }
@@ -379,10 +374,10 @@ void PanelValues(const float* p, const float* values, int32_t count, int64_t dep
   ForRows(ValueRows{p, values, count, depth, keep, out}, depth);
 }
 
-const Kernels kKernels = {kPanel, kRowBlock, WidenBf16, WidenF16, NarrowBf16, RmsNorm, Rotate, Gate,
-                          LogSumExp, DotRows, ScoreRows, WeighRows, OrderRow, ScaleChannels,
-                          WidenInt8Keys, WidenInt8Values, PackPanel, GemmSlab, SoftmaxRow,
-                          PanelScores, PanelSoftmax, PanelProbs, PanelValues};
+const Kernels kKernels = {kPanel, kRowBlock, WidenBf16, WidenF16, NarrowBf16, WidenBlocks, RmsNorm,
+                          Rotate, Gate, LogSumExp, DotRows, ScoreRows, WeighRows, OrderRow,
+                          ScaleChannels, WidenInt8Keys, WidenInt8Values, PackPanel, GemmSlab,
+                          SoftmaxRow, PanelScores, PanelSoftmax, PanelProbs, PanelValues};
 
 }  // namespace
 }  // namespace longlens

@@ -56,6 +56,10 @@ typedef float F4u __attribute__((vector_size(16), aligned(4), may_alias));
 typedef uint16_t H4u __attribute__((vector_size(8), aligned(2), may_alias));
 
 typedef uint16_t Bf16;
+// An element of f16.
+struct Half {
+  uint16_t bits;
+};
 
 // ---- vectors ----
 
@@ -72,6 +76,24 @@ LL_INLINE F Widen(H x) {
 }
 LL_INLINE F Load(const float* p) { return *(const Fu*)p; }
 LL_INLINE F Load(const Bf16* p) { return Widen((H) * (const Hu*)p); }
+// The exponent is moved by a multiplication, which is exact for subnormal numbers too.
+template <class R, class W, class S>
+LL_INLINE R WidenHalves(S halves) {
+  const W half = __builtin_convertvector(halves, W), magnitude = (half & 0x7FFFu) << 13;
+  const W finite = (W)((R)magnitude * 0x1p112f);
+  const W bits = magnitude >= 0x0F800000u ? magnitude | 0x7F800000u : finite;  // infinity, NaN
+  return (R)(bits | (half & 0x8000u) << 16);
+}
+LL_INLINE F Load(const Half* p) {
+#if LL_WIDTH == 8 && defined(__F16C__)
+  return (F)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p));
+#elif LL_WIDTH == 16 && defined(__AVX512F__)
+  const __m256i halves = _mm256_loadu_si256((const __m256i*)p);
+  return (F)_mm512_maskz_cvtph_ps(0xFFFF, halves);
+#else
+  return WidenHalves<F, U>((H) * (const Hu*)p);
+#endif
+}
 LL_INLINE F Load(const int8_t* p) {
 #if LL_WIDTH == 8 && defined(__AVX2__)
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p)));
@@ -88,7 +110,21 @@ LL_INLINE F4 Load4(const Bf16* p) {
   const H4 x = *(const H4u*)p;
   return (F4)(__builtin_convertvector(x, U4) << 16);
 }
+LL_INLINE F4 Load4(const Half* p) {
+#if defined(__F16C__)
+  return (F4)_mm_cvtph_ps(_mm_loadl_epi64((const __m128i*)p));
+#else
+  return WidenHalves<F4, U4>((H4) * (const H4u*)p);
+#endif
+}
 LL_INLINE float Load1(const float* p) { return *p; }
+LL_INLINE float Load1(const Half* p) {
+#if defined(__F16C__)
+  return _cvtsh_ss(p->bits);
+#else
+  return WidenHalves<F4, U4>(H4{p->bits})[0];
+#endif
+}
 LL_INLINE float Load1(const int8_t* p) { return (float)*p; }
 LL_INLINE float Load1(const Bf16* p) {
   const uint32_t bits = (uint32_t)*p << 16;

@@ -37,11 +37,21 @@ extern "C" {
 #define LL_IO_ERROR 4
 #define LL_INTERNAL_ERROR 5
 
-// Element types; LL_F16 of files only, LL_INT8 of pages only.
+// Element types; LL_INT8 of pages only, LL_F16 and what follows LL_INT8 of weight matrices only.
 #define LL_F32 0
 #define LL_BF16 1
 #define LL_F16 2
 #define LL_INT8 3
+// Blocks of quantised weights along a row, as GGUF files hold them: 32 elements in 18, 20, 22, 24 and 34 bytes, 256 in
+// 144, 176 and 210. Rows are whole blocks.
+#define LL_Q4_0 4
+#define LL_Q4_1 5
+#define LL_Q5_0 6
+#define LL_Q5_1 7
+#define LL_Q8_0 8
+#define LL_Q4_K 9
+#define LL_Q5_K 10
+#define LL_Q6_K 11
 
 // Tiers of device memory. LL_SLOW is host memory that the device reads and writes itself, where there is such memory;
 // elsewhere both are the same. A page table may hold pages of both.
@@ -103,14 +113,16 @@ LL_API int32_t ll_copy(void* target, const void* source, int64_t bytes);
 LL_API int32_t ll_map_file(const char* path, void** out, int64_t* bytes);
 // Ends a mapping of ll_map_file.
 LL_API int32_t ll_unmap_file(void* address, int64_t bytes);
-// Converts `count` elements; from LL_F32, LL_BF16 or LL_F16 to LL_F32 or LL_BF16 (round to nearest even).
-// source may be unaligned.
+// Converts `count` elements from any type but LL_INT8 to LL_F32 or LL_BF16 (round to nearest even), or from LL_F32, LL_BF16 or
+// LL_F16 to LL_Q8_0 or LL_Q4_1. `count` is whole blocks of both. source may be unaligned.
+// LL_Q8_0: scale = largest |x| / 127, as f16; LL_Q4_1: least x and (largest - least) / 15, as f16; nearest integers.
 LL_API int32_t ll_convert(ll_run* run, const void* source, int32_t source_dtype, void* target,
                           int32_t target_dtype, int64_t count);
 
 // ---- model operations ----
-// Weight matrices are [out][in] (y = x W^T), dtype LL_F32 or LL_BF16, aligned to their element.
-// Norm weights and biases are f32.
+// Weight matrices are [out][in] (y = x W^T) of any type but LL_INT8; LL_F32, LL_BF16 and LL_F16 are aligned to their element,
+// blocks need not be. Norm weights and biases are f32. Sums are f32. Up to 40 rows of x are multiplied with blocks as integers: x is
+// rounded to 16 bits times a scale for each 32 elements of a row. More rows are multiplied with what the blocks stand for.
 
 // out[t] = scale * table[ids[t]].  ids [tokens] in 0 <= id < vocab; table [vocab][hidden]; out [tokens][hidden].
 LL_API int32_t ll_embed(ll_run* run, const int32_t* ids, int32_t tokens, const void* table,
@@ -119,23 +131,26 @@ LL_API int32_t ll_embed(ll_run* run, const int32_t* ids, int32_t tokens, const v
 // h = rmsnorm(x; norm, eps);  q, k, v = h wq^T + bq, h wk^T + bk, h wv^T + bv;  per head: q = rmsnorm(q; q_norm), k likewise;
 // then rotary embedding (rotate halves) of q and k over their first `rot` dimensions:
 //   (a, b) = (x[i], x[i + rot/2]) -> (a cos - b sin, b cos + a sin),  i < rot/2.
-// x [tokens][hidden]; norm [hidden]; wq [heads*dim][hidden]; wk, wv [kv_heads*dim][hidden];
+// x [tokens][hidden]; norm [hidden]; wq [heads*dim][hidden]; wk, wv [kv_heads*dim][hidden]; weight_dtypes [3]: host, of wq, wk, wv;
 // bq [heads*dim], bk, bv [kv_heads*dim], q_norm, k_norm [dim]: each may be null.
 // cos, sin [tables][tokens][rot/2]: device; table_of_head [heads + kv_heads]: host, query heads first, or null for table 0.
 // q [tokens][heads][dim]; k, v [tokens][kv_heads][dim].
 LL_API int32_t ll_qkv(ll_run* run, const float* x, int32_t tokens, int32_t hidden, const float* norm,
-                      float eps, const void* wq, const void* wk, const void* wv, int32_t weight_dtype,
-                      const float* bq, const float* bk, const float* bv, const float* q_norm,
+                      float eps, const void* wq, const void* wk, const void* wv,
+                      const int32_t* weight_dtypes, const float* bq, const float* bk, const float* bv, const float* q_norm,
                       const float* k_norm, int32_t heads, int32_t kv_heads, int32_t dim,
                       const float* cos, const float* sin, int32_t tables, int32_t rot,
                       const int32_t* table_of_head, float* q, float* k, float* v);
 
-// y = x + attention wo^T;  h = rmsnorm(y; norm, eps);  x <- y + (act(h wgate^T) * (h wup^T)) wdown^T.
-// x [tokens][hidden], read and written; attention [tokens][width]; wo [hidden][width]; norm [hidden];
-// wgate, wup [ffn][hidden]; wdown [hidden][ffn]; activation: LL_SILU or LL_GELU_TANH.
+// y = x + a;  a = attention wo^T;  h = rmsnorm(y; norm, eps);  x <- y + f;  f = (act(h wgate^T) * (h wup^T)) wdown^T;
+// before they are added a = rmsnorm(a; a_norm, eps) and f = rmsnorm(f; f_norm, eps), where these are not null.
+// x [tokens][hidden], read and written; attention [tokens][width]; wo [hidden][width]; a_norm, norm, f_norm [hidden];
+// wgate, wup [ffn][hidden]; wdown [hidden][ffn]; weight_dtypes [4]: host, of wo, wgate, wup, wdown;
+// activation: LL_SILU or LL_GELU_TANH.
 LL_API int32_t ll_output(ll_run* run, float* x, int32_t tokens, int32_t hidden, const float* attention,
-                         int32_t width, const void* wo, const float* norm, float eps, const void* wgate,
-                         const void* wup, const void* wdown, int32_t weight_dtype, int32_t ffn,
+                         int32_t width, const void* wo, const float* a_norm, const float* norm,
+                         float eps, const void* wgate, const void* wup, const void* wdown,
+                         const int32_t* weight_dtypes, const float* f_norm, int32_t ffn,
                          int32_t activation);
 
 // out = rmsnorm(x; norm, eps) head^T.  x [rows][hidden]; norm [hidden]; head [vocab][hidden]; out [rows][vocab].

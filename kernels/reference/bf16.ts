@@ -27,6 +27,18 @@ export function f16ToF32(half: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
+/** `value` as f32, rounded to the nearest half precision float, to even; infinity from 65520 on; NaN stays NaN. */
+export function f32ToF16(value: number): number {
+  float[0] = value;
+  const sign = (bits[0]! >>> 16) & 0x8000;
+  const word = bits[0]! & 0x7fffffff;
+  if (Number.isNaN(value)) return sign | 0x7e00;
+  // below 2^-14 a half has no leading 1; a sum of 2^52 or more is rounded to integers
+  if (word < 0x38800000) return sign | (Math.abs(float[0]!) * 2 ** 24 + 2 ** 52 - 2 ** 52);
+  const rounded = (word - 0x38000000 + 0xfff + ((word >>> 13) & 1)) >>> 13;
+  return sign | Math.min(rounded, 0x7c00);
+}
+
 /** Rounds every element to the nearest bf16, in place, and returns the array. */
 export function roundToBf16(values: Float32Array): Float32Array {
   for (let i = 0; i < values.length; i++) values[i] = bf16ToF32(f32ToBf16(values[i]!));

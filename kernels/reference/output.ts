@@ -7,6 +7,8 @@ export interface FeedForward {
   /** `[hidden, heads * dim]` */
   readonly wo: Float32Array;
   /** `[hidden]` */
+  readonly attentionPostNorm: Float32Array | null;
+  /** `[hidden]` */
   readonly norm: Float32Array;
   /** RMSNorm epsilon. */
   readonly eps: number;
@@ -16,6 +18,8 @@ export interface FeedForward {
   readonly wUp: Float32Array;
   /** `[hidden, ffn]` */
   readonly wDown: Float32Array;
+  /** `[hidden]` */
+  readonly ffnPostNorm: Float32Array | null;
   /** {@link silu} or {@link geluTanh} */
   readonly activate: (x: number) => number;
 }
@@ -31,28 +35,33 @@ export function geluTanh(x: number): number {
 }
 
 /**
- * `y = x + Wo a; h = rmsnorm(y); x <- y + Wdown (act(Wgate h) * Wup h)` for each row, in place.
+ * `y = x + Wo a; h = rmsnorm(y); x <- y + Wdown (act(Wgate h) * Wup h)` for each row, in place; what is added passes its
+ * post-norm first, if any.
  *
  * @param x `[T, hidden]`
  * @param attention a, `[T, heads * dim]`
  */
 export function* output(x: Float32Array, attention: Float32Array, weights: FeedForward): Steps {
   const { wo, norm, eps, wGate, wUp, wDown, activate } = weights;
+  const through = (rows: Float64Array, postNorm: Float32Array | null) =>
+    postNorm ? rmsNorm(rows, postNorm, eps) : rows;
   const hidden = norm.length;
   const tokens = x.length / hidden;
   const width = attention.length / tokens;
+  const added = new Float64Array(hidden);
   const y = new Float64Array(hidden);
   const gate = new Float64Array(wGate.length / hidden);
   const up = new Float64Array(gate.length);
-  const down = new Float64Array(hidden);
   for (let t = 0; t < tokens; t++) {
-    yield* linear(attention.subarray(t * width, (t + 1) * width), wo, null, y);
-    for (let i = 0; i < hidden; i++) y[i]! += x[t * hidden + i]!;
+    yield* linear(attention.subarray(t * width, (t + 1) * width), wo, null, added);
+    const attended = through(added, weights.attentionPostNorm);
+    for (let i = 0; i < hidden; i++) y[i] = x[t * hidden + i]! + attended[i]!;
     const h = rmsNorm(y, norm, eps);
     yield* linear(h, wGate, null, gate);
     yield* linear(h, wUp, null, up);
     for (let i = 0; i < gate.length; i++) gate[i] = activate(gate[i]!) * up[i]!;
-    yield* linear(gate, wDown, null, down);
+    yield* linear(gate, wDown, null, added);
+    const down = through(added, weights.ffnPostNorm);
     for (let i = 0; i < hidden; i++) x[t * hidden + i] = y[i]! + down[i]!;
     yield;
   }

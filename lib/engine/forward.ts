@@ -14,7 +14,7 @@ import type { Method } from "../attention/method.ts";
 import type { LayerPlan } from "../attention/plan.ts";
 import type { PagedCache } from "../cache/paged_cache.ts";
 import { ropeTable } from "../model/rope.ts";
-import type { ModelConfig, ModelWeights } from "../model/types.ts";
+import type { ModelConfig, ModelWeights, RopeConfig } from "../model/types.ts";
 import { exactIndex } from "../retrieval/exact.ts";
 import { breathe } from "./breathe.ts";
 import { lowerRows, lowerTiles, Planner, type SearchCost } from "./planner.ts";
@@ -112,14 +112,15 @@ export class Forward {
     const { ids, replayTo } = request;
     const replay = replayTo !== undefined;
     if (!replay) cache.reserve(ids.length);
-    const rope = this.#ropeTables(request);
+    const rope = this.#ropeOfLayers(request);
     try {
       const tensors = this.#rows(ids.length);
       yield* this.#embed(request, tensors);
       const known = new Map<string, TilePlan>();
       for (let layer = 0; layer < config.layers; layer++) {
         await breathe(request.control);
-        yield* this.#qkv(request, layer, tensors, rope);
+        const tables = config.windows[layer] === null ? rope.global : rope.local;
+        yield* this.#qkv(request, layer, tensors, tables);
         if (layer === replayTo) return;
         yield* this.#attend(request, layer, tensors, known);
         yield* this.#output(request, layer, tensors);
@@ -128,8 +129,10 @@ export class Forward {
       if (!replay) cache.commit(ids.length);
     } finally {
       if (!replay) cache.truncate(cache.length);
-      rope.cos.close();
-      rope.sin.close();
+      for (const { cos, sin } of [rope.global, rope.local]) {
+        cos.close();
+        sin.close();
+      }
     }
   }
 
@@ -280,11 +283,17 @@ export class Forward {
     );
   }
 
-  #ropeTables(request: ForwardRequest): RopeTables {
-    const { backend, config } = this.#parts;
-    const rows = request.ids.length;
-    const { cos, sin } = ropeTable(config.rope, positionsOf(request), request.contextTokens);
-    const shape = [1, rows, config.rope.rot / 2];
+  /** Rotary tables of the layers that see all keys, and of those with a sliding window. */
+  #ropeOfLayers(request: ForwardRequest): { global: RopeTables; local: RopeTables } {
+    const { rope, localRope } = this.#parts.config;
+    const global = this.#ropeTables(rope, request);
+    return { global, local: localRope ? this.#ropeTables(localRope, request) : global };
+  }
+
+  #ropeTables(rope: RopeConfig, request: ForwardRequest): RopeTables {
+    const { backend } = this.#parts;
+    const { cos, sin } = ropeTable(rope, positionsOf(request), request.contextTokens);
+    const shape = [1, request.ids.length, rope.rot / 2];
     return { cos: backend.tensor(shape, "f32", cos), sin: backend.tensor(shape, "f32", sin) };
   }
 

@@ -6,6 +6,7 @@ import { openBackend } from "../../ffi/open.ts";
 import type { DownloadProgress } from "../model/hub.ts";
 import { locateModel, type ModelLocation } from "../model/location.ts";
 import type { ModelConfig, Tokenizer } from "../model/types.ts";
+import type { WeightFormat } from "../model/weights.ts";
 import { filePath } from "../trace/file_path.ts";
 import { remember } from "./open_models.ts";
 import { holdWeights, type SharedModel } from "./registry.ts";
@@ -21,15 +22,14 @@ import type {
 } from "./session_types.ts";
 
 export type { BackendName, Compute } from "../../ffi/backend.ts";
+export type { WeightFormat } from "../model/weights.ts";
 export type { BuildProgress } from "../../ffi/build.ts";
 export type { DownloadProgress } from "../model/hub.ts";
 
 /** Element types a model computes with. */
 export interface Precision {
-  /**
-   * Element type of weight matrices in memory; as stored in the file where absent (f16 becomes f32).
-   */
-  readonly weights?: "f32" | "bf16";
+  /** What weight matrices are kept as in memory; as stored in the file where absent. */
+  readonly weights?: WeightFormat;
   /**
    * Element type of keys and values.
    * @default "bf16"

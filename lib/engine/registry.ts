@@ -3,7 +3,7 @@ import type { Backend } from "../../ffi/backend.ts";
 import { CancelledError } from "../../ffi/errors.ts";
 import { describeModel } from "../model/describe.ts";
 import type { ModelConfig, ModelWeights, Tokenizer } from "../model/types.ts";
-import { loadWeights } from "../model/weights.ts";
+import { loadWeights, type WeightFormat } from "../model/weights.ts";
 import { throwIfAborted } from "./run.ts";
 
 /** A model's parts, held until released. */
@@ -57,13 +57,13 @@ const backends = new Set<Backend>();
 export async function holdWeights(
   path: string,
   backend: Backend,
-  dtype: "f32" | "bf16" | undefined,
+  format: WeightFormat | undefined,
   { signal, onProgress }: HoldOptions,
 ): Promise<SharedModel> {
   throwIfAborted(signal);
   backends.add(backend);
-  const key = [path, backend.name, dtype ?? "stored"].join("\n");
-  const entry = entries.get(key) ?? open(key, path, backend, dtype);
+  const key = [path, backend.name, format ?? "stored"].join("\n");
+  const entry = entries.get(key) ?? open(key, path, backend, format);
   entry.users++;
   if (onProgress) entry.listeners.add(onProgress);
   const release = once(() => leave(key, entry));
@@ -96,13 +96,13 @@ function open(
   key: string,
   path: string,
   backend: Backend,
-  dtype: "f32" | "bf16" | undefined,
+  format: WeightFormat | undefined,
 ): Entry {
   const abort = new AbortController();
   const listeners: Entry["listeners"] = new Set();
   const onProgress = (done: number, total: number) =>
     listeners.forEach((listener) => listener(done, total));
-  const parts = loadParts(path, backend, dtype, { signal: abort.signal, onProgress });
+  const parts = loadParts(path, backend, format, { signal: abort.signal, onProgress });
   const entry: Entry = { path, backend, parts, abort, listeners, weights: null, users: 0 };
   parts.then(({ weights }) => {
     entry.weights = weights;
@@ -115,12 +115,12 @@ function open(
 async function loadParts(
   path: string,
   backend: Backend,
-  dtype: "f32" | "bf16" | undefined,
+  format: WeightFormat | undefined,
   options: Required<HoldOptions>,
 ) {
   const { config, tokenizer, checkpoint } = await describeModel(path);
   const weights = await loadWeights(checkpoint, config, backend, {
-    ...(dtype ? { weights: dtype } : {}),
+    ...(format ? { weights: format } : {}),
     ...options,
   });
   return { path, config, tokenizer, weights };

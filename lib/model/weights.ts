@@ -2,13 +2,14 @@
 import { basename } from "node:path";
 import type {
   Backend,
-  DType,
-  FileDType,
   OutputWeights,
   QkvWeights,
   Tensor,
+  WeightDType,
   WeightFile,
 } from "../../ffi/backend.ts";
+import { blockElements, isBlocks } from "../../ffi/elements.ts";
+import { WEIGHTS } from "../../ffi/check_core.ts";
 import { CancelledError, ModelFormatError } from "../../ffi/errors.ts";
 import {
   families,
@@ -24,10 +25,16 @@ import { refusal } from "./refusal.ts";
 import { unpairedRow } from "./rotary_rows.ts";
 import type { LayerWeights, ModelConfig, ModelWeights } from "./types.ts";
 
+/**
+ * What matrices are kept as: f32, bf16, or quantised when they are loaded. q8 are integers of 8 bits with a scale for each 32 (GGUF's
+ * Q8_0); q4 are integers of 4 bits with a scale and a minimum for each 32 (Q4_1), and q8 for the embedding and the head.
+ */
+export type WeightFormat = "f32" | "bf16" | "q8" | "q4";
+
 /** Options of {@link loadWeights}. */
 export interface LoadWeightsOptions {
-  /** Element type of matrices. @default the stored one; f32 where that is f16 */
-  weights?: DType;
+  /** What matrices are kept as. @default as they are stored */
+  weights?: WeightFormat;
   /** Stops loading; what was loaded is freed. */
   signal?: AbortSignal;
   /** Called after each tensor with the bytes of the files that are loaded and those to load. */
@@ -39,9 +46,9 @@ interface PlannedTensor {
   readonly path: string;
   readonly offset: number;
   readonly fileBytes: number;
-  readonly stored: FileDType;
+  readonly stored: WeightDType;
   readonly shape: readonly number[];
-  readonly as: DType;
+  readonly as: WeightDType;
   /** Heads whose rows are stored in pairs, `null` where rows are in order. */
   readonly pairedHeads: number | null;
   /** Added to what is stored. */
@@ -55,11 +62,10 @@ interface WeightPlan {
   readonly layers: readonly Partial<Record<LayerSlot, PlannedTensor>>[];
 }
 
-const FILE_DTYPES: ReadonlyMap<string, FileDType> = new Map([
-  ["F32", "f32"],
-  ["BF16", "bf16"],
-  ["F16", "f16"],
-]);
+/** Names of types in files. */
+const STORED: ReadonlyMap<string, WeightDType> = new Map(
+  WEIGHTS.map((dtype) => [dtype.toUpperCase(), dtype]),
+);
 
 /** Query and key rows are rotated; where they are stored in pairs, they are put in order. */
 const ROTATED: ReadonlyMap<LayerSlot, "heads" | "kvHeads"> = new Map([
@@ -69,12 +75,9 @@ const ROTATED: ReadonlyMap<LayerSlot, "heads" | "kvHeads"> = new Map([
   ["bk", "kvHeads"],
 ]);
 
-/** Slots that no kernel computes yet. */
-const NOT_YET: readonly LayerSlot[] = ["attentionPostNorm", "ffnPostNorm"];
-
 /** Throws what {@link loadWeights} would throw about stored weights before it reads any. */
 export function checkWeights(checkpoint: Checkpoint, config: ModelConfig): void {
-  refuseUncomputed(planWeights(checkpoint, config, undefined), config);
+  planWeights(checkpoint, config, undefined);
 }
 
 /** Loads stored weights, or those of the model in a folder. Whoever gets them closes them. */
@@ -88,7 +91,6 @@ export async function loadWeights(
     ? await readFolderCheckpoint(stored, config)
     : stored;
   const plan = planWeights(checkpoint, config, options.weights);
-  refuseUncomputed(plan, config);
   const loader = new Loader(backend, plan, options);
   try {
     await loader.load();
@@ -145,13 +147,13 @@ class Loader {
   }
 
   async #open(planned: PlannedTensor): Promise<void> {
-    const { offset, stored, shape, as } = planned;
+    const { offset, stored, shape, as, addend } = planned;
     const file = await this.#file(planned.path);
-    const tensor = await file.tensor(offset, stored, shape, as);
+    const tensor = await file.tensor(offset, stored, shape, as, orderOf(planned));
     this.#tensors.set(planned, tensor);
-    if (planned.pairedHeads === null && planned.addend === 0) return;
-    const changed = changedValues(tensor.read(), planned);
-    this.#tensors.set(planned, this.#backend.tensor(shape, as, changed));
+    if (addend === 0) return;
+    const sums = tensor.read().map((value) => value + addend);
+    this.#tensors.set(planned, this.#backend.tensor(shape, as, sums));
     tensor.close();
   }
 
@@ -162,39 +164,22 @@ class Loader {
   }
 }
 
-/** `values` with the addend, rows in order. */
-function changedValues(
-  values: Float32Array,
-  { shape, pairedHeads, addend }: PlannedTensor,
-): Float32Array {
-  if (addend !== 0) return values.map((value) => value + addend);
-  const rows = shape[0]!;
-  const width = values.length / rows;
-  const ordered = new Float32Array(values.length);
-  for (let row = 0; row < rows; row++) {
-    const from = unpairedRow(row, rows / pairedHeads!) * width;
-    ordered.set(values.subarray(from, from + width), row * width);
-  }
-  return ordered;
-}
-
-/** What is described but not computed yet. */
-function refuseUncomputed({ layers }: WeightPlan, { family, localRope }: ModelConfig): void {
-  const slots = NOT_YET.filter((slot) => layers.some((layer) => slot in layer));
-  const missing = localRope === null ? slots : [...slots, "localRope"];
-  if (missing.length === 0) return;
-  throw refusal(ModelFormatError, "load weights", `${family} is not supported yet`, missing);
+/** The stored row of each row, where rows are stored in pairs. */
+function orderOf({ shape, pairedHeads }: PlannedTensor): Int32Array | undefined {
+  if (pairedHeads === null) return undefined;
+  const dim = shape[0]! / pairedHeads;
+  return Int32Array.from({ length: shape[0]! }, (_, row) => unpairedRow(row, dim));
 }
 
 function planWeights(
   checkpoint: Checkpoint,
   config: ModelConfig,
-  weights: DType | undefined,
+  weights: WeightFormat | undefined,
 ): WeightPlan {
   const family = families.get(config.family)!;
   const { tensors, pairedRows, wholeNorms } = checkpoint;
   const find: Find = (names, template, slot) => ({
-    ...planTensor(tensors, names, partOf(template, config), weights),
+    ...planTensor(tensors, names, partOf(template, config), formatOf(slot, weights)),
     pairedHeads: pairedRows ? rotatedHeads(slot, config) : null,
     addend: wholeNorms || !/norm/i.test(slot) ? 0 : family.normOffset,
   });
@@ -206,6 +191,12 @@ function planWeights(
   );
   assertNoOthers(tensors, { embed, head, norm, layers }, family);
   return { embed, head, norm, layers };
+}
+
+/** Tables of the vocabulary stay finer than the layers. */
+function formatOf(slot: Slot, weights: WeightFormat | undefined): WeightDType | undefined {
+  if (weights === "q4") return slot === "embed" || slot === "head" ? "q8_0" : "q4_1";
+  return weights === "q8" ? "q8_0" : weights;
 }
 
 type Slot = LayerSlot | "embed" | "head" | "norm";
@@ -246,37 +237,43 @@ function planLayer(family: Family, layer: number, find: Find) {
     const slot = name as LayerSlot;
     slots[slot] = find([nameInLayer(template, layer)], template, slot);
   }
-  return ofOneType(slots);
-}
-
-/** Kernels take the matrices of a layer in one element type: f32, where the file mixes them. */
-function ofOneType(slots: Partial<Record<LayerSlot, PlannedTensor>>) {
-  const matrices = Object.values(slots).filter(({ shape }) => shape.length === 2);
-  if (new Set(matrices.map(({ as }) => as)).size <= 1) return slots;
-  const widened = Object.entries(slots).map(([slot, tensor]) => [slot, { ...tensor, as: "f32" }]);
-  return Object.fromEntries(widened) as typeof slots;
+  return slots;
 }
 
 function planTensor(
   checkpoint: Checkpoint["tensors"],
   names: readonly string[],
   { shape, storedShape, firstRow }: Part,
-  weights: DType | undefined,
+  wanted: WeightDType | undefined,
 ): Omit<PlannedTensor, "pairedHeads" | "addend"> {
   const name = names.find((name) => checkpoint.has(name));
   if (name === undefined) throw wrong("it must be stored", names.join(" or "), undefined);
   const tensor = checkpoint.get(name)!;
-  const stored = FILE_DTYPES.get(tensor.dtype);
+  const stored = STORED.get(tensor.dtype);
   const where = `${name} of ${basename(tensor.path)}`;
   if (stored === undefined) throw wrongType(where, tensor.dtype);
   if (tensor.shape.join() !== storedShape.join()) {
     throw wrong(`the shape must be [${storedShape.join(", ")}]`, where, tensor.shape);
   }
-  const as = shape.length === 1 ? "f32" : weights ?? (stored === "f16" ? "f32" : stored);
+  const as = shape.length === 1 ? "f32" : wanted ?? stored;
+  assertCanBecome(where, stored, as, shape);
   const { begin, end, path } = tensor;
   const rowBytes = (end - begin) / storedShape[0]!;
   const [offset, fileBytes] = [begin + firstRow * rowBytes, shape[0]! * rowBytes];
   return { name, path, offset, fileBytes, stored, shape, as };
+}
+
+function assertCanBecome(
+  where: string,
+  stored: WeightDType,
+  as: WeightDType,
+  shape: readonly number[],
+): void {
+  if (as === stored || !isBlocks(as)) return;
+  if (isBlocks(stored)) throw wrong(`quantised weights cannot become ${as}`, where, stored);
+  const block = blockElements(as);
+  if (shape.at(-1)! % block === 0) return;
+  throw wrong(`rows of ${as} must be whole blocks of ${block}`, where, shape.at(-1));
 }
 
 /** A tensor nobody reads means that the configuration is not that of the weights. */
@@ -327,11 +324,13 @@ function assembleLayer(
   };
   const output: OutputWeights = {
     wo: required("wo"),
+    attentionPostNorm: optional("attentionPostNorm"),
     norm: required("ffnNorm"),
     eps,
     wGate: required("wGate"),
     wUp: required("wUp"),
     wDown: required("wDown"),
+    ffnPostNorm: optional("ffnPostNorm"),
     activation,
   };
   return { qkv, output };
@@ -345,11 +344,7 @@ function cancelled(done: number, total: number, signal: AbortSignal): CancelledE
 }
 
 function wrongType(where: string, dtype: string): ModelFormatError {
-  const quantised = /^(?:I?Q|TQ|MXFP|NVFP)\d/.test(dtype);
-  const rule = quantised
-    ? `quantised weights of type ${dtype} are not supported yet`
-    : "the dtype must be F32, BF16 or F16";
-  return wrong(rule, where, dtype);
+  return wrong(`the dtype must be one of ${[...STORED.keys()].join(", ")}`, where, dtype);
 }
 
 function wrong(rule: string, where: string, value: unknown): ModelFormatError {

@@ -98,6 +98,7 @@ class Decoder {
   void Step() const {
     ll_run run{};
     run.compute = LL_BF16;
+    const int32_t dtypes[] = {LL_BF16, LL_BF16, LL_BF16, LL_BF16};
     const int32_t id = 17, end = kContext + 1;
     const float position = kContext;
     std::vector<int32_t> range_ptr(kHeads + 1), ranges, index_ptr(kHeads + 1), indices;
@@ -109,7 +110,7 @@ class Decoder {
     Do(ll_embed(&run, &id, 1, table_, LL_BF16, kVocab, kHidden, 1, x_), "ll_embed");
     for (const Layer& l : layers_) {
       std::vector<void*> pages = l.pages;
-      Do(ll_qkv(&run, x_, 1, kHidden, l.norm, kEps, l.wq, l.wk, l.wv, LL_BF16, nullptr, nullptr,
+      Do(ll_qkv(&run, x_, 1, kHidden, l.norm, kEps, l.wq, l.wk, l.wv, dtypes, nullptr, nullptr,
                 nullptr, nullptr, nullptr, kHeads, kKvHeads, kDim, cos_, sin_, 1, kDim, nullptr, q_,
                 k_, v_),
          "ll_qkv");
@@ -120,8 +121,8 @@ class Decoder {
                         end, range_ptr.data(), ranges.data(), index_ptr.data(), indices.data(),
                         out_, lse_),
          "ll_attend_keys");
-      Do(ll_output(&run, x_, 1, kHidden, out_, kHidden, l.wo, l.norm2, kEps, l.gate, l.up, l.down,
-                   LL_BF16, kFfn, LL_SILU),
+      Do(ll_output(&run, x_, 1, kHidden, out_, kHidden, l.wo, nullptr, l.norm2, kEps, l.gate,
+                   l.up, l.down, dtypes, nullptr, kFfn, LL_SILU),
          "ll_output");
       memset(pages.data(), 0, pages.size() * sizeof(void*));
     }

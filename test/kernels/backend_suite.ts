@@ -4,6 +4,7 @@
  */
 import { contractCases } from "./cases_contract.ts";
 import { errorCases } from "./cases_errors.ts";
+import { blockCases } from "./cases_blocks.ts";
 import { boundCases } from "./cases_bounds.ts";
 import { attentionCases } from "./cases_attention.ts";
 import { bf16Cases } from "./cases_bf16.ts";
@@ -42,6 +43,7 @@ export function bf16Suite(name: string, open: OpenBackend, options: SubjectOptio
 export function paritySuite(name: string, open: OpenBackend, options: SubjectOptions = {}): void {
   const subject = subjectOf(name, open, options);
   modelCases(subject);
+  blockCases(subject);
   attentionCases(subject);
   keyCases(subject);
   estimateCases(subject);

@@ -7,7 +7,7 @@ import {
   assertRejects,
   assertThrows,
 } from "@std/assert";
-import type { Backend, FileDType, RunControl } from "../../ffi/backend.ts";
+import type { Backend, RunControl, WeightDType } from "../../ffi/backend.ts";
 import { BackendError, CancelledError, ShapeError } from "../../ffi/errors.ts";
 import { Random } from "../random.ts";
 import { densePlan, fullKeyPlan } from "./make_plans.ts";
@@ -119,7 +119,7 @@ function pageCases(subject: Subject): void {
   });
 }
 
-const PARTS: readonly (readonly [FileDType, Uint8Array])[] = [
+const PARTS: readonly (readonly [WeightDType, Uint8Array])[] = [
   ["f32", new Uint8Array(Float32Array.of(1.5, -2, 1 + 2 ** -8).buffer)],
   ["bf16", new Uint8Array(Uint16Array.of(0x3fc0, 0xc000, 0x3f81).buffer)],
   ["f16", new Uint8Array(Uint16Array.of(0x3e00, 0xc000, 0x3c04).buffer)],
@@ -272,7 +272,8 @@ async function cancellable(
   const qkv = { norm: norm!, eps: 1e-6, wq: w16!, wk: w8!, wv: w8!, ...none };
   const rope = { cos: scope.tensor([1, 2, 4]), sin: scope.tensor([1, 2, 4]) };
   const projected = { q, k: scope.tensor([2, 1, 8]), v: scope.tensor([2, 1, 8]) };
-  const ffn = { norm: norm!, eps: 1e-6, wGate: w4!, wUp: w4!, wDown: w4! };
+  const plain = { attentionPostNorm: null, ffnPostNorm: null };
+  const ffn = { norm: norm!, eps: 1e-6, wGate: w4!, wUp: w4!, wDown: w4!, ...plain };
   const tiles = densePlan({ tokens: 2, qStart: 298, kvLength: 300 });
   const keys = Array.from({ length: 4 }, () => fullKeyPlan(300));
   const map = () => new Float32Array(9);

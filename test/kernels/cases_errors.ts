@@ -11,14 +11,14 @@ import type {
   Tensor,
   TilePlan,
 } from "../../ffi/backend.ts";
-import { ShapeError } from "../../ffi/errors.ts";
+import { BackendError, ShapeError } from "../../ffi/errors.ts";
 import { openReferenceBackend } from "../../ffi/reference_backend.ts";
 import { densePlan, fullKeyPlan } from "./make_plans.ts";
 import { Scope } from "./scope.ts";
 import { outputs } from "./shapes.ts";
 import { type Subject, test } from "./subject.ts";
 
-type ErrorClass = typeof ShapeError | typeof RangeError;
+type ErrorClass = typeof BackendError | typeof ShapeError | typeof RangeError;
 type Case = readonly [
   wrong: string,
   error: ErrorClass,
@@ -135,11 +135,13 @@ const qkv = (change: QkvChange, kvHeads = 1) => (scope: Scope) => {
 const layer = (change: (scope: Scope) => Partial<OutputWeights>) => (scope: Scope) => {
   const weights: OutputWeights = {
     wo: scope.tensor([6, 16]),
+    attentionPostNorm: null,
     norm: scope.tensor([6]),
     eps: 1e-6,
     wGate: scope.tensor([5, 6]),
     wUp: scope.tensor([5, 6]),
     wDown: scope.tensor([6, 5]),
+    ffnPostNorm: null,
     activation: "silu",
     ...change(scope),
   };
@@ -240,14 +242,6 @@ const CASES: readonly Case[] = [
     })),
   ],
   [
-    "qkv() with mixed dtypes",
-    ShapeError,
-    "weights.wk must be f32",
-    qkv((s) => ({
-      weights: { wk: s.tensor([8, 6], undefined, "bf16") },
-    })),
-  ],
-  [
     "qkv() with a bf16 norm",
     ShapeError,
     "weights.norm must be f32",
@@ -339,12 +333,24 @@ const CASES: readonly Case[] = [
     ) => ({ wUp: s.tensor([4, 6]) })),
   ],
   [
-    "output() with mixed dtypes",
+    "output() with a wrong post-norm",
     ShapeError,
-    "weights.wDown must be f32",
+    "weights.ffnPostNorm must have shape [6]",
     layer((s) => ({
-      wDown: s.tensor([6, 5], undefined, "bf16"),
+      ffnPostNorm: s.tensor([5]),
     })),
+  ],
+  [
+    "a quantised tensor whose rows are no whole blocks",
+    ShapeError,
+    "rows of q8_0 must be whole blocks of 32: current value is [2, 48]",
+    (s) => s.tensor([2, 48], undefined, "q8_0"),
+  ],
+  [
+    "a tensor of blocks that cannot be made of numbers",
+    BackendError,
+    "Cannot write a tensor of q4_k",
+    (s) => s.tensor([1, 256], undefined, "q4_k").write(new Float32Array(256)),
   ],
   [
     "output() with an unknown activation",

@@ -1,8 +1,9 @@
 /** embed, qkv, output, logits and logProbs against the reference. */
 import fc from "fast-check";
-import type { Activation, DType, Tensor } from "../../ffi/backend.ts";
+import type { Activation, DType } from "../../ffi/backend.ts";
 import type { Random } from "../random.ts";
 import { matrix } from "./matrix.ts";
+import { outcome } from "./outcome.ts";
 import type { Scope } from "./scope.ts";
 import { parity, type Subject } from "./subject.ts";
 import { type Outcome, TOLERANCE } from "./tolerance.ts";
@@ -72,35 +73,45 @@ export function modelCases(subject: Subject): void {
       work: qkv,
     },
   );
-  parity(subject, "output() equals the reference with both activations", {
-    runs: 30,
-    shapes: fc.record({
-      tokens,
-      hidden: width,
-      ffn: width,
-      heads: fc.integer({ min: 1, max: 5 }),
-      dim: fc.constantFrom(20, 32, 64),
-      dtype,
-      eps,
-      activation: fc.constantFrom<Activation>("silu", "gelu_tanh"),
-    }),
-    tolerance: weightTolerance,
-    work: async (scope, random, { tokens, hidden, ffn, heads, dim, dtype, eps, activation }) => {
-      const x = matrix(scope, random, tokens, hidden);
-      const attention = scope.tensor([tokens, heads, dim], random.normals(tokens * heads * dim));
-      const weights = {
-        wo: matrix(scope, random, hidden, heads * dim, dtype),
-        norm: scope.tensor([hidden], random.normals(hidden)),
+  parity(
+    subject,
+    "output() equals the reference with both activations, with and without post-norms",
+    {
+      runs: 30,
+      shapes: fc.record({
+        tokens,
+        hidden: width,
+        ffn: width,
+        heads: fc.integer({ min: 1, max: 5 }),
+        dim: fc.constantFrom(20, 32, 64),
+        dtype,
         eps,
-        wGate: matrix(scope, random, ffn, hidden, dtype),
-        wUp: matrix(scope, random, ffn, hidden, dtype),
-        wDown: matrix(scope, random, hidden, ffn, dtype),
-        activation,
-      };
-      await scope.backend.output(x, attention, weights);
-      return [outcome("x", x)];
+        activation: fc.constantFrom<Activation>("silu", "gelu_tanh"),
+        hasPostNorms: fc.boolean(),
+      }),
+      tolerance: weightTolerance,
+      work: async (scope, random, shape) => {
+        const { tokens, hidden, ffn, heads, dim, dtype, eps, activation } = shape;
+        const postNorm = () =>
+          shape.hasPostNorms ? scope.tensor([hidden], random.normals(hidden)) : null;
+        const x = matrix(scope, random, tokens, hidden);
+        const attention = scope.tensor([tokens, heads, dim], random.normals(tokens * heads * dim));
+        const weights = {
+          wo: matrix(scope, random, hidden, heads * dim, dtype),
+          attentionPostNorm: postNorm(),
+          norm: scope.tensor([hidden], random.normals(hidden)),
+          eps,
+          wGate: matrix(scope, random, ffn, hidden, dtype),
+          wUp: matrix(scope, random, ffn, hidden, dtype),
+          wDown: matrix(scope, random, hidden, ffn, dtype),
+          ffnPostNorm: postNorm(),
+          activation,
+        };
+        await scope.backend.output(x, attention, weights);
+        return [outcome("x", x)];
+      },
     },
-  });
+  );
   parity(subject, "output() equals the reference where gates are some hundreds", {
     runs: 10,
     shapes: fc.record({ activation: fc.constantFrom<Activation>("silu", "gelu_tanh") }),
@@ -110,11 +121,13 @@ export function modelCases(subject: Subject): void {
       const square = () => matrix(scope, random, 32, 32);
       const weights = {
         wo: matrix(scope, random, 32, 64),
+        attentionPostNorm: null,
         norm: scope.tensor([32], new Float32Array(32).fill(300)),
         eps: 1e-6,
         wGate: square(),
         wUp: square(),
         wDown: square(),
+        ffnPostNorm: null,
         activation,
       };
       await scope.backend.output(x, scope.tensor([3, 2, 32], attention.read()), weights);
@@ -179,9 +192,4 @@ async function qkv(scope: Scope, random: Random, shape: QkvShape): Promise<Outco
   };
   await scope.backend.qkv(matrix(scope, random, tokens, hidden), weights, rope, out);
   return [outcome("q", out.q), outcome("k", out.k), outcome("v", out.v)];
-}
-
-function outcome(name: string, tensor: Tensor): Outcome {
-  const rows = tensor.shape[0]!;
-  return { name, values: tensor.read(), width: tensor.shape.reduce((a, b) => a * b, 1) / rows };
 }

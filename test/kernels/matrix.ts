@@ -1,4 +1,4 @@
-import type { DType, Tensor } from "../../ffi/backend.ts";
+import type { Tensor, WeightDType } from "../../ffi/backend.ts";
 import type { Random } from "../random.ts";
 import type { Scope } from "./scope.ts";
 
@@ -8,7 +8,7 @@ export function matrix(
   random: Random,
   rows: number,
   columns: number,
-  dtype: DType = "f32",
+  dtype: WeightDType = "f32",
 ): Tensor {
   const data = random.normals(rows * columns, 1 / Math.sqrt(columns));
   return scope.tensor([rows, columns], data, dtype);

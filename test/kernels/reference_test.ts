@@ -246,11 +246,13 @@ async function compareOutput(
   const tensor = (key: string) => input(scope, fixture, key);
   const weights = {
     wo: tensor("wo"),
+    attentionPostNorm: null,
     norm: tensor("norm"),
     eps: fixture.number("eps"),
     wGate: tensor("wGate"),
     wUp: tensor("wUp"),
     wDown: tensor("wDown"),
+    ffnPostNorm: null,
     activation,
   };
   const x = tensor("x");

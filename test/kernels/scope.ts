@@ -1,12 +1,12 @@
 /** Tensors and pages of one test, closed together. */
 import type {
   Backend,
-  DType,
   KvDType,
   KvView,
   MemoryTier,
   PageTable,
   Tensor,
+  WeightDType,
 } from "../../ffi/backend.ts";
 import { PAGE_TOKENS } from "../../ffi/backend.ts";
 
@@ -35,7 +35,7 @@ export class Scope {
   constructor(readonly backend: Backend) {}
 
   /** A tensor of the backend. */
-  tensor(shape: readonly number[], data?: Float32Array, dtype: DType = "f32"): Tensor {
+  tensor(shape: readonly number[], data?: Float32Array, dtype: WeightDType = "f32"): Tensor {
     return this.keep(this.backend.tensor(shape, dtype, data));
   }
 

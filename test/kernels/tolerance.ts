@@ -13,6 +13,8 @@ export const TOLERANCE = {
   int8: 8e-2,
   /** Operands that bf16 holds, but probabilities that are rounded to it: 2e-3 each, of rows that may cancel. */
   bf16Products: 1e-2,
+  /** Products with quantised blocks: activations of 16 bits, 2^-16 of the largest of 32 each, in sums that may cancel. */
+  blocks: 1e-4,
   /** Two exponentials and a sum. */
   merge: 1e-6,
   /** Scores of some hundreds: their f32 rounding, 3e-5, is the relative error of the probabilities. */

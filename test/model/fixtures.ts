@@ -4,6 +4,7 @@ import { readSafetensorsHeader, type TensorEntry } from "../../lib/model/safeten
 
 /** Names of the tiny checkpoints. */
 export const CHECKPOINTS = [
+  "gemma3",
   "llama",
   "llama_yarn",
   "mistral",

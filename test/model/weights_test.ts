@@ -5,6 +5,7 @@ import { openBackend } from "../../ffi/open.ts";
 import { loadConfig } from "../../lib/model/config.ts";
 import { readCheckpoint, readSafetensorsHeader } from "../../lib/model/safetensors.ts";
 import type { ModelConfig, ModelWeights } from "../../lib/model/types.ts";
+import { locateModel } from "../../lib/model/location.ts";
 import { loadWeights, type LoadWeightsOptions } from "../../lib/model/weights.ts";
 import { CHECKPOINTS, fixture, sharedData } from "./fixtures.ts";
 
@@ -41,7 +42,10 @@ for (const name of CHECKPOINTS) {
         assertEquals(output.wo.shape, [hidden, heads * dim]);
         assertEquals(output.wDown.shape, [hidden, ffn]);
         assertEquals(qkv.bq?.shape, config.family === "qwen2" ? [heads * dim] : undefined);
-        assertEquals(qkv.kNorm?.shape, config.family === "qwen3" ? [dim] : undefined);
+        const normsHeads = ["gemma3_text", "qwen3"].includes(config.family);
+        assertEquals(qkv.kNorm?.shape, normsHeads ? [dim] : undefined);
+        const normsSums = config.family === "gemma3_text";
+        assertEquals(output.ffnPostNorm?.shape, normsSums ? [hidden] : undefined);
         assertEquals([qkv.norm.dtype, output.norm.dtype], ["f32", "f32"]);
       }
     });
@@ -55,10 +59,16 @@ for (const name of CHECKPOINTS) {
         [weights.norm, "model.norm.weight"],
         [weights.embed, "model.embed_tokens.weight"],
         [qkv.norm, `${layer}.input_layernorm.weight`],
-        [output.norm, `${layer}.post_attention_layernorm.weight`],
         [output.wo, `${layer}.self_attn.o_proj.weight`],
         [output.wDown, `${layer}.mlp.down_proj.weight`],
       ];
+      if (output.attentionPostNorm && output.ffnPostNorm) {
+        pairs.push([output.attentionPostNorm, `${layer}.post_attention_layernorm.weight`]);
+        pairs.push([output.norm, `${layer}.pre_feedforward_layernorm.weight`]);
+        pairs.push([output.ffnPostNorm, `${layer}.post_feedforward_layernorm.weight`]);
+      } else {
+        pairs.push([output.norm, `${layer}.post_attention_layernorm.weight`]);
+      }
       if (config.family !== "phi3") {
         pairs.push([qkv.wq, `${layer}.self_attn.q_proj.weight`]);
         pairs.push([qkv.wk, `${layer}.self_attn.k_proj.weight`]);
@@ -70,7 +80,9 @@ for (const name of CHECKPOINTS) {
       if (qkv.qNorm) pairs.push([qkv.qNorm, `${layer}.self_attn.q_norm.weight`]);
       for (const [tensor, name_] of pairs) {
         assertEquals(tensor.dtype, "f32");
-        assertEquals(tensor.read(), await stored(fixture(name), name_), name_);
+        const addend = config.family === "gemma3_text" && tensor.shape.length === 1 ? 1 : 0;
+        const expected = (await stored(fixture(name), name_)).map((value) => value + addend);
+        assertEquals(tensor.read(), expected, name_);
       }
     });
   });
@@ -125,7 +137,7 @@ const dtypes: [name: string, weights: "f32" | "bf16" | undefined, dtype: string]
   ["llama", "bf16", "bf16"],
   ["llama_yarn", undefined, "bf16"],
   ["llama_yarn", "f32", "f32"],
-  ["qwen3", undefined, "f32"],
+  ["qwen3", undefined, "f16"],
   ["qwen3", "bf16", "bf16"],
 ];
 for (const [name, weights, dtype] of dtypes) {
@@ -137,6 +149,30 @@ for (const [name, weights, dtype] of dtypes) {
     });
   });
 }
+
+for (const [weights, matrices] of [["q8", "q8_0"], ["q4", "q4_1"]] as const) {
+  Deno.test(`loadWeights() quantises matrices to ${matrices} for weights ${weights}, and the vocabulary to q8_0`, async () => {
+    const { path } = await locateModel();
+    const stored = await loadWeights(path, await loadConfig(path), backend);
+    await loaded(path, { weights }, ({ embed, head, layers }) => {
+      const { qkv, output } = layers[1]!;
+      const found = [embed, head, qkv.wq, output.wDown].map(({ dtype }) => dtype);
+      assertEquals(found, ["q8_0", "q8_0", matrices, matrices]);
+      const { wDown } = stored.layers[1]!.output;
+      const expected = backend.tensor(wDown.shape, matrices, wDown.read());
+      assertEquals(output.wDown.read(), expected.read());
+      expected.close();
+    });
+    stored.close();
+  });
+}
+
+Deno.test("loadWeights() refuses to quantise rows that are no whole blocks", async () => {
+  const before = backend.allocatedBytes();
+  const load = loaded(fixture("llama"), { weights: "q8" }, () => {});
+  await assertRejects(() => load, ModelFormatError, "rows of q8_0 must be whole blocks of 32");
+  assertEquals(backend.allocatedBytes(), before);
+});
 
 Deno.test("loadWeights() shares the embedding with the head only where they are tied", async () => {
   await loaded(fixture("qwen2"), {}, ({ embed, head }) => assert(embed === head));
@@ -274,11 +310,12 @@ for (const [name, change, fields, message] of failures) {
   });
 }
 
-Deno.test("loadWeights() widens the matrices of a layer that mixes element types", async () => {
+Deno.test("loadWeights() keeps the element type of each matrix of a layer", async () => {
   const weights = await loadChanged((t) => void t.set(WK, { dtype: "BF16", shape: [16, 32] }));
   const { qkv, output } = weights.layers[1]!;
   const matrices = [qkv.wq, qkv.wk, qkv.wv, output.wo, output.wGate, output.wUp, output.wDown];
-  assertEquals(matrices.map(({ dtype }) => dtype), matrices.map(() => "f32"));
+  const others = Array.from({ length: 5 }, () => "f32");
+  assertEquals(matrices.map(({ dtype }) => dtype), ["f32", "bf16", ...others]);
   weights.close();
 });
 

@@ -1,6 +1,6 @@
 /** Writes the file that the driver replays; `case_file.h` describes it. */
 import type { Compute } from "../../ffi/backend.ts";
-import { DTYPE_CODES } from "../../ffi/native_tensor.ts";
+import { DTYPE_CODES } from "../../ffi/elements.ts";
 
 const BLOCK_KIND = { device: 0, host: 1, addresses: 2 } as const;
 

@@ -1,5 +1,5 @@
 /** Cases of embed, qkv, output, logits, logProbs and of weight files. */
-import type { Activation, Compute, DType, FileDType, Tensor } from "../../ffi/backend.ts";
+import type { Activation, Compute, DType, Tensor, WeightDType } from "../../ffi/backend.ts";
 import { matrix } from "../kernels/matrix.ts";
 import type { Scope } from "../kernels/scope.ts";
 import { type Outcome, TOLERANCE } from "../kernels/tolerance.ts";
@@ -7,7 +7,7 @@ import type { Random } from "../random.ts";
 import type { Case } from "./record_cases.ts";
 
 const DTYPES: readonly DType[] = ["f32", "bf16"];
-const FILE_DTYPES: readonly FileDType[] = ["f32", "bf16", "f16"];
+const FILE_DTYPES: readonly WeightDType[] = ["f32", "bf16", "f16"];
 const EPS = 1e-5;
 
 /** Rows of a call, its weights and its products. */
@@ -116,7 +116,14 @@ async function output(
   const x = matrix(scope, random, tokens, hidden);
   const rows = random.normals(tokens * heads * dim);
   const attention = scope.tensor([tokens, heads, dim], rows);
-  const weights = outputWeights(scope, random, { hidden, ffn, width: heads * dim }, dtype);
+  const hasPostNorms = activation === "gelu_tanh";
+  const weights = outputWeights(
+    scope,
+    random,
+    { hidden, ffn, width: heads * dim },
+    dtype,
+    hasPostNorms,
+  );
   await scope.backend.output(x, attention, { ...weights, activation });
   return [{ name: "x", values: x.read(), width: hidden }];
 }
@@ -153,7 +160,7 @@ function largeLogits(): Case {
 }
 
 /** A tensor at an odd offset of a file, shown by embedding its rows. */
-function fileCase(stored: FileDType, as: DType): Case {
+function fileCase(stored: WeightDType, as: DType): Case {
   return {
     name: `convert, ${stored} in a file to ${as}`,
     tolerance: 0,
@@ -187,7 +194,7 @@ function cancelledOutput(): Case {
       const [tokens, hidden, ffn] = [2000, 256, 1024];
       const x = matrix(scope, random, tokens, hidden);
       const attention = scope.tensor([tokens, 4, 64], random.normals(tokens * 256));
-      const weights = outputWeights(scope, random, { hidden, ffn, width: 256 }, "f32");
+      const weights = outputWeights(scope, random, { hidden, ffn, width: 256 }, "f32", false);
       const control = scope.backend.control();
       await scope.backend.output(x, attention, { ...weights, activation: "silu" }, control);
       return [];
@@ -200,14 +207,17 @@ function outputWeights(
   random: Random,
   { hidden, ffn, width }: { readonly hidden: number; readonly ffn: number; readonly width: number },
   dtype: DType,
+  hasPostNorms: boolean,
 ) {
   return {
     wo: matrix(scope, random, hidden, width, dtype),
+    attentionPostNorm: hasPostNorms ? vector(scope, random, hidden) : null,
     norm: vector(scope, random, hidden),
     eps: EPS,
     wGate: matrix(scope, random, ffn, hidden, dtype),
     wUp: matrix(scope, random, ffn, hidden, dtype),
     wDown: matrix(scope, random, hidden, ffn, dtype),
+    ffnPostNorm: hasPostNorms ? vector(scope, random, hidden) : null,
   };
 }
 

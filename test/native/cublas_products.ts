@@ -54,11 +54,13 @@ async function output(scope: Scope, random: Random): Promise<number[]> {
   const attention = scope.tensor([ROWS, 2, 20], random.normals(ROWS * 40));
   await scope.backend.output(x, attention, {
     wo: matrix(scope, random, HIDDEN, 40, "bf16"),
+    attentionPostNorm: null,
     norm: scope.tensor([HIDDEN], random.normals(HIDDEN)),
     eps: 1e-5,
     wGate: matrix(scope, random, FFN, HIDDEN, "bf16"),
     wUp: matrix(scope, random, FFN, HIDDEN, "bf16"),
     wDown: matrix(scope, random, HIDDEN, FFN, "bf16"),
+    ffnPostNorm: null,
     activation: "silu",
   });
   return [...x.read()];

@@ -5,11 +5,10 @@
  * of it (a slice, a number of an object) still tells which memory must hold it.
  */
 import { type Compute, PAGE_TOKENS } from "../../ffi/backend.ts";
-import { KV_BYTES } from "../../ffi/elements.ts";
+import { DTYPE_CODES, KV_BYTES } from "../../ffi/elements.ts";
 import { NativeBackend } from "../../ffi/native_backend.ts";
 import type { NativeLibrary, RunOptions } from "../../ffi/native_library.ts";
 import { Memory } from "../../ffi/native_memory.ts";
-import { DTYPE_CODES } from "../../ffi/native_tensor.ts";
 import { DIRECT_SYMBOLS, RUN_SYMBOLS } from "../../ffi/symbols.ts";
 import { declarations } from "../ffi/header.ts";
 import { type Argument, type Block, bytesOf, type Call, type Expectation } from "./case_file.ts";

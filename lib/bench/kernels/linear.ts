@@ -162,11 +162,13 @@ function openOutput(bench: Bench, { rows, hidden, ffn, dtype }: Layer): OpenCase
   const activation: Activation = "silu";
   const weights = {
     wo: tensors.weights(hidden, hidden, dtype),
+    attentionPostNorm: null,
     norm: tensors.norm(hidden),
     eps: EPS,
     wGate: tensors.weights(ffn, hidden, dtype),
     wUp: tensors.weights(ffn, hidden, dtype),
     wDown: tensors.weights(hidden, ffn, dtype),
+    ffnPostNorm: null,
     activation,
   };
   return {

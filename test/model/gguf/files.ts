@@ -1,7 +1,6 @@
 /** GGUF files of the fixtures, by the folder that holds the same model for transformers. */
-
-/** Those whose weights load. */
-export const LOADABLE_FILES = {
+export const FILES = {
+  gemma3: "gemma3.gguf",
   llama: "llama.gguf",
   llama_yarn: "llama_yarn.gguf",
   mistral_window: "mistral_window.gguf",
@@ -9,6 +8,3 @@ export const LOADABLE_FILES = {
   phi3: "phi3.gguf",
   phi3_window: "phi3_window.gguf",
 } as const;
-
-/** All. */
-export const FILES = { ...LOADABLE_FILES, gemma3: "gemma3.gguf" } as const;

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import type { Tensor } from "../../../ffi/backend.ts";
 import { ModelFormatError, TokenizerError } from "../../../ffi/errors.ts";
 import { openBackend } from "../../../ffi/open.ts";
@@ -11,7 +11,7 @@ import { unpairedRow } from "../../../lib/model/rotary_rows.ts";
 import type { ModelWeights } from "../../../lib/model/types.ts";
 import { loadWeights } from "../../../lib/model/weights.ts";
 import { fixture } from "../fixtures.ts";
-import { LOADABLE_FILES as FILES } from "./files.ts";
+import { FILES } from "./files.ts";
 import { testModel } from "./test_models.ts";
 
 const backend = await openBackend({ backend: "reference" });
@@ -49,21 +49,24 @@ for (const [name, file] of Object.entries(FILES)) {
   });
 }
 
-Deno.test("loadWeights() says that Gemma 3 is not supported yet, in both formats", async () => {
-  for (const path of [fixture("gemma3"), fixture("gguf/gemma3.gguf")]) {
-    const message = "Cannot load weights as gemma3_text is not supported yet";
-    await assertRejects(() => load(path), ModelFormatError, message);
-  }
-});
-
-for (const [name, type] of [["smollm2", "Q8_0"], ["gemma3", "Q8_0"]] as const) {
+for (
+  const [name, types] of [
+    ["smollm2", ["q8_0", "q4_1", "q4_1", "q4_1"]],
+    ["gemma3", ["q8_0", "q5_0", "q5_0", "q6_k"]],
+  ] as const
+) {
   const path = await testModel(name);
   Deno.test({
-    name: `loadWeights() says that quantised weights are not supported yet: ${name}`,
+    name: `loadWeights() keeps the blocks of ${name} as they are stored`,
     ignore: path === null,
     fn: async () => {
-      const message = `quantised weights of type ${type} are not supported yet`;
-      await assertRejects(() => load(path!), ModelFormatError, message);
+      const cpu = await openBackend({ backend: "auto" });
+      const model = await readGgufModel(path!);
+      const weights = await loadWeights(ggufCheckpoint(model), await readGgufConfig(model), cpu);
+      const [{ qkv, output }] = weights.layers as [ModelWeights["layers"][0]];
+      const found = [weights.embed, qkv.wq, output.wGate, output.wDown].map(({ dtype }) => dtype);
+      weights.close();
+      assertEquals(found, types as unknown as typeof found);
     },
   });
 }

@@ -176,6 +176,16 @@ inline unsigned __byte_perm(unsigned x, unsigned y, unsigned selector) {
   }
   return bytes;
 }
+// The upper, respectively lower, word of high : low after a shift.
+inline unsigned __funnelshift_l(unsigned low, unsigned high, unsigned by) {
+  return unsigned((uint64_t{high} << 32 | low) << (by & 31) >> 32);
+}
+inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned by) {
+  return unsigned((uint64_t{high} << 32 | low) >> (by & 31));
+}
+// Never joined to one rounding.
+inline float __fadd_rn(float a, float b) { return a + b; }
+inline float __fmul_rn(float a, float b) { return a * b; }
 // Rounded upwards. A sum of doubles and what it lost are the exact sum.
 inline float emulated_sum_ru(double a, double b) {
   const double sum = a + b, part = sum - a, lost = (a - (sum - part)) + (b - part);

@@ -42,6 +42,17 @@ inline uint32_t SharedAddress(const void* shared) {
 inline uint32_t PackBf16(float low, float high) {
   return emulated::RoundBf16(low) | uint32_t{emulated::RoundBf16(high)} << 16;
 }
+inline float WidenF16(uint16_t half) {
+  _Float16 x;
+  memcpy(&x, &half, sizeof(x));
+  return static_cast<float>(x);
+}
+inline uint16_t NarrowF16(float x) {
+  const _Float16 rounded = static_cast<_Float16>(x);
+  uint16_t half;
+  memcpy(&half, &rounded, sizeof(half));
+  return half;
+}
 inline float Exp2(float x) { return exp2f(x); }
 
 inline void CpAsync16(uint32_t shared, const void* global, bool valid = true) {
