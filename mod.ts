@@ -73,16 +73,28 @@ export type { AttentionMap, MapOptions } from "./lib/engine/map.ts";
 
 // Attention methods and plans
 export { type Methods, methods } from "./lib/attention/methods.ts";
+export type {
+  AShapeOptions,
+  SlidingWindowOptions,
+  TriShapeOptions,
+} from "./lib/attention/a_shape.ts";
+export type { BlockSparseOptions } from "./lib/attention/block_sparse.ts";
 export type { RetrievalOptions } from "./lib/attention/retrieval.ts";
 export type { StreamingOptions } from "./lib/attention/streaming.ts";
+export type { VerticalSlashOptions } from "./lib/attention/vertical_slash.ts";
 export type {
+  AntidiagonalOptions,
   Awaitable,
+  BlockScoreOptions,
+  BlockScores,
   DecodeContext,
+  Estimates,
   KeyPlan,
   Method,
   PrefillContext,
   SearchRequest,
   TopKeys,
+  VerticalSlash,
 } from "./lib/attention/method.ts";
 export type {
   BlockSparsePlan,
@@ -90,6 +102,7 @@ export type {
   HeadPlan,
   IntersectPlan,
   LayerPlan,
+  SplitPlan,
   StaticPlusRetrievedPlan,
   StreamingPlan,
   UnionPlan,

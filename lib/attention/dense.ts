@@ -4,6 +4,12 @@ import type { HeadPlan } from "./plan.ts";
 
 const PLAN: HeadPlan = { kind: "dense" };
 
+/** What methods that govern the prefill alone do for single queries: every key. */
+export const denseDecode: Pick<Method, "planDecode" | "residentKeys"> = {
+  planDecode: ({ heads }) => heads.map(() => PLAN),
+  residentKeys: (_layer, _head, length) => length,
+};
+
 /** Full causal attention: every query sees every key before it. */
 export function dense(): Method {
   return described({
@@ -11,7 +17,6 @@ export function dense(): Method {
     options: {},
     governsPrefill: false,
     planPrefill: ({ heads }) => heads.map(() => PLAN),
-    planDecode: ({ heads }) => heads.map(() => PLAN),
-    residentKeys: (_layer, _head, length) => length,
+    ...denseDecode,
   });
 }

@@ -1,6 +1,7 @@
 /** From plans to prefill executables: exact masks cut into tiles, with what is simple kept simple. */
 import { TILE_CAUSAL, TILE_FULL, TILE_MASKED, type TilePlan } from "../../ffi/backend.ts";
 import { checkCount } from "./check.ts";
+import { coverTiles } from "./cover_tiles.ts";
 import { bits, maskOf, type MaskSource, type TileHint } from "./mask_source.ts";
 import { checkPlan, type HeadPlan } from "./plan.ts";
 
@@ -15,7 +16,7 @@ const COLUMN_LIMIT = 8;
 /**
  * Lowers a head's plan for the queries `qStart .. qStart+qLen-1` over `kvLen` cached keys.
  *
- * The result holds exactly the plan's keys: whole tiles as full or causal, tiles with a few whole columns as
+ * The result holds exactly the plan's keys, or more where a plan of columns and diagonals allows it: whole tiles as full or causal, tiles with a few whole columns as
  * columns, the rest with a bitmask. Equal masks are stored once.
  *
  * @throws {RangeError} if the range or the plan is not valid, or the plan is for one query only
@@ -23,6 +24,9 @@ const COLUMN_LIMIT = 8;
 export function lower(plan: HeadPlan, qStart: number, qLen: number, kvLen: number): TilePlan {
   checkRange(qStart, qLen, kvLen);
   checkPlan(plan);
+  if (plan.kind === "verticalSlash" && plan.cover === "tiles") {
+    return coverTiles(plan.vertical, plan.slash, qStart, qLen);
+  }
   return lowerMask(maskOf(plan, qStart + qLen), qStart, qLen);
 }
 

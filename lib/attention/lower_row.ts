@@ -39,10 +39,12 @@ function intervalsOf(plan: HeadPlan, i: number): Interval[] {
       return unite([...singles(plan.vertical, i), ...singles(plan.slash.map((d) => i - d), i)]);
     case "blockSparse":
       return unite(
-        (plan.blocks[Math.floor(i / plan.block)] ?? [])
+        (plan.blocks[Math.floor((i - (plan.from ?? 0)) / plan.block)] ?? [])
           .filter((b) => b * plan.block <= i)
           .map((b): Interval => [b * plan.block, Math.min(i + 1, (b + 1) * plan.block)]),
       );
+    case "split":
+      return intervalsOf(i < plan.at ? plan.before : plan.after, i);
     case "union":
       return unite(plan.plans.flatMap((part) => intervalsOf(part, i)));
     case "intersect":

@@ -39,6 +39,8 @@ export function maskOf(plan: HeadPlan, length: number): MaskSource {
       return verticalSlash(plan, length);
     case "blockSparse":
       return blockSparse(plan);
+    case "split":
+      return split(plan.at, maskOf(plan.before, length), maskOf(plan.after, length));
     case "union":
       return united(plan.plans.map((part) => maskOf(part, length)));
     case "intersect":
@@ -103,11 +105,11 @@ function readBits(words: Int32Array, at: number): number {
   return shift === 0 ? low : low | ((words[index + 1] ?? 0) << (32 - shift));
 }
 
-function blockSparse({ block, blocks }: BlockSparsePlan): MaskSource {
+function blockSparse({ block, from = 0, blocks }: BlockSparsePlan): MaskSource {
   const sets = blocks.map((row) => new Set(row));
   return {
     word(i, start) {
-      const chosen = sets[Math.floor(i / block)];
+      const chosen = sets[Math.floor((i - from) / block)];
       if (!chosen) return 0;
       let word = 0;
       for (let b = Math.floor(start / block); b * block < start + 32; b++) {
@@ -116,6 +118,17 @@ function blockSparse({ block, blocks }: BlockSparsePlan): MaskSource {
       return word & span(start, 0, i + 1);
     },
     hint: (_i0, i1, start) => start >= i1 ? "empty" : "mixed",
+  };
+}
+
+function split(at: number, before: MaskSource, after: MaskSource): MaskSource {
+  return {
+    word: (i, start) => (i < at ? before : after).word(i, start),
+    hint(i0, i1, start, size) {
+      if (i1 <= at) return before.hint(i0, i1, start, size);
+      if (i0 >= at) return after.hint(i0, i1, start, size);
+      return start >= i1 ? "empty" : "mixed";
+    },
   };
 }
 

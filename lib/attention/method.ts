@@ -1,8 +1,8 @@
 /** A method decides what every head attends to; it makes plans and touches no kernel. */
-import type { Awaitable, TopKeys } from "../../ffi/backend.ts";
+import type { Awaitable, TopKeys, VerticalSlash } from "../../ffi/backend.ts";
 import type { HeadPlan } from "./plan.ts";
 
-export type { Awaitable, KeyPlan, TopKeys } from "../../ffi/backend.ts";
+export type { Awaitable, KeyPlan, TopKeys, VerticalSlash } from "../../ffi/backend.ts";
 
 /** What a method may know when it plans the rows of a prefill chunk. */
 export interface PrefillContext {
@@ -16,6 +16,63 @@ export interface PrefillContext {
   readonly qLen: number;
   /** Tokens in the cache, the chunk included. */
   readonly kvLength: number;
+  /** Tokens in the cache when the prefill that the chunk is part of has ended. */
+  readonly promptEnd: number;
+  /** Looks at the chunk's queries and the keys of the cache. */
+  readonly estimates: Estimates;
+  /** What the method keeps from one chunk of the session to the next. */
+  readonly memory: Map<string, unknown>;
+}
+
+/**
+ * What a method may ask about the queries of a chunk and the keys up to it. Scores are counted as scanned keys and timed by
+ * the session. Blocks of rows count from the chunk's first row, blocks of keys from key 0.
+ */
+export interface Estimates {
+  /**
+   * Attention of `rows` rows (or as many as there are), summed by key and by distance, for each of `heads`: the chunk's last
+   * ones, or those before its last `skipped`.
+   */
+  verticalSlash(
+    heads: readonly number[],
+    rows: number,
+    skipped?: number,
+  ): Awaitable<readonly VerticalSlash[]>;
+  /** Scores of pairs of blocks by their mean query and mean key, for each of `heads`. */
+  blockScores(heads: readonly number[], options: BlockScoreOptions): Awaitable<BlockScores>;
+  /** Scores of pairs of blocks by sums along antidiagonals (XAttention), for each of `heads`. */
+  antidiagonalScores(
+    heads: readonly number[],
+    options: AntidiagonalOptions,
+  ): Awaitable<BlockScores>;
+}
+
+/** How pairs of blocks are scored by their means. */
+export interface BlockScoreOptions {
+  /** Tokens of a block. */
+  readonly block: number;
+  /** Each row's softmax with the model's scale; else plain products of means, which rank alike. */
+  readonly softmax: boolean;
+}
+
+/** How pairs of blocks are scored along antidiagonals. */
+export interface AntidiagonalOptions {
+  /** Tokens of a block; a multiple of `stride`. */
+  readonly block: number;
+  /** Side of the squares whose antidiagonal is summed. */
+  readonly stride: number;
+  /** Divides the scores, as the released code's option does. */
+  readonly norm: number;
+}
+
+/** Scores of pairs of blocks, `[heads, rows, columns]`: 0 or `-Infinity` where no key of the block is seen. */
+export interface BlockScores {
+  /** Head after head, row after row. */
+  readonly scores: Float32Array;
+  /** Blocks of queries. */
+  readonly rows: number;
+  /** Blocks of keys. */
+  readonly columns: number;
 }
 
 /** What a method may know when it plans one query row outside a prefill: of the question, or a generated token. */

@@ -1,9 +1,19 @@
 /** The attention methods, as one object for notebooks: `methods.streaming({ window: 1024 })`. */
+import {
+  aShape,
+  type AShapeOptions,
+  slidingWindow,
+  type SlidingWindowOptions,
+  triShape,
+  type TriShapeOptions,
+} from "./a_shape.ts";
+import { blockSparse, type BlockSparseOptions } from "./block_sparse.ts";
 import { dense } from "./dense.ts";
 import type { Method } from "./method.ts";
 import { perHead } from "./per_head.ts";
 import { retrieval, type RetrievalOptions } from "./retrieval.ts";
 import { streaming, type StreamingOptions } from "./streaming.ts";
+import { verticalSlash, type VerticalSlashOptions } from "./vertical_slash.ts";
 
 /** Attention methods by name. */
 export interface Methods {
@@ -23,6 +33,38 @@ export interface Methods {
    */
   readonly retrieval: (options?: RetrievalOptions) => Method;
   /**
+   * MInference's A-shape (Jiang et al. 2024, arXiv 2407.02490): first tokens and a sliding window, in the prefill.
+   *
+   * Throws `RangeError` if an option is out of range.
+   */
+  readonly aShape: (options?: AShapeOptions) => Method;
+  /**
+   * Tri-shape (Li et al. 2024, arXiv 2412.10319): an A-shape whose last rows see every key, in the prefill.
+   *
+   * Throws `RangeError` if an option is out of range.
+   */
+  readonly triShape: (options?: TriShapeOptions) => Method;
+  /**
+   * A sliding window without first tokens, in the prefill.
+   *
+   * Throws `RangeError` if an option is out of range.
+   */
+  readonly slidingWindow: (options?: SlidingWindowOptions) => Method;
+  /**
+   * MInference's vertical-slash (Jiang et al. 2024, arXiv 2407.02490): the last queries of each chunk choose columns and
+   * diagonals, in the prefill.
+   *
+   * Throws `RangeError` if an option is out of range.
+   */
+  readonly verticalSlash: (options?: VerticalSlashOptions) => Method;
+  /**
+   * MInference's block-sparse attention (Jiang et al. 2024, arXiv 2407.02490): products of mean queries and mean keys choose
+   * blocks, in the prefill.
+   *
+   * Throws `RangeError` if an option is out of range.
+   */
+  readonly blockSparse: (options?: BlockSparseOptions) => Method;
+  /**
    * Gives each head its own method: `choose(layer, head)` is asked for every query head of every layer. Heads for
    * which it returns the same object are planned together.
    */
@@ -30,4 +72,14 @@ export interface Methods {
 }
 
 /** Attention methods by name. */
-export const methods: Methods = { dense, streaming, retrieval, perHead };
+export const methods: Methods = {
+  dense,
+  streaming,
+  retrieval,
+  aShape,
+  triShape,
+  slidingWindow,
+  verticalSlash,
+  blockSparse,
+  perHead,
+};

@@ -30,16 +30,35 @@ export interface VerticalSlashPlan {
   readonly vertical: readonly number[];
   /** Distances `i - j`, rising. */
   readonly slash: readonly number[];
+  /**
+   * Whether a prefill may attend to whole tiles around the diagonals, too: MInference's conversion, which is faster and
+   * holds more keys. Single queries see the plan's own.
+   */
+  readonly cover?: "tiles";
 }
 
-/** Chosen key blocks for each query block: `floor(j / block)` in `blocks[floor(i / block)]`. */
+/** Chosen key blocks for each query block: `floor(j / block)` in `blocks[floor((i - from) / block)]`. */
 export interface BlockSparsePlan {
   /** Kind of the plan. */
   readonly kind: "blockSparse";
   /** Tokens of a block. */
   readonly block: number;
+  /** First query of the first block of queries; queries before it see nothing. @default 0 */
+  readonly from?: number;
   /** Key blocks of each query block, counted from token 0; a missing entry is empty. */
   readonly blocks: readonly (readonly number[])[];
+}
+
+/** One plan for the queries before a token, another from it on (tri-shape's last rows). */
+export interface SplitPlan {
+  /** Kind of the plan. */
+  readonly kind: "split";
+  /** First query of the second plan. */
+  readonly at: number;
+  /** What queries before `at` see. */
+  readonly before: HeadPlan;
+  /** What queries from `at` on see. */
+  readonly after: HeadPlan;
 }
 
 /** A static set and keys that an index retrieved for this query (RetrievalAttention). Decode only. */
@@ -81,6 +100,7 @@ export type HeadPlan =
   | VerticalSlashPlan
   | BlockSparsePlan
   | StaticPlusRetrievedPlan
+  | SplitPlan
   | UnionPlan
   | IntersectPlan;
 
@@ -110,7 +130,13 @@ export function checkPlan(plan: HeadPlan): void {
       return;
     case "blockSparse":
       checkCount("plan", "block", plan.block, 1);
+      checkCount("plan", "from", plan.from ?? 0, 0);
       plan.blocks.forEach((row) => checkRising("blocks", row));
+      return;
+    case "split":
+      checkCount("plan", "at", plan.at, 0);
+      checkPlan(plan.before);
+      checkPlan(plan.after);
       return;
     case "union":
     case "intersect":

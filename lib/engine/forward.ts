@@ -17,6 +17,7 @@ import { ropeTable } from "../model/rope.ts";
 import type { ModelConfig, ModelWeights, RopeConfig } from "../model/types.ts";
 import { exactIndex } from "../retrieval/exact.ts";
 import { breathe } from "./breathe.ts";
+import { ChunkEstimates } from "./chunk_estimates.ts";
 import { lowerRows, lowerTiles, Planner, type SearchCost } from "./planner.ts";
 import { LayerState, type Stage, type StateName } from "./state.ts";
 import { Workspace, type WorkspaceName } from "./workspace.ts";
@@ -32,6 +33,8 @@ export interface ForwardRequest {
   readonly start: number;
   /** Which plans the rows get. */
   readonly phase: Phase;
+  /** Tokens of the session when the prefill that the rows are part of has ended. */
+  readonly promptEnd: number;
   /** Compute the logits of the last row. */
   readonly logits: boolean;
   /** Rows are in the cache already: recompute without appending, up to q of this layer. */
@@ -187,7 +190,7 @@ export class Forward {
     known: Map<string, TilePlan>,
   ): AsyncGenerator<ForwardEvent, void> {
     const { plans, searches } = request.phase === "prefill"
-      ? await this.#planChunk(request, layer)
+      ? await this.#planChunk(request, layer, tensors.q)
       : await this.#planRows(request, layer, tensors.q);
     const planned = event(request, "plan", layer, tensors, [], plans);
     yield planned;
@@ -221,13 +224,14 @@ export class Forward {
     yield { state: new LayerState(place, { logits }), tensors, decoded: null };
   }
 
-  async #planChunk(request: ForwardRequest, layer: number) {
-    const { start, ids } = request;
-    const end = start + ids.length;
-    return {
-      plans: [await this.#planner.prefill(layer, start, ids.length, end)],
-      searches: [] as SearchCost[],
-    };
+  async #planChunk(request: ForwardRequest, layer: number, q: Tensor) {
+    const { backend, config, cache } = this.#parts;
+    const { start: qStart, ids, promptEnd, control } = request;
+    const kv = cache.view(layer, qStart + ids.length);
+    const estimates = new ChunkEstimates(backend, { q, qStart, kv, scale: config.scale, control });
+    const place = { qStart, qLen: ids.length, promptEnd };
+    const plan = await this.#planner.prefill(layer, place, estimates);
+    return { plans: [plan], searches: estimates.costs };
   }
 
   async #planRows(request: ForwardRequest, layer: number, q: Tensor) {

@@ -45,7 +45,8 @@ export class Passes {
   ): ForwardRequest {
     const { log, contextTokens } = this.held;
     const phase = log.phaseAt(start);
-    return { ids: log.slice(start, count), start, phase, logits: false, contextTokens, control };
+    const [ids, promptEnd] = [log.slice(start, count), log.phaseEnd(start)];
+    return { ids, start, phase, promptEnd, logits: false, contextTokens, control };
   }
 
   /** The row that the next token is chosen from; whatever it was read for, it gets the decode plans. */

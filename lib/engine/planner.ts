@@ -2,18 +2,24 @@
 import type { KeyPlan, RunControl, Tensor, TilePlan, TopKeys } from "../../ffi/backend.ts";
 import { lower } from "../attention/lower.ts";
 import { lowerRow } from "../attention/lower_row.ts";
-import type { Awaitable, Method, SearchRequest } from "../attention/method.ts";
+import type {
+  Awaitable,
+  Estimates,
+  Method,
+  PrefillContext,
+  SearchRequest,
+} from "../attention/method.ts";
 import type { HeadPlan, LayerPlan } from "../attention/plan.ts";
 import { windowStart, withinWindow } from "../attention/window.ts";
 import type { PagedCache } from "../cache/paged_cache.ts";
 import type { ModelConfig } from "../model/types.ts";
 import type { IndexAnswer, IndexQuery, KvIndex } from "../retrieval/kv_index.ts";
 
-/** What selecting keys cost one head of one row. */
+/** What selecting keys cost one head of one row, or of a chunk. */
 export interface SearchCost {
   /** Query-key scores computed to select. */
   readonly scanned: number;
-  /** Milliseconds of the search call, shared by the heads that asked together. */
+  /** Milliseconds of the search or estimate, shared by the heads that asked together. */
   readonly ms: number;
 }
 
@@ -31,6 +37,7 @@ const NOTHING: TopKeys = { indices: new Int32Array(), scores: new Float32Array()
 /** Plans for one session's method, cut to the sliding windows of the model's layers. */
 export class Planner {
   readonly #method: Method;
+  readonly #memory = new Map<string, unknown>();
   readonly #indexes: ReadonlyMap<string, KvIndex>;
   readonly #heads: readonly number[];
   readonly #windows: readonly (number | null)[];
@@ -50,11 +57,18 @@ export class Planner {
   /** Plans of a prefill chunk. */
   async prefill(
     layer: number,
-    qStart: number,
-    qLen: number,
-    kvLength: number,
+    place: Pick<PrefillContext, "qStart" | "qLen" | "promptEnd">,
+    estimates: Estimates,
   ): Promise<LayerPlan> {
-    const context = { layer, heads: this.#heads, qStart, qLen, kvLength };
+    const kvLength = place.qStart + place.qLen;
+    const context = {
+      layer,
+      heads: this.#heads,
+      ...place,
+      kvLength,
+      estimates,
+      memory: this.#memory,
+    };
     return this.#checked(await this.#method.planPrefill(context), layer, kvLength);
   }
 

@@ -39,6 +39,14 @@ export class TokenLog {
     return this.#phases[index]!;
   }
 
+  /** Place behind the tokens from `start` on that are of one phase. */
+  phaseEnd(start: number): number {
+    const phase = this.phaseAt(start);
+    let end = start;
+    while (end < this.length && this.#phases[end] === phase) end++;
+    return end;
+  }
+
   /** Appends tokens of one phase. */
   push(ids: Iterable<number>, phase: Phase): void {
     for (const id of ids) {

@@ -13,9 +13,12 @@ export function sees(plan: HeadPlan, i: number, j: number): boolean {
     case "verticalSlash":
       return plan.vertical.includes(j) || plan.slash.includes(i - j);
     case "blockSparse":
-      return (plan.blocks[Math.floor(i / plan.block)] ?? []).includes(Math.floor(j / plan.block));
+      return (plan.blocks[Math.floor((i - (plan.from ?? 0)) / plan.block)] ?? [])
+        .includes(Math.floor(j / plan.block));
     case "staticPlusRetrieved":
       return j < plan.sink || i - j < plan.window || plan.retrieved.includes(j);
+    case "split":
+      return sees(i < plan.at ? plan.before : plan.after, i, j);
     case "union":
       return plan.plans.some((part) => sees(part, i, j));
     case "intersect":

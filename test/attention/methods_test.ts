@@ -2,6 +2,7 @@ import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@
 import type { TopKeys } from "../../ffi/backend.ts";
 import { methods } from "../../lib/attention/methods.ts";
 import type { DecodeContext, SearchRequest } from "../../lib/attention/method.ts";
+import { prefillContext } from "./contexts.ts";
 
 function decodeContext(position: number, heads: readonly number[], asked: SearchRequest[] = []) {
   const search = (request: SearchRequest): TopKeys[] => {
@@ -16,7 +17,7 @@ function decodeContext(position: number, heads: readonly number[], asked: Search
 
 Deno.test("dense() plans every key in both phases", async () => {
   const method = methods.dense();
-  const context = { layer: 0, heads: [0, 1], qStart: 0, qLen: 8, kvLength: 8 };
+  const context = prefillContext({ heads: [0, 1] });
   assertEquals(await method.planPrefill(context), [{ kind: "dense" }, { kind: "dense" }]);
   assertEquals(await method.planDecode(decodeContext(7, [3])), [{ kind: "dense" }]);
   assertEquals(method.residentKeys(0, 0, 77), 77);
@@ -32,7 +33,7 @@ Deno.test("streaming() has the published defaults and shares one plan", async ()
 
 Deno.test("retrieval() prefills densely and searches what the static set leaves", async () => {
   const method = methods.retrieval({ sink: 10, window: 20, topK: 2 });
-  const context = { layer: 0, heads: [0], qStart: 0, qLen: 8, kvLength: 8 };
+  const context = prefillContext();
   assertEquals(await method.planPrefill(context), [{ kind: "dense" }]);
   const asked: SearchRequest[] = [];
   const [plan] = await method.planDecode(decodeContext(99, [1], asked));

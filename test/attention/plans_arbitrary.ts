@@ -16,6 +16,7 @@ const leaf: fc.Arbitrary<HeadPlan> = fc.oneof(
   fc.record({
     kind: fc.constant("blockSparse" as const),
     block: fc.constantFrom(1, 7, 16, 64, 100),
+    from: fc.constantFrom(0, 5, 64, 130),
     blocks: fc.array(rising(12), { maxLength: 30 }),
   }),
 );
@@ -23,6 +24,15 @@ const leaf: fc.Arbitrary<HeadPlan> = fc.oneof(
 /** Plans that prefill can lower: leaves, and unions and intersections of them. */
 export const headPlans: fc.Arbitrary<HeadPlan> = fc.oneof(
   { weight: 3, arbitrary: leaf },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("split" as const),
+      at: fc.nat(300),
+      before: leaf,
+      after: leaf,
+    }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({

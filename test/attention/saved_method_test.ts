@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { Method } from "../../lib/attention/method.ts";
 import { type Methods, methods } from "../../lib/attention/methods.ts";
+import { prefillContext } from "./contexts.ts";
 import { describeMethod, rebuildMethod } from "../../lib/attention/saved_method.ts";
 
 /** Each method with options that are not its defaults. */
@@ -8,13 +9,18 @@ const MADE: { readonly [Name in keyof Omit<Methods, "perHead">]: Method } = {
   dense: methods.dense(),
   streaming: methods.streaming({ sink: 1, window: 9 }),
   retrieval: methods.retrieval({ sink: 3, window: 7, topK: 5 }),
+  aShape: methods.aShape({ sink: 2, window: 8 }),
+  triShape: methods.triShape({ sink: 2, window: 8, last: 3 }),
+  slidingWindow: methods.slidingWindow({ window: 6 }),
+  verticalSlash: methods.verticalSlash({ vertical: 40, slash: 60, variant: "extend" }),
+  blockSparse: methods.blockSparse({ block: 16, topK: 2, forced: false }),
 };
 
 function throughJson<T>(value: T): T {
   return JSON.parse(JSON.stringify(value));
 }
 
-Deno.test("rebuildMethod() makes every method again from what describeMethod() says", () => {
+Deno.test("rebuildMethod() makes every method again from what describeMethod() says", async () => {
   assertEquals(
     Object.keys(MADE).sort(),
     Object.keys(methods).filter((n) => n !== "perHead").sort(),
@@ -24,8 +30,8 @@ Deno.test("rebuildMethod() makes every method again from what describeMethod() s
     assert(saved);
     const again = rebuildMethod(throughJson(saved));
     assertEquals([again.name, again.options], [name, method.options]);
-    const context = { layer: 0, heads: [0, 2], qStart: 3, qLen: 4, kvLength: 7 };
-    assertEquals(again.planPrefill(context), method.planPrefill(context));
+    const context = prefillContext({ heads: [0, 2], qStart: 3, qLen: 4 });
+    assertEquals(await again.planPrefill(context), await method.planPrefill(context));
     assertEquals(again.residentKeys(0, 0, 5000), method.residentKeys(0, 0, 5000));
     assertEquals(describeMethod(again), saved);
   }

@@ -1,0 +1,119 @@
+import { checkCount } from "./check.ts";
+import { denseDecode } from "./dense.ts";
+import { described } from "./described.ts";
+import type { Method, PrefillContext, VerticalSlash } from "./method.ts";
+import type { HeadPlan, VerticalSlashPlan } from "./plan.ts";
+import { topIndices } from "./top_indices.ts";
+
+/** Options of {@link verticalSlash}. */
+export interface VerticalSlashOptions {
+  /**
+   * Columns that every query sees; at least 30.
+   * @default 1000
+   */
+  readonly vertical?: number;
+  /**
+   * Diagonals; at least 50.
+   * @default 6096
+   */
+  readonly slash?: number;
+  /**
+   * Rows at the end of a chunk whose attention chooses them.
+   * @default 64
+   */
+  readonly lastQueries?: number;
+  /**
+   * `chunk`: each chunk chooses anew. `extend`, as serving engines do: queries 100 rows before the end choose, and the last 100
+   * columns are taken besides. `static`: what the first chunk with enough queries chose is kept for the later ones.
+   * @default "chunk"
+   */
+  readonly variant?: "chunk" | "extend" | "static";
+}
+
+/** First columns and nearest diagonals that are always taken. */
+const FORCED_COLUMNS = 30;
+const FORCED_SLASHES = 100;
+const LEAST_VERTICAL = 30;
+const LEAST_SLASH = 50;
+
+/** The extend variant: rows between the queries that choose and the end. */
+const EXTENDED = 100;
+
+type Checked = Required<VerticalSlashOptions>;
+
+/**
+ * MInference's vertical-slash (Jiang et al. 2024, arXiv 2407.02490, Algorithm 2): the attention of each chunk's last queries,
+ * summed by column and by diagonal, chooses the columns and diagonals that the chunk's queries see. What is computed is a
+ * superset in tiles (`VerticalSlashPlan.cover`). Equal sums: the lower column, the nearer diagonal. Governs the prefill; single
+ * queries see every key.
+ *
+ * @throws {RangeError} if an option is out of range
+ */
+export function verticalSlash(options: VerticalSlashOptions = {}): Method {
+  const checked = checkOptions(options);
+  return described({
+    name: "verticalSlash",
+    options: checked,
+    governsPrefill: true,
+    planPrefill: (context) =>
+      checked.variant === "static" ? planOnce(checked, context) : planChunk(checked, context),
+    ...denseDecode,
+  });
+}
+
+function checkOptions(options: VerticalSlashOptions): Checked {
+  const { vertical = 1000, slash = 6096, lastQueries = 64, variant = "chunk" } = options;
+  const action = "make a verticalSlash method";
+  checkCount(action, "vertical", vertical, 0);
+  checkCount(action, "slash", slash, 0);
+  checkCount(action, "lastQueries", lastQueries, 1);
+  if (!["chunk", "extend", "static"].includes(variant)) {
+    throw new RangeError(
+      `Cannot ${action} as variant must be chunk, extend or static: current value is ${variant}`,
+    );
+  }
+  return { vertical, slash, lastQueries, variant };
+}
+
+async function planChunk(
+  { vertical, slash, lastQueries, variant }: Checked,
+  { heads, qLen, kvLength, estimates }: PrefillContext,
+): Promise<HeadPlan[]> {
+  const skipped = variant === "extend" ? Math.min(EXTENDED, qLen - 1) : 0;
+  const sums = await estimates.verticalSlash(heads, lastQueries, skipped);
+  return sums.map((sum) => choose(sum, vertical + skipped, slash, kvLength));
+}
+
+/** What was chosen for the first chunk that has the queries to choose is kept. */
+async function planOnce(options: Checked, context: PrefillContext): Promise<HeadPlan[]> {
+  const { layer, heads, qLen, memory } = context;
+  const keyOf = (head: number) => `verticalSlash ${layer} ${head}`;
+  const missing = heads.filter((head) => !memory.has(keyOf(head)));
+  const plans = new Map<number, HeadPlan>();
+  if (missing.length > 0) {
+    const chosen = await planChunk(options, { ...context, heads: missing });
+    missing.forEach((head, x) => plans.set(head, chosen[x]!));
+    if (qLen >= options.lastQueries) plans.forEach((plan, head) => memory.set(keyOf(head), plan));
+  }
+  return heads.map((head) => plans.get(head) ?? memory.get(keyOf(head)) as HeadPlan);
+}
+
+/** The columns and diagonals with the largest sums; columns behind those that were summed are taken, too. */
+function choose(
+  sums: VerticalSlash,
+  vertical: number,
+  slash: number,
+  kvLength: number,
+): VerticalSlashPlan {
+  const columns = new Float32Array(kvLength).fill(Infinity);
+  columns.set(sums.vertical);
+  columns.fill(Infinity, 0, FORCED_COLUMNS);
+  const diagonals = sums.slash.slice();
+  diagonals.fill(Infinity, 0, FORCED_SLASHES);
+  return {
+    kind: "verticalSlash",
+    vertical: topIndices(columns, Math.max(vertical, LEAST_VERTICAL)),
+    slash: topIndices(diagonals, Math.max(slash, LEAST_SLASH)),
+    cover: "tiles",
+  };
+}

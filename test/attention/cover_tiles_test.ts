@@ -1,0 +1,58 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { coverTiles } from "../../lib/attention/cover_tiles.ts";
+import type { VerticalSlashPlan } from "../../lib/attention/plan.ts";
+import { keysOfRow, sees } from "./brute_force.ts";
+
+/** Starts of tiles and columns of each row tile, as `shared/reference/sparse_reference.py` prints them. */
+function listsOf(vertical: number[], slash: number[], length: number): [number[], number[]][] {
+  const { rowPtr, keyStart, colPtr, columns } = coverTiles(vertical, slash, 0, length);
+  return Array.from({ length: rowPtr.length - 1 }, (_, row) => [
+    [...keyStart.subarray(rowPtr[row], rowPtr[row + 1])],
+    [...columns.subarray(colPtr[row], colPtr[row + 1])],
+  ]);
+}
+
+Deno.test("coverTiles() gives the lists of MInference's conversion", () => {
+  assertEquals(listsOf([0, 1, 2, 70, 200], [0, 1, 64, 128], 256), [
+    [[0], []],
+    [[0, 64], []],
+    [[0, 64, 128], []],
+    [[64, 128, 192], [0, 1, 2]],
+  ]);
+  assertEquals(listsOf([0, 1, 2, 3, 150], [0, 3, 70, 100, 190], 320), [
+    [[0], []],
+    [[0, 64], []],
+    [[0, 64, 128], []],
+    [[2, 92, 156, 220], [0, 1]],
+    [[66, 156, 220, 284], [0, 1, 2, 3, 150]],
+  ]);
+});
+
+const rising = fc.uniqueArray(fc.nat(500), { maxLength: 60 })
+  .map((values) => values.sort((a, b) => a - b));
+
+Deno.test("coverTiles() holds every key of the plan, none twice, none after the query", () => {
+  fc.assert(
+    fc.property(
+      rising,
+      rising,
+      fc.nat(300),
+      fc.integer({ min: 1, max: 200 }),
+      (vertical, slash, qStart, qLen) => {
+        const plan: VerticalSlashPlan = { kind: "verticalSlash", vertical, slash };
+        const tiles = coverTiles(vertical, slash, qStart, qLen);
+        for (let row = 0; row < qLen; row++) {
+          const counts = keysOfRow(tiles, qStart, row, qStart + qLen);
+          for (const [key, count] of counts.entries()) {
+            assert(count <= 1, `key ${key} of row ${row} is held ${count} times`);
+            if (sees(plan, qStart + row, key)) assert(count === 1, `key ${key} of row ${row}`);
+            if (key > qStart + row) assert(count === 0, `row ${row} sees key ${key}`);
+          }
+          assertEquals(counts[qStart + row], 1);
+        }
+      },
+    ),
+    { numRuns: 60 },
+  );
+});

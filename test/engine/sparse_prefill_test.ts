@@ -1,0 +1,64 @@
+import { assertEquals, assertGreater, assertLessOrEqual } from "@std/assert";
+import type { Method } from "../../lib/attention/method.ts";
+import { methods } from "../../lib/attention/methods.ts";
+import { maxDifference, nextLogits, onBackends, someIds, type TinyModel } from "./tiny_model.ts";
+
+/** The same sums over other tiles. */
+const TOLERANCE = 1e-5;
+const TOKENS = 300;
+
+async function logitsOf(model: TinyModel, attention: Method, chunkTokens: number) {
+  const session = model.session({ attention, chunkTokens });
+  await session.prefill(someIds(TOKENS));
+  const logits = await nextLogits(session);
+  session.close();
+  return logits;
+}
+
+const everything: [name: string, method: Method][] = [
+  ["verticalSlash", methods.verticalSlash({ vertical: TOKENS, slash: TOKENS })],
+  ["verticalSlash extend", methods.verticalSlash({ slash: TOKENS, variant: "extend" })],
+  ["blockSparse", methods.blockSparse({ block: 16, topK: TOKENS })],
+  ["aShape", methods.aShape()],
+  ["triShape", methods.triShape({ sink: 0, window: 1, last: TOKENS })],
+  ["slidingWindow", methods.slidingWindow()],
+];
+
+for (const [name, method] of everything) {
+  onBackends(`prefill() by ${name} of every key equals dense prefill`, "llama", async (model) => {
+    const dense = await logitsOf(model, methods.dense(), 512);
+    for (const chunkTokens of [512, 110]) {
+      const found = await logitsOf(model, method, chunkTokens);
+      assertLessOrEqual(maxDifference(found, dense), TOLERANCE);
+    }
+  });
+}
+
+onBackends("prefill() by sparse methods differs from dense prefill", "llama", async (model) => {
+  const dense = await logitsOf(model, methods.dense(), 512);
+  const sparse = [
+    methods.verticalSlash({ vertical: 30, slash: 50 }),
+    methods.blockSparse({ block: 16, topK: 2 }),
+    methods.aShape({ sink: 2, window: 16 }),
+  ];
+  for (const method of sparse) {
+    assertGreater(maxDifference(await logitsOf(model, method, 512), dense), 100 * TOLERANCE);
+  }
+});
+
+onBackends("prefill() gives a method what it keeps from chunk to chunk", "llama", async (model) => {
+  const seen: (readonly [layer: number, qStart: number, promptEnd: number, kept: unknown])[] = [];
+  const dense = methods.dense();
+  const keeping: Method = {
+    ...dense,
+    governsPrefill: true,
+    planPrefill: (context) => {
+      const { layer, qStart, promptEnd, memory } = context;
+      if (layer === 0) seen.push([layer, qStart, promptEnd, memory.get("last")]);
+      memory.set("last", qStart);
+      return dense.planPrefill(context);
+    },
+  };
+  await logitsOf(model, keeping, 200);
+  assertEquals(seen, [[0, 0, TOKENS, undefined], [0, 200, TOKENS, 0]]);
+});
