@@ -23,8 +23,17 @@ export function casesOf(sizes: Sizes): BenchCase[] {
 
 /** The cases in whose kernel and shape every word of `text` occurs. */
 export function filtered(cases: readonly BenchCase[], text: string): BenchCase[] {
+  return matching(cases, text, nameOf);
+}
+
+/** What every word of `text` occurs in the name of. */
+export function matching<Named>(
+  all: readonly Named[],
+  text: string,
+  nameOf: (one: Named) => string,
+): Named[] {
   const words = text.toLowerCase().split(/\s+/).filter((word) => word !== "");
-  return cases.filter((one) => {
+  return all.filter((one) => {
     const name = nameOf(one).toLowerCase();
     return words.every((word) => name.includes(word));
   });

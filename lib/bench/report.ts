@@ -1,7 +1,8 @@
 /** A result as a table and as sentences below it. */
 import { nameOf } from "./cases.ts";
 import { sizeText } from "./ceilings.ts";
-import type { BenchResult, BenchRow, Beside } from "./result.ts";
+import type { BenchRow, Beside, RunHead } from "./result.ts";
+import type { Spread } from "./statistics.ts";
 
 /** Name of our own dense kernel beside a sparse one. */
 const DENSE = "dense";
@@ -12,21 +13,27 @@ const QUIET = 0.2;
 /** Share of its ceiling that a row may reach: both were measured in different moments. */
 const CREDIBLE = 1.1;
 
+/** What every row has, whatever was measured. */
+export type MeasuredRow = Pick<BenchRow, "flops" | "trafficBytes" | "ms" | "limit" | "beside">;
+
+/** A run with its rows. */
+export type ReportedRun = RunHead & { readonly rows: readonly MeasuredRow[] };
+
 /** A column of a table of rows. */
-export interface ReportColumn {
+export interface ReportColumn<Row = BenchRow> {
   /** Its heading. */
   readonly title: string;
   /** Side that texts are aligned to. */
   readonly align: "left" | "right";
   /** Text of a cell. */
-  readonly cell: (row: BenchRow) => string;
+  readonly cell: (row: Row) => string;
 }
 
 /** Columns of the table of kernels. */
 export const KERNEL_COLUMNS: readonly ReportColumn[] = [
   { title: "kernel and shape", align: "left", cell: nameOf },
   { title: "median", align: "right", cell: ({ ms }) => msText(ms.median) },
-  { title: "spread", align: "right", cell: spreadText },
+  { title: "spread", align: "right", cell: ({ ms }) => spreadText(ms) },
   { title: "rate", align: "right", cell: rateText },
   { title: "share of its ceiling", align: "left", cell: ceilingText },
   { title: "vs dense or best peer", align: "left", cell: (row) => besideText(row, closestOf(row)) },
@@ -61,7 +68,7 @@ export function shortName(name: string): string {
 }
 
 /** Share of its ceiling that a row's median reaches. */
-export function shareOfCeiling({ ms, limit }: BenchRow): number {
+export function shareOfCeiling({ ms, limit }: MeasuredRow): number {
   return limit.ms / ms.median;
 }
 
@@ -76,7 +83,7 @@ export function legend(rows: readonly BenchRow[]): string {
 }
 
 /** What one must know to believe a result, and what was not measured and why, a line each. */
-export function remarks(result: BenchResult): string[] {
+export function remarks(result: ReportedRun): string[] {
   const { peers, rows, finished } = result;
   const notes = rows.flatMap(({ beside }) => beside).filter(({ note }) => note !== null);
   const groups = Map.groupBy(
@@ -100,7 +107,7 @@ function comparedText(name: string, version: string): string {
 }
 
 /** Cases by why they were skipped, numbers aside; of many with the same reason only the first. */
-function skippedLines({ skipped }: BenchResult): string[] {
+function skippedLines({ skipped }: RunHead): string[] {
   const reasons = Map.groupBy(skipped, ({ reason }) => reason.replaceAll(/\d[\d.e+]*/g, "#"));
   return [...reasons.values()].flatMap((cases) => {
     const lines = cases.map(({ name, reason }) => `${name}: ${reason}`);
@@ -111,7 +118,7 @@ function skippedLines({ skipped }: BenchResult): string[] {
 }
 
 /** Signs that something else used the machine. */
-function doubts({ rows, loadBefore, machine: { cores } }: BenchResult): string[] {
+function doubts({ rows, loadBefore, machine: { cores } }: ReportedRun): string[] {
   const above = rows.filter((row) => shareOfCeiling(row) > CREDIBLE).length;
   const load = loadBefore.toFixed(1);
   return [
@@ -129,7 +136,7 @@ function doubts({ rows, loadBefore, machine: { cores } }: BenchResult): string[]
 }
 
 /** The measured ceilings, a line each. */
-export function ceilingLines({ ceilings, machine }: BenchResult): string[] {
+export function ceilingLines({ ceilings, machine }: RunHead): string[] {
   if (!ceilings) return [];
   const counts = [...new Set([1, machine.threads])];
   const lines = counts.flatMap((threads) => {
@@ -149,17 +156,20 @@ export function ceilingLines({ ceilings, machine }: BenchResult): string[] {
     : [...lines, `A call that computes next to nothing: ${msText(emptyCallMs)}`];
 }
 
-function spreadText({ ms: { median, low, high } }: BenchRow): string {
+/** Half the range of the middle half. */
+export function spreadText({ median, low, high }: Spread): string {
   const share = (high - low) / 2 / median;
   return `\u00b1${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
 }
 
-function rateText({ flops, trafficBytes, ms, limit }: BenchRow): string {
+/** What it computes or reads in a second, whichever limits it. */
+export function rateText({ flops, trafficBytes, ms, limit }: MeasuredRow): string {
   const amount = limit.unit === "GFLOP/s" ? flops : trafficBytes;
   return `${(amount / ms.median / 1e6).toPrecision(3)} ${limit.unit}`;
 }
 
-function ceilingText(row: BenchRow): string {
+/** Share of its ceiling, and its name. */
+export function ceilingText(row: MeasuredRow): string {
   const { name } = row.limit;
   return `${percent(shareOfCeiling(row)).padStart(5)} ${name}`;
 }
@@ -188,7 +198,8 @@ function besideText({ share }: BenchRow, beside: Measured | undefined): string {
   return `${times(ratio).padStart(5)} ${what}`;
 }
 
-function times(ratio: number): string {
+/** How many times faster. */
+export function times(ratio: number): string {
   return `${ratio < 9.95 ? ratio.toFixed(2) : ratio.toFixed(1)}x`;
 }
 
@@ -196,6 +207,7 @@ function percent(share: number): string {
   return `${(100 * share).toFixed(0)} %`;
 }
 
-function msText(ms: number): string {
+/** Milliseconds for people. */
+export function msText(ms: number): string {
   return ms >= 1000 ? `${(ms / 1000).toPrecision(3)} s` : `${Number(ms.toPrecision(3))} ms`;
 }

@@ -3,6 +3,7 @@ import type { ZodType } from "zod";
 import { MEASURED, type MeasuredDType } from "./bench_case.ts";
 import type { Ceilings, Limit } from "./ceilings.ts";
 import type { Machine } from "./machine.ts";
+import type { ModelsResult } from "./models/models_result.ts";
 import type { Spread } from "./statistics.ts";
 
 /** Something else that was measured on the same problem in the same run. */
@@ -67,10 +68,8 @@ export interface FoundPeer {
   readonly missing: string | null;
 }
 
-/** A run. */
-export interface BenchResult {
-  /** Version of this format. */
-  readonly version: typeof RESULT_VERSION;
+/** When and where something was measured, and beside what. */
+export interface RunHead {
   /** When it started, ISO 8601. */
   readonly startedAt: string;
   /** Seconds it took. */
@@ -85,14 +84,28 @@ export interface BenchResult {
   readonly ceilings: Ceilings | null;
   /** What it was compared with. */
   readonly peers: readonly FoundPeer[];
-  /** Cases in the order in which they were measured. */
-  readonly rows: readonly BenchRow[];
   /** Cases that were not measured. */
   readonly skipped: readonly SkippedCase[];
 }
 
+/** A run over kernels, and the last one over whole models. */
+export interface BenchResult extends RunHead {
+  /** Version of this format. */
+  readonly version: typeof RESULT_VERSION;
+  /** Cases in the order in which they were measured. */
+  readonly rows: readonly BenchRow[];
+  /** Whole models; null where none were measured. */
+  readonly models: ModelsResult | null;
+}
+
 /** Version of the format of results. */
 export const RESULT_VERSION = 1;
+
+/** A run over whole models beside the kernels of an older result, or alone where there is none. */
+export function withModels(older: BenchResult | null, models: ModelsResult): BenchResult {
+  if (older !== null) return { ...older, models };
+  return { ...models, version: RESULT_VERSION, peers: [], rows: [], skipped: [], models };
+}
 
 /** A result as text. */
 export function resultText(result: BenchResult): string {
@@ -139,15 +152,26 @@ async function schema(): Promise<ZodType<BenchResult>> {
     ratio: amount.nullable(),
     note: text.nullable(),
   });
+  const measured = {
+    ...{ flops: amount, trafficBytes: amount },
+    ms: spread,
+    limit: z.strictObject({ name: text, rate: amount, unit, ms: amount }),
+    beside: z.array(beside),
+  };
   const row = z.strictObject({
     kernel: text,
     shape: text,
     ...{ tokens: count, heads: count, kvHeads: count, dim: count },
     dtype: z.enum(MEASURED),
-    ...{ share: amount, flops: amount, trafficBytes: amount },
-    ms: spread,
-    limit: z.strictObject({ name: text, rate: amount, unit, ms: amount }),
-    beside: z.array(beside),
+    share: amount,
+    ...measured,
+  });
+  const modelRow = z.strictObject({
+    ...{ model: text, weights: text.nullable(), contextLength: count.nullable() },
+    task: z.enum(["prefill", "decode"]),
+    tokens: count,
+    ...measured,
+    agreement: z.strictObject({ same: count, of: count, widestGap: amount }).nullable(),
   });
   const machine = z.strictObject({
     ...{ cpu: text, cores: count, memoryBytes: amount, os: text },
@@ -159,8 +183,7 @@ async function schema(): Promise<ZodType<BenchResult>> {
     peaks: z.array(z.strictObject({ unit: text, threads: count, gflops: amount })),
     emptyCallMs: amount.nullable(),
   });
-  return z.strictObject({
-    version: z.literal(RESULT_VERSION),
+  const run = {
     startedAt: z.iso.datetime(),
     seconds: amount,
     finished: z.boolean(),
@@ -170,7 +193,12 @@ async function schema(): Promise<ZodType<BenchResult>> {
     peers: z.array(
       z.strictObject({ name: text, version: text.nullable(), missing: text.nullable() }),
     ),
-    rows: z.array(row),
     skipped: z.array(z.strictObject({ name: text, reason: text })),
+  };
+  return z.strictObject({
+    version: z.literal(RESULT_VERSION),
+    ...run,
+    rows: z.array(row),
+    models: z.strictObject({ ...run, rows: z.array(modelRow) }).nullable().default(null),
   });
 }

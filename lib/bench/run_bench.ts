@@ -5,15 +5,15 @@ import { freeMemoryBytes } from "../engine/free_memory.ts";
 import type { BenchCase } from "./bench_case.ts";
 import { allotted, type CaseTime, fitting, timeOf } from "./budget.ts";
 import { nameOf } from "./cases.ts";
-import { type Ceilings, limitOf, measureCeilings, sizeText, WORKING_SETS } from "./ceilings.ts";
+import { type Ceilings, limitOf, sizeText } from "./ceilings.ts";
 import { CeilingsLibrary } from "./ceilings_library.ts";
-import { measureEmptyCall } from "./empty_call.ts";
 import { describeMachine } from "./machine.ts";
 import { measureCase } from "./measure_case.ts";
 import type { Peer, PeerFinder } from "./peer.ts";
 import { PeerTypes } from "./peer_types.ts";
 import { type BenchResult, type BenchRow, type FoundPeer, RESULT_VERSION } from "./result.ts";
 import type { SkippedCase } from "./result.ts";
+import { CEILINGS_SHARE, runCeilings } from "./run_ceilings.ts";
 
 /** How far a run is. */
 export interface BenchProgress {
@@ -65,12 +65,6 @@ export interface BenchOptions {
 const MEMORY_SHARE = 0.5;
 /** Part of the time left that peers do not take from the cases that follow. */
 const RESERVED_SHARE = 0.5;
-/** Part of a run that the ceilings have. */
-const CEILINGS_SHARE = 0.05;
-/** Bytes that are surely filled in a second: a short run does without the largest working sets. */
-const FILLED_PER_SECOND = 2 ** 28;
-/** Seconds that a ceiling is measured. */
-const CEILING_SECONDS = { least: 0.02, most: 0.15 };
 
 /** Runs the benchmark. */
 export async function runBench(options: BenchOptions): Promise<BenchResult> {
@@ -113,7 +107,10 @@ class Run {
   }
 
   async all(library: CeilingsLibrary): Promise<void> {
-    this.#ceilings = await this.#measureCeilings(library);
+    this.#ceilings = await runCeilings(library, {
+      ...this.#options,
+      onProgress: (share, what) => this.#options.onProgress?.({ share, msLeft: null, what }),
+    });
     await this.#findPeers();
     await this.#measureCases(this.#ceilings);
     this.#finished = true;
@@ -136,31 +133,12 @@ class Run {
       peers: this.#found,
       rows: cases.flatMap((one) => this.#rows.get(one) ?? []),
       skipped: cases.flatMap((one) => this.#skipped.get(one) ?? []),
+      models: null,
     };
   }
 
   get #deadline(): number {
     return this.#start + 1000 * this.#options.seconds;
-  }
-
-  async #measureCeilings(library: CeilingsLibrary): Promise<Ceilings> {
-    const { backend, seconds, workingSets = WORKING_SETS } = this.#options;
-    const time = CEILINGS_SHARE * seconds;
-    const room = Math.min(MEMORY_SHARE * freeMemoryBytes(), time * FILLED_PER_SECOND);
-    const sizes = workingSets.filter((bytes) => bytes <= room);
-    const { least, most } = CEILING_SECONDS;
-    const each = time / (2 * sizes.length); // with one thread and with all
-    const eachSeconds = Math.min(most, Math.max(least, each));
-    const emptyCallMs = await measureEmptyCall(backend, eachSeconds);
-    const measured = await measureCeilings(library, {
-      threads: backend.info().threads,
-      workingSets: sizes,
-      seconds: eachSeconds,
-      onProgress: (share, what) =>
-        this.#options.onProgress?.({ share: share * CEILINGS_SHARE, msLeft: null, what }),
-      signal: this.#signal,
-    });
-    return { ...measured, emptyCallMs };
   }
 
   async #findPeers(): Promise<void> {

@@ -3,10 +3,12 @@
  *
  *     deno task bench [--filter "dense prefill d=128"] [--json bench.json] [--svg roofline.svg]
  *     deno task bench --full
+ *     deno task bench --models [--model FILE.gguf] [--json bench.json]
  *
  * A developer's tool: it needs a checkout, and is no part of the published package.
  */
 import { parseArgs } from "node:util";
+import type { Backend } from "../../ffi/backend.ts";
 import { openBackend } from "../../ffi/open.ts";
 import { casesOf, filtered, nameOf } from "../bench/cases.ts";
 import { BENCH_FIELDS, tableRows } from "../bench/bench_table.ts";
@@ -15,31 +17,37 @@ import { PEERS } from "../bench/peers/peers.ts";
 import { STORED_RESULT, withTable } from "../bench/readme.ts";
 import { ceilingLines, comparedRows, KERNEL_COLUMNS, legend } from "../bench/report.ts";
 import { peerColumnsFor, remarks } from "../bench/report.ts";
-import { type BenchResult, parseResult, resultText } from "../bench/result.ts";
+import { type BenchResult, parseResult, resultText, withModels } from "../bench/result.ts";
 import { rooflineOf } from "../bench/roofline_of.ts";
+import type { ModelCase } from "../bench/models/model_case.ts";
+import { modelCaseName } from "../bench/models/model_case.ts";
 import { type BenchOptions, type BenchProgress, runBench } from "../bench/run_bench.ts";
 import { DEFAULT_SIZES, FULL_SIZES } from "../bench/sizes.ts";
 import { roofline } from "../plot/roofline.ts";
 import { ArrowStream } from "../trace/arrow_stream.ts";
+import { measureModels, modelCasesFor, printModels } from "./bench_models.ts";
 import { duration, wholeNumber } from "./format.ts";
 import { ProgressLine } from "./progress_line.ts";
 import { table } from "./table.ts";
 
-const SECONDS = { default: 300, full: 7200 };
+const SECONDS = { default: 300, full: 7200, models: 7200 };
 
 const USAGE = `Options of deno task bench:
+  --models          whole models beside llama.cpp: reading 512 to 32K tokens, and generating behind them
+  --model FILE      a GGUF file for --models, as often as you like (those in the folder that
+                    LONGLENS_TEST_MODELS names)
   --full            contexts to 128K tokens, heads of 256, groups to 8 (to 16K, 128, 1 and 4)
   --filter TEXT     only cases in whose kernel and shape every word of TEXT occurs
   --list            print the cases and measure nothing
-  --seconds N       time it may take (${SECONDS.default}, with --full ${SECONDS.full}); a short run leaves out
-                    large working sets and slow cases
+  --seconds N       time it may take (${SECONDS.default}, with --full ${SECONDS.full}, with --models
+                    ${SECONDS.models}); a short run leaves out large working sets and slow cases
   --threads N       threads of everybody (the cores there are)
   --no-peers        compare with nothing else
-  --json FILE       write the result there
+  --json FILE       write the result there; models stand in it beside the kernels of an older result
   --arrow FILE      append rows to this Arrow IPC stream while they come
   --svg FILE        draw the roofline: .svg, .png or .html
-  --readme FILE     measure nothing: write the table of the result of --json
-                    (lib/bench/result.json) between the marks of FILE`;
+  --readme FILE     measure nothing: write the tables of the result of --json
+                    (lib/bench/result.json) between their marks in FILE`;
 
 function options() {
   const [text, flag] = [{ type: "string" }, { type: "boolean", default: false }] as const;
@@ -47,6 +55,7 @@ function options() {
     args: Deno.args,
     allowNegative: true,
     options: {
+      ...{ models: flag, model: { ...text, multiple: true, default: [] as string[] } },
       ...{ full: flag, list: flag, help: flag, peers: { type: "boolean", default: true } },
       ...{ filter: { ...text, default: "" }, seconds: text, threads: text },
       ...{ json: text, arrow: text, svg: text, readme: text },
@@ -66,7 +75,8 @@ function casesFor({ full, filter }: Options): BenchOptions["cases"] {
   );
 }
 
-function secondsOf({ seconds, full }: Options): number {
+function secondsOf({ seconds, full, models }: Options): number {
+  if (seconds === undefined && models) return SECONDS.models;
   if (seconds === undefined) return full ? SECONDS.full : SECONDS.default;
   return wholeNumber("seconds", seconds, 1);
 }
@@ -78,34 +88,87 @@ function checkFigure({ svg }: Options): void {
   );
 }
 
-async function measure(values: Options): Promise<BenchResult> {
-  const cases = casesFor(values);
+function checkModels({ full, arrow, svg }: Options): void {
+  const wrong = Object.entries({ full, arrow, svg }).find(([, value]) => value);
+  if (wrong === undefined) return;
+  throw new RangeError(
+    `Cannot run as --models takes no --${wrong[0]}: current value is ${wrong[1]}`,
+  );
+}
+
+/** What a measurement is given. */
+interface Measuring {
+  readonly backend: Backend;
+  readonly seconds: number;
+  readonly peers: boolean;
+  readonly onProgress: (progress: BenchProgress) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Measures until it is done or interrupted. */
+async function measured<Result>(
+  values: Options,
+  work: (measuring: Measuring) => Promise<Result>,
+): Promise<Result> {
   const seconds = secondsOf(values);
   const threads = values.threads === undefined
     ? {}
     : { threads: wholeNumber("threads", values.threads, 1) };
-  checkFigure(values);
   const line = new ProgressLine();
   const backend = await openBackend({
     backend: "cpu",
     ...threads,
     onProgress: ({ done, total, step }) => line.update(done / total, `building: ${step}`),
   });
-  const stream = await openStream(values);
-  const startedAt = new Date().toISOString();
   const stop = new AbortController();
   const interrupt = () => stop.abort();
   Deno.addSignalListener("SIGINT", interrupt);
   try {
-    return await runBench({
-      ...{ backend, cases, seconds, signal: stop.signal, peers: values.peers ? PEERS : [] },
-      onProgress: (progress) => show(line, progress),
-      onRow: (row) => stream?.append(tableRows(row, startedAt)),
-    });
+    const onProgress = (progress: BenchProgress) => show(line, progress);
+    const { peers } = values;
+    return await work({ backend, seconds, peers, onProgress, signal: stop.signal });
   } finally {
     Deno.removeSignalListener("SIGINT", interrupt);
     line.clear();
-    stream?.close();
+  }
+}
+
+async function measureKernels(values: Options): Promise<BenchResult> {
+  const cases = casesFor(values);
+  checkFigure(values);
+  const older = await olderResult(values);
+  const result = await measured(values, async ({ peers, ...measuring }) => {
+    const stream = await openStream(values);
+    const startedAt = new Date().toISOString();
+    try {
+      return await runBench({
+        ...{ ...measuring, cases, peers: peers ? PEERS : [] },
+        onRow: (row) => stream?.append(tableRows(row, startedAt)),
+      });
+    } finally {
+      stream?.close();
+    }
+  });
+  return { ...result, models: older?.models ?? null };
+}
+
+async function measureWholeModels(values: Options, cases: readonly ModelCase[]) {
+  checkModels(values);
+  const older = await olderResult(values);
+  return withModels(
+    older,
+    await measured(values, (measuring) => measureModels({ ...measuring, cases })),
+  );
+}
+
+/** What stands in the file that the result goes to; null where there is none. */
+async function olderResult({ json }: Options): Promise<BenchResult | null> {
+  if (json === undefined) return null;
+  try {
+    return await parseResult(await Deno.readTextFile(json), json);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
   }
 }
 
@@ -138,15 +201,28 @@ async function writeReadme(path: string, { json }: Options): Promise<void> {
   await Deno.writeTextFile(path, withTable(await Deno.readTextFile(path), result));
 }
 
+async function models(values: Options): Promise<void> {
+  const cases = await modelCasesFor(values);
+  if (values.list) return console.log(cases.map(modelCaseName).join("\n"));
+  const result = await measureWholeModels(values, cases);
+  await store(result, values);
+  printModels(result.models!);
+  if (!result.models!.finished) Deno.exitCode = 130;
+}
+
+async function kernels(values: Options): Promise<void> {
+  if (values.list) return console.log(casesFor(values).map(nameOf).join("\n"));
+  const result = await measureKernels(values);
+  await store(result, values);
+  print(result);
+  if (!result.finished) Deno.exitCode = 130;
+}
+
 async function main(): Promise<void> {
   const values = options();
   if (values.help) return console.log(USAGE);
   if (values.readme !== undefined) return await writeReadme(values.readme, values);
-  if (values.list) return console.log(casesFor(values).map(nameOf).join("\n"));
-  const result = await measure(values);
-  await store(result, values);
-  print(result);
-  if (!result.finished) Deno.exitCode = 130;
+  await (values.models ? models(values) : kernels(values));
 }
 
 if (import.meta.main) await main();

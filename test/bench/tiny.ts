@@ -163,4 +163,5 @@ export const RESULT: BenchResult = {
   ],
   rows: [ROW, { ...ROW, shape: "n=1K d=128 heads=4/1 bf16", tokens: 1024 }, SPARSE_ROW],
   skipped: [{ name: "dense decode n=128K", reason: "it would take 9 GB of memory" }],
+  models: null,
 };

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { parseResult, resultText } from "../../lib/bench/result.ts";
 import { RESULT } from "../bench/tiny.ts";
 
+const MODEL = new URL("../model/fixtures/gguf/llama.gguf", import.meta.url).pathname;
 const BENCH = new URL("../../lib/cli/bench.ts", import.meta.url).pathname;
 
 function command(...args: string[]): Deno.Command {
@@ -27,6 +28,10 @@ Deno.test("deno task bench refuses options that make no sense before it measures
     [["--filter", "abacus"], "cases that --list prints: current value is abacus"],
     [["--svg", "a.gif"], "--svg must end in .svg, .png or .html: current value is a.gif"],
     [["--ful"], "Unknown option '--ful'"],
+    [["--json", MODEL], "llama.gguf as it is no JSON"],
+    [["--models", "--model", MODEL, "--filter", "abacus"], "prints: current value is abacus"],
+    [["--models", "--model", MODEL, "--full"], "--models takes no --full: current value is true"],
+    [["--models", "--model", "/nowhere/a.gguf"], "/nowhere/a.gguf"],
   ];
   const ends = await Promise.all(cases.map(([args]) => bench(...args)));
   ends.forEach(({ code, error }, i) => {
@@ -42,6 +47,25 @@ Deno.test("deno task bench --list prints the cases that --filter and --full leav
   const full = await bench("--list", "--full", "--filter", "n=128K d=256 decode");
   assertStringIncludes(full.out, "dense decode n=128K d=256 heads=64/8 bf16\n");
 });
+
+Deno.test("deno task bench --models --list prints every model with every depth", async () => {
+  const { out } = await bench("--models", "--list", "--model", MODEL, "--model", MODEL);
+  const names = ["llama n=512", "llama n=2K", "llama n=8K", "llama n=32K"];
+  assertEquals(out.trim().split("\n"), [...names, ...names]);
+});
+
+Deno.test("deno task bench --models puts its rows beside the kernels of --json", () =>
+  inFolder(async (folder) => {
+    const json = `${folder}/result.json`;
+    await Deno.writeTextFile(json, resultText(RESULT));
+    const args = ["--models", "--model", MODEL, "--filter", "n=512", "--no-peers"];
+    const { code, out, error } = await bench(...args, "--seconds", "20", "--json", json);
+    assertEquals(code, 0, error);
+    assertStringIncludes(out, "llama  prefill 512");
+    const { models, ...kernels } = await parseResult(await Deno.readTextFile(json), json);
+    assertEquals({ ...kernels, models: null }, RESULT);
+    assertEquals(models!.rows.map(({ task }) => task), ["prefill", "decode"]);
+  }));
 
 Deno.test("deno task bench --readme writes the table of a stored result", () =>
   inFolder(async (folder) => {

@@ -59,6 +59,8 @@ export const GGML_SYMBOLS = {
   ggml_backend_dev_backend_reg: { parameters: ["pointer"], result: "pointer" },
   // void * ggml_backend_reg_get_proc_address(ggml_backend_reg_t, const char * name)
   ggml_backend_reg_get_proc_address: { parameters: ["pointer", "buffer"], result: "function" },
+  // void ggml_threadpool_params_init(struct ggml_threadpool_params *, int threads)
+  ggml_threadpool_params_init: { parameters: ["buffer", "i32"], result: "void" },
   // const char * ggml_version(void)
   ggml_version: { parameters: [], result: "pointer" },
   // const char * ggml_commit(void)
@@ -106,11 +108,19 @@ function cpuBackend(folder: string): Deno.PointerValue {
 }
 
 function threadSetter(call: Ggml["call"], backend: Deno.PointerValue) {
+  return backendFunction({ call, backend }, "ggml_backend_set_n_threads", SET_THREADS);
+}
+
+/** A function that only the chosen backend has. */
+export function backendFunction<const Type extends Deno.ForeignFunction>(
+  { call, backend }: Pick<Ggml, "call" | "backend">,
+  name: string,
+  type: Type,
+): Deno.UnsafeFnPointer<Type> {
   const registry = call.ggml_backend_dev_backend_reg(call.ggml_backend_get_device(backend));
-  const name = cString("ggml_backend_set_n_threads");
-  const address = call.ggml_backend_reg_get_proc_address(registry, name);
-  if (address === null) throw new Error("the number of ggml's threads cannot be set");
-  return new Deno.UnsafeFnPointer(address as Deno.PointerObject<typeof SET_THREADS>, SET_THREADS);
+  const address = call.ggml_backend_reg_get_proc_address(registry, cString(name));
+  if (address === null) throw new Error(`ggml has no function ${name}`);
+  return new Deno.UnsafeFnPointer(address as Deno.PointerObject<Type>, type);
 }
 
 /** A context that holds descriptions of at most `tensors` tensors and a graph, and none of their data. */
@@ -122,17 +132,20 @@ export function newContext({ call }: Ggml, tensors: number): Deno.PointerValue {
   return call.ggml_init(new Uint8Array(parameters.buffer));
 }
 
-function libraryIn(folder: string, pattern: RegExp): string {
+/** Path of the library of a folder whose name fits. */
+export function libraryIn(folder: string, pattern: RegExp): string {
   for (const { name } of Deno.readDirSync(folder)) {
     if (pattern.test(name)) return `${folder}/${name}`;
   }
   throw new Error(`${folder} holds no ggml: no file is named as ${pattern.source}`);
 }
 
-function cString(text: string): Uint8Array<ArrayBuffer> {
+/** A text as C has it. */
+export function cString(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(`${text}\0`);
 }
 
-function textAt(pointer: Deno.PointerValue): string {
+/** The text of C at a pointer. */
+export function textAt(pointer: Deno.PointerValue): string {
   return pointer === null ? "?" : new Deno.UnsafePointerView(pointer).getCString();
 }

@@ -37,8 +37,16 @@ export interface Package {
   prepare(c: PeerCase, arrays: Arrays): Promise<Attention> | Attention;
 }
 
-/** Says what is there, then answers until the input ends. */
+/** Says what is there, then measures until the input ends. */
 export async function serve(load: () => Promise<Package>): Promise<void> {
+  await serveRequests(load, (loaded, request) => answer(loaded, request as Request));
+}
+
+/** Says what is there, then answers until the input ends. */
+export async function serveRequests<Loaded extends { readonly hello: Hello }>(
+  load: () => Promise<Loaded>,
+  answer: (loaded: Loaded, request: unknown) => Promise<object>,
+): Promise<void> {
   const loaded = await load().catch((error: unknown) => ({ missing: message(error) }));
   if ("missing" in loaded) return say(loaded);
   say(loaded.hello);
@@ -88,7 +96,7 @@ function message(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function say(reply: Hello | Reply): void {
+function say(reply: object): void {
   const line = new TextEncoder().encode(`${JSON.stringify(reply)}\n`);
   for (let done = 0; done < line.length;) done += Deno.stdout.writeSync(line.subarray(done));
 }
