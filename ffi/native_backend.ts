@@ -519,7 +519,9 @@ function native(tensor: Tensor): NativeTensor {
 }
 
 function dtypeCodes(...tensors: readonly Tensor[]): Int32Array<ArrayBuffer> {
-  return Int32Array.from(tensors, (tensor) => native(tensor).dtypeCode);
+  const codes = new Int32Array(tensors.length);
+  tensors.forEach((tensor, i) => codes[i] = native(tensor).dtypeCode);
+  return codes;
 }
 
 function own(control: RunControl | undefined): NativeControl | undefined {

@@ -115,7 +115,8 @@ export class Forward {
     const { ids, replayTo } = request;
     const replay = replayTo !== undefined;
     if (!replay) cache.reserve(ids.length);
-    const rope = this.#ropeOfLayers(request);
+    const positions = positionsOf(request);
+    const rope = this.#ropeOfLayers(positions, request.contextTokens);
     try {
       const tensors = this.#rows(ids.length);
       yield* this.#embed(request, tensors);
@@ -125,6 +126,7 @@ export class Forward {
         const tables = config.windows[layer] === null ? rope.global : rope.local;
         yield* this.#qkv(request, layer, tensors, tables);
         if (layer === replayTo) return;
+        if (!replay) await cache.append(layer, tensors.k, tensors.v, positions);
         yield* this.#attend(request, layer, tensors, known);
         yield* this.#output(request, layer, tensors);
       }
@@ -176,11 +178,9 @@ export class Forward {
     tensors: Record<WorkspaceName, Tensor>,
     rope: RopeTables,
   ): AsyncGenerator<ForwardEvent, void> {
-    const { backend, cache, weights } = this.#parts;
-    const { x, k, v } = tensors;
-    await backend.qkv(x, weights.layers[layer]!.qkv, rope, tensors, request.control);
+    const { backend, weights } = this.#parts;
+    await backend.qkv(tensors.x, weights.layers[layer]!.qkv, rope, tensors, request.control);
     yield event(request, "qkv", layer, tensors, ["q", "k", "v"]);
-    if (request.replayTo === undefined) await cache.append(layer, k, v, positionsOf(request));
   }
 
   async *#attend(
@@ -288,16 +288,20 @@ export class Forward {
   }
 
   /** Rotary tables of the layers that see all keys, and of those with a sliding window. */
-  #ropeOfLayers(request: ForwardRequest): { global: RopeTables; local: RopeTables } {
+  #ropeOfLayers(
+    positions: Float32Array,
+    contextTokens: number,
+  ): { global: RopeTables; local: RopeTables } {
     const { rope, localRope } = this.#parts.config;
-    const global = this.#ropeTables(rope, request);
-    return { global, local: localRope ? this.#ropeTables(localRope, request) : global };
+    const global = this.#ropeTables(rope, positions, contextTokens);
+    const local = localRope ? this.#ropeTables(localRope, positions, contextTokens) : global;
+    return { global, local };
   }
 
-  #ropeTables(rope: RopeConfig, request: ForwardRequest): RopeTables {
+  #ropeTables(rope: RopeConfig, positions: Float32Array, contextTokens: number): RopeTables {
     const { backend } = this.#parts;
-    const { cos, sin } = ropeTable(rope, positionsOf(request), request.contextTokens);
-    const shape = [1, request.ids.length, rope.rot / 2];
+    const { cos, sin } = ropeTable(rope, positions, contextTokens);
+    const shape = [1, positions.length, rope.rot / 2];
     return { cos: backend.tensor(shape, "f32", cos), sin: backend.tensor(shape, "f32", sin) };
   }
 
