@@ -12,19 +12,29 @@ import attendTilesF32 from "../kernels/cuda/attend_tiles_f32.cu" with { type: "t
 import attendTilesSm80 from "../kernels/cuda/attend_tiles_sm80.cu" with { type: "text" };
 import attendTilesSm90 from "../kernels/cuda/attend_tiles_sm90.cu" with { type: "text" };
 import attentionRow from "../kernels/cuda/attention_row.cu" with { type: "text" };
+import blockLevelsHeader from "../kernels/cuda/block_levels.cuh" with { type: "text" };
 import blockScores from "../kernels/cuda/block_scores.cu" with { type: "text" };
+import blockWeightsHeader from "../kernels/cuda/block_weights.cuh" with { type: "text" };
 import boundScores from "../kernels/cuda/bound_scores.cu" with { type: "text" };
 import cells from "../kernels/cuda/cells.cu" with { type: "text" };
 import cellsHeader from "../kernels/cuda/cells.cuh" with { type: "text" };
+import convertHeader from "../kernels/cuda/convert.h" with { type: "text" };
 import cublasLt from "../kernels/cuda/cublas_lt.cu" with { type: "text" };
 import cublasLtHeader from "../kernels/cuda/cublas_lt.h" with { type: "text" };
+import decode from "../kernels/cuda/decode.cu" with { type: "text" };
 import deviceHeader from "../kernels/cuda/device.cuh" with { type: "text" };
+import elementsHeader from "../kernels/cuda/elements.cuh" with { type: "text" };
+import embed from "../kernels/cuda/embed.cu" with { type: "text" };
+import embedHeader from "../kernels/cuda/embed.h" with { type: "text" };
+import encode from "../kernels/cuda/encode.cu" with { type: "text" };
 import findCublas from "../kernels/cuda/find_cublas.cu" with { type: "text" };
 import findCublasHeader from "../kernels/cuda/find_cublas.h" with { type: "text" };
 import gateHeader from "../kernels/cuda/gate.cuh" with { type: "text" };
 import gemmMma from "../kernels/cuda/gemm_mma.cu" with { type: "text" };
 import gemmSimt from "../kernels/cuda/gemm_simt.cu" with { type: "text" };
 import gemv from "../kernels/cuda/gemv.cu" with { type: "text" };
+import gemvHeader from "../kernels/cuda/gemv.cuh" with { type: "text" };
+import gemvBlocks from "../kernels/cuda/gemv_blocks.cu" with { type: "text" };
 import headPass from "../kernels/cuda/head_pass.cu" with { type: "text" };
 import headPassHeader from "../kernels/cuda/head_pass.h" with { type: "text" };
 import keyAttentionHeader from "../kernels/cuda/key_attention.cuh" with { type: "text" };
@@ -97,19 +107,29 @@ export const CUDA_SOURCES: Readonly<Record<string, string>> = {
   "cuda/attend_tiles_sm80.cu": attendTilesSm80,
   "cuda/attend_tiles_sm90.cu": attendTilesSm90,
   "cuda/attention_row.cu": attentionRow,
+  "cuda/block_levels.cuh": blockLevelsHeader,
   "cuda/block_scores.cu": blockScores,
+  "cuda/block_weights.cuh": blockWeightsHeader,
   "cuda/bound_scores.cu": boundScores,
   "cuda/cells.cu": cells,
   "cuda/cells.cuh": cellsHeader,
+  "cuda/convert.h": convertHeader,
   "cuda/cublas_lt.cu": cublasLt,
   "cuda/cublas_lt.h": cublasLtHeader,
+  "cuda/decode.cu": decode,
   "cuda/device.cuh": deviceHeader,
+  "cuda/elements.cuh": elementsHeader,
+  "cuda/embed.cu": embed,
+  "cuda/embed.h": embedHeader,
+  "cuda/encode.cu": encode,
   "cuda/find_cublas.cu": findCublas,
   "cuda/find_cublas.h": findCublasHeader,
   "cuda/gate.cuh": gateHeader,
   "cuda/gemm_mma.cu": gemmMma,
   "cuda/gemm_simt.cu": gemmSimt,
   "cuda/gemv.cu": gemv,
+  "cuda/gemv.cuh": gemvHeader,
+  "cuda/gemv_blocks.cu": gemvBlocks,
   "cuda/head_pass.cu": headPass,
   "cuda/head_pass.h": headPassHeader,
   "cuda/key_attention.cuh": keyAttentionHeader,

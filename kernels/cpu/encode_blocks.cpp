@@ -54,7 +54,7 @@ void EncodeQ8(const float* x, uint8_t* block) {
 
 void EncodeQ4(const float* x, uint8_t* block) {
   const auto [least, largest] = std::minmax_element(x, x + kBlock);
-  const float minimum = *least, scale = (*largest - minimum) / 15.0f;
+  const float minimum = *least, scale = (*largest - minimum) / 15.0f + 0.0f;  // not -0
   const float inverse = Inverse(scale);
   Put(block, scale);
   Put(block + 2, minimum);

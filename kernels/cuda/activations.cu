@@ -11,8 +11,8 @@ namespace {
 
 constexpr int kThreads = 256;
 
-// out[r][i] = x[r][i] / sqrt(mean_j x[r][j]^2 + eps) * norm[i], then zeros.
-template <class Out, int kRun>
+// out[r][i] (+)= x[r][i] / sqrt(mean_j x[r][j]^2 + eps) * norm[i], then zeros.
+template <class Out, int kRun, bool kAdd>
 __global__ void __launch_bounds__(kThreads)
     NormKernel(const float* x, int64_t width, const float* norm, float eps, Out* out,
                int64_t stride) {
@@ -33,6 +33,12 @@ __global__ void __launch_bounds__(kThreads)
     }
 #pragma unroll
     for (int e = 0; e < kRun; ++e) v[e] = i < width ? v[e] * factor * n[e] : 0.0f;
+    if constexpr (kAdd) {
+      float before[kRun];
+      LoadRun(target + i, before);
+#pragma unroll
+      for (int e = 0; e < kRun; ++e) v[e] += before[e];
+    }
     StoreRun(target + i, v);
   }
 }
@@ -96,9 +102,16 @@ void NormRows(const Call& call, const float* x, int64_t rows, const float* norm,
               const Activations& out) {
   const bool runs = TakesRuns(out, x, norm);
   ForType(out, [&]<class Out>(Out* target) {
-    Launch(call, "normalise", runs ? NormKernel<Out, 4> : NormKernel<Out, 1>, dim3(rows), kThreads,
-           0, x, out.width, norm, eps, target, out.stride());
+    Launch(call, "normalise", runs ? NormKernel<Out, 4, false> : NormKernel<Out, 1, false>,
+           dim3(rows), kThreads, 0, x, out.width, norm, eps, target, out.stride());
   });
+}
+
+void AddNormRows(const Call& call, const float* x, int64_t rows, int64_t width, const float* norm,
+                 float eps, float* y) {
+  const bool runs = TakesRuns({y, width, false}, x, norm);
+  Launch(call, "normalise and add", runs ? NormKernel<float, 4, true> : NormKernel<float, 1, true>,
+         dim3(rows), kThreads, 0, x, width, norm, eps, y, width);
 }
 
 void RoundRows(const Call& call, const float* x, int64_t rows, const Activations& out) {

@@ -28,6 +28,10 @@ Activations MakeActivations(const Call& call, int64_t rows, int64_t width, bool 
 void NormRows(const Call& call, const float* x, int64_t rows, const float* norm, float eps,
               const Activations& out);
 
+// y += rmsnorm(x; norm, eps).  x, y [rows][width].
+void AddNormRows(const Call& call, const float* x, int64_t rows, int64_t width, const float* norm,
+                 float eps, float* y);
+
 // out = x rounded.  x [rows][out.width].
 void RoundRows(const Call& call, const float* x, int64_t rows, const Activations& out);
 

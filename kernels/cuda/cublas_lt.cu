@@ -1,5 +1,5 @@
 // cuBLASLt's matrices lie column after column: W [out][in] is its in x out matrix A, taken
-// transposed; x [rows][in] its in x rows matrix B; y [rows][out] its out x rows matrix C and D.
+// transposed; x [rows][in] its in x rows matrix B; y [rows][y_stride] its out x rows matrix C, D.
 //
 // The interface is declared here, as its header need not be there where this library is built.
 #include <dlfcn.h>
@@ -162,7 +162,7 @@ Plan MakePlan(const Library& library, const Bf16Product& p) {
   const Functions& f = library.functions;
   Plan plan{MakeOperation(f), MakeLayout(f, kTypeBf16, p.in, p.out, p.stride()),
             MakeLayout(f, kTypeBf16, p.in, p.rows, p.stride()),
-            MakeLayout(f, kTypeF32, p.out, p.rows, p.out)};
+            MakeLayout(f, kTypeF32, p.out, p.rows, p.y_stride)};
   const Owned preference = MakePreference(f);
   if (!plan.operation || !plan.w || !plan.x || !plan.y || !preference) return plan;
   const int transposed = kTransposed;
@@ -179,8 +179,8 @@ Plan MakePlan(const Library& library, const Bf16Product& p) {
 // gone.
 Plan& PlanOf(const Library& library, const Bf16Product& p) {
   constexpr size_t kMostPlans = 512;
-  static auto& plans = *new std::map<std::tuple<int64_t, int64_t, int64_t>, Plan>();
-  const std::tuple<int64_t, int64_t, int64_t> shape(p.rows, p.out, p.in);
+  static auto& plans = *new std::map<std::tuple<int64_t, int64_t, int64_t, int64_t>, Plan>();
+  const std::tuple shape(p.rows, p.out, p.in, p.y_stride);
   const auto found = plans.find(shape);
   if (found != plans.end()) return found->second;
   if (plans.size() >= kMostPlans) plans.clear();

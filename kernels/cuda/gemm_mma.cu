@@ -115,7 +115,7 @@ __device__ __forceinline__ void AddStage(uint32_t shared, int row, int out, Sums
 __device__ __forceinline__ void Store(const Bf16Product& p, int64_t t, int64_t o, float a, float b,
                                       bool pairs) {
   if (t >= p.rows || o >= p.out) return;
-  float* const y = p.y + t * p.out + o;
+  float* const y = p.y + t * p.y_stride + o;
   if (pairs) {
     float2* const both = reinterpret_cast<float2*>(y);
     const float2 old = p.add ? *both : make_float2(0, 0);
@@ -195,7 +195,7 @@ int64_t Tiles(const Bf16Product& p) {
 
 template <class S>
 void LaunchShape(const Call& call, const Bf16Product& p) {
-  const bool pairs = p.out % 2 == 0 && IsAligned(p.y, sizeof(float2));
+  const bool pairs = p.out % 2 == 0 && p.y_stride % 2 == 0 && IsAligned(p.y, sizeof(float2));
   Launch(call, "multiply bf16", MmaKernel<S>, dim3(Tiles<S>(p)), S::kThreads, S::kSharedBytes, p,
          pairs);
 }

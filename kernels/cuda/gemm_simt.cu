@@ -147,7 +147,7 @@ __global__ void __launch_bounds__(S::kThreads, 2)
     for (int j = 0; j < S::kOuts; ++j) {
       const int64_t o = out + S::W::RowOf(out_place, j);
       if (o >= p.w.out) continue;
-      float* const y = p.y + t * p.w.out + o;
+      float* const y = p.y + t * p.y_stride + o;
       *y = p.add ? *y + sum[i][j] : sum[i][j];
     }
   }
@@ -179,6 +179,7 @@ void Choose(const Call& call, const F32Product& p) {
 
 void MultiplyF32(const Call& call, const F32Product& product) {
   if (product.w.dtype == LL_F32) return Choose<float>(call, product);
+  if (product.w.dtype == LL_F16) return Choose<F16>(call, product);
   Choose<uint16_t>(call, product);
 }
 

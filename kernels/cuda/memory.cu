@@ -8,17 +8,17 @@
 #include <cstdio>
 #include <cstring>
 
+#include "../common/element_types.h"
 #include "../common/memory_calls.h"
-#include "launch.cuh"
-#include "ptx.cuh"
+#include "convert.h"
 #include "runtime.h"
 #include "slow_memory.h"
 
 namespace longlens {
 namespace {
 
-constexpr int kThreads = 256;
-constexpr int64_t kMostBlocks = 1 << 16;
+// Whole words, as kernels read blocks of odd sizes by words.
+int64_t RoundUp(int64_t bytes) { return (bytes + 3) / 4 * 4; }
 
 // Takes no lock, so that memory can be had and given back while a long call of another thread waits.
 void* Allocate(int64_t bytes) {
@@ -26,7 +26,7 @@ void* Allocate(int64_t bytes) {
   void* memory = nullptr;
   const bool fits = static_cast<size_t>(bytes) <= device.properties.totalGlobalMem;
   const cudaError_t error =
-      fits ? cudaMallocAsync(&memory, bytes, device.stream) : cudaErrorMemoryAllocation;
+      fits ? cudaMallocAsync(&memory, RoundUp(bytes), device.stream) : cudaErrorMemoryAllocation;
   char action[64];
   snprintf(action, sizeof(action), "allocate %lld bytes", static_cast<long long>(bytes));
   CheckCuda(error, action);
@@ -96,43 +96,6 @@ void* Load(const File& file, int64_t bytes) {
     throw;
   }
   return memory;
-}
-
-// Every f16 is an f32.
-__device__ float WidenF16(uint32_t half) {
-  const uint32_t sign = (half & 0x8000u) << 16, rest = half & 0x7FFFu;
-  const uint32_t exponent = rest >> 10;
-  if (exponent == 0) {
-    const float size = static_cast<float>(rest) * 0x1p-24f;
-    return __uint_as_float(sign | __float_as_uint(size));
-  }
-  const uint32_t moved = exponent == 31 ? 255u - 31u : 127u - 15u;
-  return __uint_as_float(sign | ((rest << 13) + (moved << 23)));
-}
-
-// Element i of any alignment.
-__device__ float ElementAt(const uint8_t* source, int32_t dtype, int64_t i) {
-  if (dtype == LL_F32) {
-    const uint8_t* const at = source + 4 * i;
-    return __uint_as_float(at[0] | at[1] << 8 | at[2] << 16 | uint32_t{at[3]} << 24);
-  }
-  const uint8_t* const at = source + 2 * i;
-  const uint32_t half = at[0] | at[1] << 8;
-  return dtype == LL_BF16 ? WidenBf16(half) : WidenF16(half);
-}
-
-// target[i] = source[i]
-__global__ void ConvertKernel(const uint8_t* source, int32_t source_dtype, void* target,
-                              int32_t target_dtype, int64_t count) {
-  const int64_t step = int64_t{gridDim.x} * blockDim.x;
-  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += step) {
-    const float x = ElementAt(source, source_dtype, i);
-    if (target_dtype == LL_F32) {
-      static_cast<float*>(target)[i] = x;
-    } else {
-      static_cast<uint16_t*>(target)[i] = NarrowBf16(x);
-    }
-  }
 }
 
 }  // namespace
@@ -205,9 +168,11 @@ extern "C" int32_t ll_convert(ll_run* run, const void* source, int32_t source_dt
   return Guard(run, [&] {
     if (!CheckConvert(source, source_dtype, target, target_dtype, count)) return;
     const Call call(run);
-    const unsigned blocks = std::min(Blocks(count, kThreads), kMostBlocks);
-    Launch(call, "convert elements", ConvertKernel, dim3(blocks), kThreads, 0,
-           static_cast<const uint8_t*>(source), source_dtype, target, target_dtype, count);
+    if (ElementTypeOf(target_dtype).IsBlocks()) {
+      EncodeBlocks(call, source, source_dtype, target, target_dtype, count);
+    } else {
+      DecodeRows(call, {source, source_dtype, 1, count}, target, target_dtype, count);
+    }
     call.Progress(count);
   });
 }

@@ -4,14 +4,21 @@
 
 #include <cstdint>
 
+#include "../common/element_types.h"
 #include "runtime.h"
 
 namespace longlens {
 
+// W [out][in]
 struct Weights {
   const void* data;
   int32_t dtype;
   int64_t out, in;
+
+  Weights Rows(int64_t first, int64_t count) const {
+    return {static_cast<const char*>(data) + ElementTypeOf(dtype).Bytes(first * in), dtype, count,
+            in};
+  }
 };
 
 // One matrix and its result.
@@ -26,30 +33,32 @@ struct Product {
 constexpr int64_t kFewRows = 8;
 constexpr int kMostProducts = 3;
 
-// Up to kFewRows rows; all products have one `in` and one dtype.
+// Up to kFewRows rows; all products have one `in`.
 void ProductsOfFewRows(const Call& call, const float* x, int64_t rows, const Product* products,
                        int count, bool add);
-// out [rows][gate.out] = act(x gate^T) * (x up^T), up to kFewRows rows.
+// out [rows][gate.out] = act(x gate^T) * (x up^T), up to kFewRows rows; both of one dtype.
 void GateOfFewRows(const Call& call, const float* x, int64_t rows, const Weights& gate,
                    const Weights& up, int32_t activation, float* out);
 
+// y [rows][y_stride]; W of single elements.
 struct F32Product {
   const float* x;
   Weights w;
   float* y;
-  int64_t rows;
+  int64_t y_stride, rows;
   bool add;
 };
 void MultiplyF32(const Call& call, const F32Product& product);
 
 // ---- products of bf16, sums in f32 ----
 
-// x and W are aligned to 16 and their rows padded with zeros to a multiple of 8 elements.
+// x and W are aligned to 16 and their rows padded with zeros to a multiple of 8 elements;
+// y [rows][y_stride].
 struct Bf16Product {
   const uint16_t* x;
   const uint16_t* w;
   float* y;
-  int64_t rows, out, in;
+  int64_t y_stride, rows, out, in;
   bool add;
 
   static constexpr int64_t kPad = 8;

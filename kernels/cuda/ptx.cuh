@@ -38,6 +38,18 @@ __device__ __forceinline__ uint32_t PackBf16(float low, float high) {
   return pair;
 }
 
+// Numbers of f16 by their bits; rounding is to nearest even.
+__device__ __forceinline__ float WidenF16(uint16_t half) {
+  float x;
+  asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(half));
+  return x;
+}
+__device__ __forceinline__ uint16_t NarrowF16(float x) {
+  uint16_t half;
+  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(half) : "f"(x));
+  return half;
+}
+
 // 2^x, about 2 ulp; flushes denormal numbers to 0.
 __device__ __forceinline__ float Exp2(float x) {
   float y;
@@ -158,10 +170,16 @@ __device__ __forceinline__ void FenceAsyncProxy() {
 
 namespace longlens {
 
-// The halves of a pair of bf16.
+// The halves of a pair of bf16, or f16.
 __device__ __forceinline__ float LowBf16(uint32_t pair) { return __uint_as_float(pair << 16); }
 __device__ __forceinline__ float HighBf16(uint32_t pair) {
   return __uint_as_float(pair & 0xFFFF0000u);
+}
+__device__ __forceinline__ float LowF16(uint32_t pair) {
+  return WidenF16(static_cast<uint16_t>(pair));
+}
+__device__ __forceinline__ float HighF16(uint32_t pair) {
+  return WidenF16(static_cast<uint16_t>(pair >> 16));
 }
 __device__ __forceinline__ float WidenBf16(uint16_t half) {
   return __uint_as_float(uint32_t{half} << 16);

@@ -67,7 +67,7 @@ extern "C" {
 // (tile rows, output rows); `error` receives the message of a failed call, because ll_last_error() belongs
 // to the thread that ran the call, which need not be the caller's. Any function accepts a null ll_run.
 // `compute` is set by the caller: LL_BF16 lets ll_attend_tiles, and ll_qkv, ll_output and ll_logits with weights of
-// LL_BF16, round the operands of their products (q, k, v, probabilities, activations) to bf16 where the instruction set
+// any type but LL_F32, round the operands of their products (q, k, v, probabilities, activations) to bf16 where the instruction set
 // multiplies such; sums are f32. Elsewhere, and with LL_F32 or a null ll_run, operands are f32. ll_info tells what the
 // instruction set in use can do.
 typedef struct ll_run {
@@ -121,8 +121,8 @@ LL_API int32_t ll_convert(ll_run* run, const void* source, int32_t source_dtype,
 
 // ---- model operations ----
 // Weight matrices are [out][in] (y = x W^T) of any type but LL_INT8; LL_F32, LL_BF16 and LL_F16 are aligned to their element,
-// blocks need not be. Norm weights and biases are f32. Sums are f32. Up to 40 rows of x are multiplied with blocks as integers: x is
-// rounded to 16 bits times a scale for each 32 elements of a row. More rows are multiplied with what the blocks stand for.
+// blocks need not be. Norm weights and biases are f32. Sums are f32. Rows of x may be multiplied with blocks as integers: then x
+// is rounded to 16 bits times a scale for each 32 elements of a row, the largest of them being 32767.
 
 // out[t] = scale * table[ids[t]].  ids [tokens] in 0 <= id < vocab; table [vocab][hidden]; out [tokens][hidden].
 LL_API int32_t ll_embed(ll_run* run, const int32_t* ids, int32_t tokens, const void* table,
