@@ -2,8 +2,9 @@
  * What exact arithmetic and llama.cpp make of the texts of `fixtures/parity`, whose `make_parity.py` describes the files, and
  * what Longlens makes of them.
  */
-import { readSafetensorsHeader, type TensorEntry } from "../../lib/model/safetensors.ts";
 import type { Model } from "../../lib/engine/model.ts";
+import type { Session } from "../../lib/engine/session.ts";
+import { readSafetensorsHeader, type TensorEntry } from "../../lib/model/safetensors.ts";
 import { nextLogits } from "../engine/tiny_model.ts";
 import { fixture } from "./fixtures.ts";
 
@@ -49,14 +50,6 @@ export interface ParityText {
   readonly llamaGreedy: Int32Array;
 }
 
-/** What Longlens makes of a text. */
-export interface FoundText {
-  /** Logits at its places. */
-  readonly logits: readonly Float32Array[];
-  /** Greedy continuation. */
-  readonly greedy: Int32Array;
-}
-
 /** Activations, keys and values are f32; weights are as stored. */
 export const F32 = { kv: "f32", compute: "f32" } as const;
 
@@ -75,17 +68,25 @@ export async function readParity(model: "smollm2" | "gemma3"): Promise<ParityTex
   });
 }
 
-/** Reads a text up to each of its places, then goes on greedily for as many tokens as are known. */
-export async function readText(model: Model, expected: ParityText): Promise<FoundText> {
-  using session = model.session({ contextTokens: expected.ids.length });
+/** Reads a text up to each of some of its places into a session; returns the logits there. */
+export async function readPlaces(
+  session: Session,
+  { ids }: ParityText,
+  places: readonly ExpectedPlace[],
+): Promise<Float32Array[]> {
   const logits: Float32Array[] = [];
-  for (const { place } of expected.places) {
-    await session.prefill(expected.ids.slice(session.length, place + 1));
+  for (const { place } of places) {
+    await session.prefill(ids.slice(session.length, place + 1));
     logits.push(await nextLogits(session));
   }
-  const greedy = new Int32Array(expected.greedy.length);
-  for (const step of greedy.keys()) greedy[step] = (await session.step()).token;
-  return { logits, greedy };
+  return logits;
+}
+
+/** Goes on greedily, for as many tokens as are known of the text that the session has read. */
+export async function readGreedy(session: Session, { greedy }: ParityText): Promise<Int32Array> {
+  const found = new Int32Array(greedy.length);
+  for (const step of found.keys()) found[step] = (await session.step()).token;
+  return found;
 }
 
 /** Mean of -log p over all ids of a text but the first. */
