@@ -6,11 +6,15 @@ const python = await findPython();
 const skipped = !python && !isRequired("jupyter");
 if (skipped) console.log(`Tests with a Deno kernel are skipped: ${HOW_TO_INSTALL}`);
 
-/** Registers a test that is given a Python with nbclient. */
-export function jupyterTest(name: string, body: (python: string) => Promise<void>): void {
+/** Registers a test that is given a Python with nbclient, unless it is to be ignored. */
+export function jupyterTest(
+  name: string,
+  body: (python: string) => Promise<void>,
+  { ignore = false }: { readonly ignore?: boolean } = {},
+): void {
   Deno.test({
     name,
-    ignore: skipped,
+    ignore: skipped || ignore,
     fn() {
       if (!python) throw new Error(HOW_TO_INSTALL);
       return body(python);

@@ -1,13 +1,14 @@
 /**
  * `deno task notebooks [files...]`: executes notebooks with the real kernel and stores their outputs; without files
- * all of `notebooks/`. A notebook that fails stays as it is.
+ * all of `notebooks/` but those whose models are missing. A notebook that fails stays as it is.
  *
  * The exit status is 1 where a notebook fails, 2 for wrong options, 3 where there is no Jupyter.
  */
 import { parseArgs } from "node:util";
 import { wholeNumber } from "../../lib/cli/format.ts";
 import { findPython, HOW_TO_INSTALL, installJupyter } from "./jupyter.ts";
-import { allNotebooks } from "./notebook.ts";
+import { missingModels } from "./needed_models.ts";
+import { allNotebooks, readNotebook } from "./notebook.ts";
 import { runNotebook, type RunOptions } from "./run_notebook.ts";
 
 const USAGE = `Options of deno task notebooks:
@@ -82,7 +83,7 @@ async function jupyter(): Promise<string | undefined> {
 
 async function runAll({ files, ...how }: Job, python: string): Promise<number> {
   let status = 0;
-  for (const file of files.length > 0 ? files : await allNotebooks()) {
+  for (const file of files.length > 0 ? files : await possibleNotebooks()) {
     const start = performance.now();
     const { right, lines } = await runNotebook(file, { ...how, python });
     for (const line of lines) console.log(line);
@@ -91,6 +92,17 @@ async function runAll({ files, ...how }: Job, python: string): Promise<number> {
     if (!right) status = FAILED;
   }
   return status;
+}
+
+/** Notebooks of the checkout that have the models they need here. */
+async function possibleNotebooks(): Promise<string[]> {
+  const possible: string[] = [];
+  for (const file of await allNotebooks()) {
+    const missing = await missingModels(await readNotebook(file));
+    if (missing) console.log(`${file}: left out, ${missing}`);
+    else possible.push(file);
+  }
+  return possible;
 }
 
 function say(text: string, status: number): number {
