@@ -31,7 +31,7 @@ const USAGE = `Options of deno task demo:
   --seed N         seed of the haystack (1)
   --file PATH      read this text instead of a haystack
   --question TEXT  ask this about the file; may be given several times
-  --model REF      a folder in Hugging Face layout, or org/name[@revision] of the hub (the embedded model)
+  --model REF      a folder in Hugging Face layout, a GGUF file, or org/name[@revision] of the hub (the embedded model)
   --threads N      threads of the native library (the cores there are)`;
 
 function options() {

@@ -38,7 +38,8 @@ const USAGE = `Options of deno task eval:
   --seed N          seed of the questions (0)
   --file PATH       hide the facts in this text instead of our own grammar
   --rows FOLDER     where the rows of ruler and kv are (../shared/data/tasks)
-  --model REF       a folder in Hugging Face layout, or org/name[@revision] of the hub (the embedded model)
+  --model REF       a folder in Hugging Face layout, a GGUF file, or org/name[@revision] of the hub (the embedded model)
+  --chat            put texts and questions by the model's chat template
   --threads N       threads of the native library (the cores there are)
   --out FILE        Arrow IPC stream of the answers (eval.arrow)
   --no-resume       start the file anew
@@ -66,6 +67,7 @@ function options() {
       out: { ...text, default: "eval.arrow" },
       resume: { type: "boolean", default: true },
       depths: { type: "boolean" },
+      chat: { type: "boolean", default: false },
       help: { type: "boolean" },
     },
   }).values;
@@ -201,12 +203,15 @@ async function collect(model: Model, log: EvalLog, values: Options): Promise<Eva
   const interrupt = () => stop.abort();
   const onProgress = ({ share, msLeft, what }: EvalProgress) =>
     line.update(share, `${msLeft === null ? "" : `${duration(msLeft)} left  `}${what}`);
-  const name = `${await modelName(model.path)} ${model.backend}`;
+  const { chat } = values;
+  const name = `${await modelName(model.path)} ${model.backend}${chat ? " chat" : ""}`;
   const asked = await askedFor(model, values);
   Deno.addSignalListener("SIGINT", interrupt);
   try {
     const options = { ...asked, log, onProgress, signal: stop.signal };
-    for await (const row of evaluate(sessionAnswerer(model, { name }), options)) rows.push(row);
+    for await (const row of evaluate(sessionAnswerer(model, { name, chat }), options)) {
+      rows.push(row);
+    }
   } catch (error) {
     if (!(error instanceof CancelledError)) throw error;
     Deno.exitCode = 130;

@@ -12,47 +12,86 @@ export interface SessionAnswererOptions {
    * @default the model's folder
    */
   readonly name?: string;
+  /**
+   * Whether texts and questions are put as a user's message by the model's chat template, as instruction-tuned models expect
+   * them; else they are plain text.
+   * @default false
+   */
+  readonly chat?: boolean;
 }
+
+/** What stands around a text and its question. */
+interface Frame {
+  readonly before: string;
+  /** Template of a question, where it is not the question's own. */
+  readonly question?: string;
+}
+
+/** Where the template has the text and the question, and no text is. */
+const PLACE = "\uE000";
 
 /** Answers with sessions of a model: one for each text and method that reads it, a fork for each question. */
 export function sessionAnswerer(model: Model, options: SessionAnswererOptions = {}): Answerer {
-  const { name = model.path } = options;
-  return { name, read: (text, method, options) => read(model, text, method, options) };
+  const { name = model.path, chat = false } = options;
+  return {
+    name,
+    read: async (text, method, options) => {
+      return await read(model, chat ? await chatFrame(model) : PLAIN, text, method, options);
+    },
+  };
+}
+
+const PLAIN: Frame = { before: "" };
+
+/** What the chat template writes in front of a user's message, and behind it up to the answer. */
+async function chatFrame({ tokenizer }: Model): Promise<Frame> {
+  const messages = [{ role: "user", content: PLACE }];
+  const { text } = await tokenizer.chatTemplate.render(messages, { addGenerationPrompt: true });
+  const [before, after, ...more] = text.split(PLACE);
+  if (before === undefined || after === undefined || more.length > 0) {
+    throw new RangeError(
+      `Cannot ask by the chat template as it must write a message once: current value is ${text}`,
+    );
+  }
+  return { before, question: `\n\n{question}${after}` };
 }
 
 async function read(
   model: Model,
+  frame: Frame,
   text: string,
   method: Method,
   { onProgress = () => {}, signal }: ReadOptions = {},
 ): Promise<Reading> {
   const session = model.session({ attention: method });
   try {
-    const run = session.prefill(text, signal ? { signal } : {});
+    const run = session.prefill(frame.before + text, signal ? { signal } : {});
     for await (const { done, total } of run) onProgress(done, total);
     await run;
-    return reading(session);
+    return reading(session, frame);
   } catch (error) {
     session.close();
     throw error;
   }
 }
 
-function reading(session: Session): Reading {
+function reading(session: Session, frame: Frame): Reading {
   return {
     tokens: session.length,
-    ask: (question, { signal } = {}) => ask(session, question, signal),
-    fork: (method) => reading(session.fork({ attention: method })),
+    ask: (question, { signal } = {}) => ask(session, frame, question, signal),
+    fork: (method) => reading(session.fork({ attention: method }), frame),
     close: () => session.close(),
   };
 }
 
 async function ask(
   base: Session,
+  frame: Frame,
   question: Question,
   signal: AbortSignal | undefined,
 ): Promise<Answer> {
-  const { text, template, maxTokens = 32, stop } = question;
+  const { text, maxTokens = 32, stop } = question;
+  const template = frame.question ?? question.template;
   const session = base.fork();
   try {
     const steps: Step[] = [];

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { CancelledError } from "../../ffi/errors.ts";
+import { CancelledError, TokenizerError } from "../../ffi/errors.ts";
 import { methods } from "../../lib/attention/methods.ts";
 import { Model } from "../../lib/engine/model.ts";
 import { memory } from "../../lib/engine/open_models.ts";
@@ -7,6 +7,7 @@ import { evaluate } from "../../lib/eval/evaluate.ts";
 import { sessionAnswerer } from "../../lib/eval/session_answerer.ts";
 import { passKey } from "../../lib/eval/tasks/pass_key.ts";
 import { multiKey } from "../../lib/eval/tasks/multi_key.ts";
+import { testModel } from "../model/gguf/test_models.ts";
 
 const METHODS = [
   methods.dense(),
@@ -86,4 +87,29 @@ Deno.test("reading stops with its signal and leaves no session", async () => {
   } finally {
     model.close();
   }
+});
+
+Deno.test("sessionAnswerer() asks by the chat template only where there is one", async () => {
+  const model = await Model.load();
+  const answerer = sessionAnswerer(model, { chat: true });
+  await assertRejects(() => answerer.read("A text.", methods.dense()), TokenizerError, "template");
+  model.close();
+});
+
+const smollm2 = await testModel("smollm2");
+Deno.test({
+  name: "sessionAnswerer() in chat asks what session.chat() would",
+  ignore: smollm2 === null,
+  fn: async () => {
+    const model = await Model.load(smollm2!);
+    const [text, question] = ["The key of the shed is blue. The sky is grey.", "What is the key?"];
+    const reading = await sessionAnswerer(model, { chat: true }).read(text, methods.dense());
+    const answer = await reading.ask({ text: question, values: null, maxTokens: 12 });
+    reading.close();
+    const session = model.session();
+    const content = `${text}\n\n${question}`;
+    const chat = await session.chat([{ role: "user", content }], { maxTokens: 12, stop: ["\n"] });
+    assertEquals(answer.text, chat.text);
+    model.close();
+  },
 });
