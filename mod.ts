@@ -79,9 +79,17 @@ export type {
   TriShapeOptions,
 } from "./lib/attention/a_shape.ts";
 export type { BlockSparseOptions } from "./lib/attention/block_sparse.ts";
+export type { FlexPrefillOptions } from "./lib/attention/flex_prefill.ts";
+export type { MinferenceOptions } from "./lib/attention/minference.ts";
 export type { RetrievalOptions } from "./lib/attention/retrieval.ts";
 export type { StreamingOptions } from "./lib/attention/streaming.ts";
 export type { VerticalSlashOptions } from "./lib/attention/vertical_slash.ts";
+export type { XAttentionOptions } from "./lib/attention/x_attention.ts";
+export {
+  type XAttentionSample,
+  type XAttentionThresholdOptions,
+  xAttentionThresholds,
+} from "./lib/attention/x_attention_thresholds.ts";
 export type {
   AntidiagonalOptions,
   Awaitable,
@@ -109,6 +117,48 @@ export type {
   VerticalSlashPlan,
 } from "./lib/attention/plan.ts";
 export type { SearchCost } from "./lib/engine/planner.ts";
+
+// Head files and pattern search
+export {
+  type HeadFile,
+  type HeadFileLayer,
+  type HeadFileModel,
+  type HeadFileText,
+  type HeadScores,
+  type HeadSource,
+  type KvHeadEntry,
+  type PatternCandidate,
+  type QueryHeadEntry,
+  readHeadFile,
+  writeHeadFile,
+} from "./lib/attention/head_file.ts";
+export type {
+  AShapePattern,
+  BlockSparsePattern,
+  DensePattern,
+  HeadPattern,
+  HeadPatterns,
+  VerticalSlashPattern,
+} from "./lib/attention/head_pattern.ts";
+export {
+  type ReadMInference,
+  readMInferenceFile,
+  type ReadMInferenceOptions,
+  writeMInferenceFile,
+} from "./lib/attention/minference_file.ts";
+export {
+  type ChunkPlanner,
+  type HeadTrial,
+  LayerProbe,
+  type ProbeOptions,
+} from "./lib/engine/head_probe.ts";
+export {
+  type CalibrationText,
+  type PatternSearchOptions,
+  type PatternSearchProgress,
+  type SearchedModel,
+  searchPatterns,
+} from "./lib/heads/pattern_search.ts";
 
 // Haystacks and comparisons
 export {

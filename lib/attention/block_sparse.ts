@@ -1,7 +1,7 @@
 import { checkCount } from "./check.ts";
 import { denseDecode } from "./dense.ts";
 import { described } from "./described.ts";
-import type { BlockScores, Method } from "./method.ts";
+import type { BlockScores, Method, PrefillContext } from "./method.ts";
 import type { BlockSparsePlan, HeadPlan } from "./plan.ts";
 import { topIndices } from "./top_indices.ts";
 
@@ -39,17 +39,24 @@ export function blockSparse(options: BlockSparseOptions = {}): Method {
     name: "blockSparse",
     options: { block, topK, forced },
     governsPrefill: true,
-    planPrefill: async ({ heads, qStart, estimates }) => {
-      const scores = await estimates.blockScores(heads, { block, softmax: false });
-      return heads.map((_, x): HeadPlan => ({
-        kind: "blockSparse",
-        block,
-        from: qStart,
-        blocks: topBlocks(scores, x, topK, forced),
-      }));
-    },
+    planPrefill: (context) => planBlockSparse(context, { block, forced }, () => topK),
     ...denseDecode,
   });
+}
+
+/** Plans of heads with numbers of blocks of their own, by one estimate. */
+export async function planBlockSparse(
+  { heads, qStart, estimates }: PrefillContext,
+  { block, forced }: Required<Pick<BlockSparseOptions, "block" | "forced">>,
+  topKOf: (head: number) => number,
+): Promise<HeadPlan[]> {
+  const scores = await estimates.blockScores(heads, { block, softmax: false });
+  return heads.map((head, x): HeadPlan => ({
+    kind: "blockSparse",
+    block,
+    from: qStart,
+    blocks: topBlocks(scores, x, topKOf(head), forced),
+  }));
 }
 
 function topBlocks(

@@ -6,3 +6,10 @@ export function checkCount(action: string, name: string, value: number, least: n
     );
   }
 }
+
+/** Throws `RangeError` unless `value` is a number of 0 .. 1. */
+export function checkShare(action: string, name: string, value: number): void {
+  if (!(value >= 0 && value <= 1)) {
+    throw new RangeError(`Cannot ${action} as ${name} must be 0 .. 1: current value is ${value}`);
+  }
+}

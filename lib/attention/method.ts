@@ -53,6 +53,11 @@ export interface BlockScoreOptions {
   readonly block: number;
   /** Each row's softmax with the model's scale; else plain products of means, which rank alike. */
   readonly softmax: boolean;
+  /**
+   * Only one row: of the chunk's last `block` queries (or as many as there are), wherever blocks begin.
+   * @default false
+   */
+  readonly last?: boolean;
 }
 
 /** How pairs of blocks are scored along antidiagonals. */

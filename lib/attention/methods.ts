@@ -9,11 +9,14 @@ import {
 } from "./a_shape.ts";
 import { blockSparse, type BlockSparseOptions } from "./block_sparse.ts";
 import { dense } from "./dense.ts";
+import { flexPrefill, type FlexPrefillOptions } from "./flex_prefill.ts";
 import type { Method } from "./method.ts";
+import { minference, type MinferenceOptions } from "./minference.ts";
 import { perHead } from "./per_head.ts";
 import { retrieval, type RetrievalOptions } from "./retrieval.ts";
 import { streaming, type StreamingOptions } from "./streaming.ts";
 import { verticalSlash, type VerticalSlashOptions } from "./vertical_slash.ts";
+import { xAttention, type XAttentionOptions } from "./x_attention.ts";
 
 /** Attention methods by name. */
 export interface Methods {
@@ -65,6 +68,26 @@ export interface Methods {
    */
   readonly blockSparse: (options?: BlockSparseOptions) => Method;
   /**
+   * FlexPrefill (Lai et al. 2025, arXiv 2502.20766): each chunk's last block of queries decides for every head between columns
+   * and diagonals and pairs of blocks, and how many of them hold a share of the attention, in the prefill.
+   *
+   * Throws `RangeError` if an option is out of range.
+   */
+  readonly flexPrefill: (options?: FlexPrefillOptions) => Method;
+  /**
+   * XAttention (Xu et al. 2025, arXiv 2503.16428): blocks whose antidiagonals hold a share of the scores, in the prefill.
+   *
+   * Throws `RangeError` if an option is out of range.
+   */
+  readonly xAttention: (options?: XAttentionOptions) => Method;
+  /**
+   * MInference (Jiang et al. 2024, arXiv 2407.02490): each head has the pattern that an offline search found for it, in the
+   * prefill.
+   *
+   * Throws `RangeError` if an option is out of range, or a head of the file has no pattern.
+   */
+  readonly minference: (options: MinferenceOptions) => Method;
+  /**
    * Gives each head its own method: `choose(layer, head)` is asked for every query head of every layer. Heads for
    * which it returns the same object are planned together.
    */
@@ -81,5 +104,8 @@ export const methods: Methods = {
   slidingWindow,
   verticalSlash,
   blockSparse,
+  flexPrefill,
+  xAttention,
+  minference,
   perHead,
 };

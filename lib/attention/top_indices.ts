@@ -1,7 +1,14 @@
-/** Places of the `k` largest scores, rising; of equal scores the first ones. `-Infinity` is never taken. */
-export function topIndices(scores: Float32Array, k: number): number[] {
+/**
+ * Places of the `k` largest scores, rising; of equal scores the first ones. `-Infinity` is never taken. `sorted`, the scores in
+ * rising order, saves the sorting to who asks again.
+ */
+export function topIndices(
+  scores: Float32Array,
+  k: number,
+  sorted: () => Float32Array = () => scores.slice().sort(),
+): number[] {
   if (k <= 0) return [];
-  const threshold = k < scores.length ? scores.slice().sort()[scores.length - k]! : -Infinity;
+  const threshold = k < scores.length ? sorted()[scores.length - k]! : -Infinity;
   let ties = k;
   for (const score of scores) if (score > threshold) ties--;
   const taken: number[] = [];

@@ -33,8 +33,10 @@ export interface VerticalSlashOptions {
 /** First columns and nearest diagonals that are always taken. */
 const FORCED_COLUMNS = 30;
 const FORCED_SLASHES = 100;
-const LEAST_VERTICAL = 30;
-const LEAST_SLASH = 50;
+/** Fewer columns and diagonals than these are never taken. */
+export const LEAST_VERTICAL = 30;
+/** See {@link LEAST_VERTICAL}. */
+export const LEAST_SLASH = 50;
 
 /** The extend variant: rows between the queries that choose and the end. */
 const EXTENDED = 100;
@@ -55,8 +57,7 @@ export function verticalSlash(options: VerticalSlashOptions = {}): Method {
     name: "verticalSlash",
     options: checked,
     governsPrefill: true,
-    planPrefill: (context) =>
-      checked.variant === "static" ? planOnce(checked, context) : planChunk(checked, context),
+    planPrefill: (context) => planVerticalSlash(context, checked, () => checked),
     ...denseDecode,
   });
 }
@@ -75,45 +76,79 @@ function checkOptions(options: VerticalSlashOptions): Checked {
   return { vertical, slash, lastQueries, variant };
 }
 
+/** How columns and diagonals are chosen. */
+export type VerticalSlashRule = Pick<Checked, "lastQueries" | "variant">;
+
+/** How many columns and diagonals a head has. */
+export type VerticalSlashBudget = Pick<Checked, "vertical" | "slash">;
+
+/** Plans of heads with budgets of their own, by one estimate. */
+export function planVerticalSlash(
+  context: PrefillContext,
+  rule: VerticalSlashRule,
+  budgetOf: (head: number) => VerticalSlashBudget,
+): Promise<HeadPlan[]> {
+  return rule.variant === "static"
+    ? planOnce(context, rule, budgetOf)
+    : planChunk(context, rule, budgetOf);
+}
+
 async function planChunk(
-  { vertical, slash, lastQueries, variant }: Checked,
   { heads, qLen, kvLength, estimates }: PrefillContext,
+  { lastQueries, variant }: VerticalSlashRule,
+  budgetOf: (head: number) => VerticalSlashBudget,
 ): Promise<HeadPlan[]> {
   const skipped = variant === "extend" ? Math.min(EXTENDED, qLen - 1) : 0;
   const sums = await estimates.verticalSlash(heads, lastQueries, skipped);
-  return sums.map((sum) => choose(sum, vertical + skipped, slash, kvLength));
+  return sums.map((sum, x) => {
+    const { vertical, slash } = budgetOf(heads[x]!);
+    return new VerticalSlashRanks(sum, kvLength).plan({ vertical: vertical + skipped, slash });
+  });
 }
 
 /** What was chosen for the first chunk that has the queries to choose is kept. */
-async function planOnce(options: Checked, context: PrefillContext): Promise<HeadPlan[]> {
+async function planOnce(
+  context: PrefillContext,
+  rule: VerticalSlashRule,
+  budgetOf: (head: number) => VerticalSlashBudget,
+): Promise<HeadPlan[]> {
   const { layer, heads, qLen, memory } = context;
   const keyOf = (head: number) => `verticalSlash ${layer} ${head}`;
   const missing = heads.filter((head) => !memory.has(keyOf(head)));
   const plans = new Map<number, HeadPlan>();
   if (missing.length > 0) {
-    const chosen = await planChunk(options, { ...context, heads: missing });
+    const chosen = await planChunk({ ...context, heads: missing }, rule, budgetOf);
     missing.forEach((head, x) => plans.set(head, chosen[x]!));
-    if (qLen >= options.lastQueries) plans.forEach((plan, head) => memory.set(keyOf(head), plan));
+    if (qLen >= rule.lastQueries) plans.forEach((plan, head) => memory.set(keyOf(head), plan));
   }
   return heads.map((head) => plans.get(head) ?? memory.get(keyOf(head)) as HeadPlan);
 }
 
-/** The columns and diagonals with the largest sums; columns behind those that were summed are taken, too. */
-function choose(
-  sums: VerticalSlash,
-  vertical: number,
-  slash: number,
-  kvLength: number,
-): VerticalSlashPlan {
-  const columns = new Float32Array(kvLength).fill(Infinity);
-  columns.set(sums.vertical);
-  columns.fill(Infinity, 0, FORCED_COLUMNS);
-  const diagonals = sums.slash.slice();
-  diagonals.fill(Infinity, 0, FORCED_SLASHES);
-  return {
-    kind: "verticalSlash",
-    vertical: topIndices(columns, Math.max(vertical, LEAST_VERTICAL)),
-    slash: topIndices(diagonals, Math.max(slash, LEAST_SLASH)),
-    cover: "tiles",
-  };
+/** Columns and diagonals of a chunk by their sums, to choose some of them, for one budget or for several. */
+export class VerticalSlashRanks {
+  readonly #columns: Float32Array;
+  readonly #diagonals: Float32Array;
+  #sortedColumns: Float32Array | undefined;
+  #sortedDiagonals: Float32Array | undefined;
+
+  /** Columns behind those that were summed, the first columns and the nearest diagonals come before all others. */
+  constructor(sums: VerticalSlash, kvLength: number) {
+    this.#columns = new Float32Array(kvLength).fill(Infinity);
+    this.#columns.set(sums.vertical);
+    this.#columns.fill(Infinity, 0, FORCED_COLUMNS);
+    this.#diagonals = sums.slash.slice();
+    this.#diagonals.fill(Infinity, 0, FORCED_SLASHES);
+  }
+
+  /** The columns and diagonals with the largest sums. */
+  plan({ vertical, slash }: VerticalSlashBudget): VerticalSlashPlan {
+    const columns = () => this.#sortedColumns ??= this.#columns.slice().sort();
+    const diagonals = () => this.#sortedDiagonals ??= this.#diagonals.slice().sort();
+    return {
+      kind: "verticalSlash",
+      vertical: topIndices(this.#columns, Math.max(vertical, LEAST_VERTICAL), columns),
+      slash: topIndices(this.#diagonals, Math.max(slash, LEAST_SLASH), diagonals),
+      cover: "tiles",
+    };
+  }
 }

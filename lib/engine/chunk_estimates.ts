@@ -56,11 +56,12 @@ export class ChunkEstimates implements Estimates {
   /** Scores by the means of blocks. */
   blockScores(
     heads: readonly number[],
-    { block, softmax }: BlockScoreOptions,
+    { block, softmax, last = false }: BlockScoreOptions,
   ): Promise<BlockScores> {
-    const { rows, columns } = this.#blocks(block);
+    const { kv, scale, control } = this.#chunk;
+    const { q, qStart } = last ? this.#lastRows(block) : this.#chunk;
+    const { rows, columns } = blocksOf(q, kv, block);
     return this.#counted(heads, rows * columns, async () => {
-      const { q, qStart, kv, scale, control } = this.#chunk;
       const [, queryHeads, dim] = q.shape as [number, number, number];
       const pooled = this.#backend.tensor([rows, queryHeads, dim]);
       const keys = this.#backend.tensor([columns, kv.table.kvHeads, dim]);
@@ -84,7 +85,7 @@ export class ChunkEstimates implements Estimates {
     { block, stride, norm }: AntidiagonalOptions,
   ): Promise<BlockScores> {
     const { q, qStart, kv, scale, control } = this.#chunk;
-    const { rows, columns } = this.#blocks(block);
+    const { rows, columns } = blocksOf(q, kv, block);
     const scanned = Math.ceil(pairs(qStart, q.shape[0]!) / stride);
     return this.#counted(heads, scanned, async () => {
       const scores = await this.#backend
@@ -93,9 +94,10 @@ export class ChunkEstimates implements Estimates {
     });
   }
 
-  #blocks(block: number) {
-    const { q, kv } = this.#chunk;
-    return { rows: Math.ceil(q.shape[0]! / block), columns: Math.ceil(kv.length / block) };
+  #lastRows(count: number) {
+    const { q, qStart } = this.#chunk;
+    const first = Math.max(q.shape[0]! - count, 0);
+    return { q: q.rows(first, q.shape[0]! - first), qStart: qStart + first };
   }
 
   async #counted<T>(
@@ -112,6 +114,10 @@ export class ChunkEstimates implements Estimates {
     }
     return result;
   }
+}
+
+function blocksOf(q: Tensor, kv: KvView, block: number) {
+  return { rows: Math.ceil(q.shape[0]! / block), columns: Math.ceil(kv.length / block) };
 }
 
 /** Pairs of a query and a key up to it, of rows `qStart .. qStart+rows-1`. */

@@ -13,6 +13,7 @@ import {
   type Generation,
 } from "./generate.ts";
 import type { CaptureWish, GenerationRun } from "./generation_run.ts";
+import { type LayerProbe, probeLayers, type ProbeOptions } from "./head_probe.ts";
 import { HeldTokens } from "./held_tokens.ts";
 import { type Hook, type HookOptions, Hooks } from "./hooks.ts";
 import { type AttentionMap, mapHead, type MapOptions } from "./map.ts";
@@ -244,6 +245,23 @@ export class Session {
     const { capture, signal } = options;
     const how = { name: "layers", action: "walk the layers", signal };
     return this.#runs.loop(how, (control) => this.#stepper.walk(capture, control));
+  }
+
+  /**
+   * Passes a text through the model densely, all its tokens together, and stops at each layer: there plans can be tried on its
+   * queries and keys, beside dense attention, in chunks of `chunkTokens`. The text begins the context, hooks are not called,
+   * and the session does not change. Activations of all tokens are held besides keys and values.
+   *
+   * @throws {SessionBusyError} while another run is active
+   * @throws {BudgetError} when keys and values would not fit
+   */
+  probe(text: string | Int32Array, options: ProbeOptions = {}): AsyncGenerator<LayerProbe, void> {
+    const { signal, layers } = options;
+    const how = { name: "probe", action: "probe the layers", signal };
+    return this.#runs.loop(how, (control) => {
+      const ids = this.#held.encode(text);
+      return probeLayers(this.#model, this.#settings(), ids, layers, control);
+    });
   }
 
   /**

@@ -14,8 +14,8 @@ export function prefillContext(
 }
 
 function nothing(kvLength: number, qLen: number): Estimates {
-  const blocks = (heads: readonly number[], block: number) => {
-    const [rows, columns] = [Math.ceil(qLen / block), Math.ceil(kvLength / block)];
+  const blocks = (heads: readonly number[], block: number, last = false) => {
+    const [rows, columns] = [last ? 1 : Math.ceil(qLen / block), Math.ceil(kvLength / block)];
     return { scores: new Float32Array(heads.length * rows * columns), rows, columns };
   };
   return {
@@ -24,7 +24,7 @@ function nothing(kvLength: number, qLen: number): Estimates {
         vertical: new Float32Array(kvLength - skipped),
         slash: new Float32Array(kvLength - skipped),
       })),
-    blockScores: (heads, { block }) => blocks(heads, block),
+    blockScores: (heads, { block, last }) => blocks(heads, block, last),
     antidiagonalScores: (heads, { block }) => blocks(heads, block),
   };
 }

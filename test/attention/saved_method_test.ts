@@ -14,6 +14,17 @@ const MADE: { readonly [Name in keyof Omit<Methods, "perHead">]: Method } = {
   slidingWindow: methods.slidingWindow({ window: 6 }),
   verticalSlash: methods.verticalSlash({ vertical: 40, slash: 60, variant: "extend" }),
   blockSparse: methods.blockSparse({ block: 16, topK: 2, forced: false }),
+  flexPrefill: methods.flexPrefill({ gamma: 0.8, block: 2, minBudget: 3, compat: "reference" }),
+  minference: methods.minference({
+    heads: [[
+      { kind: "aShape", sink: 1, window: 5 },
+      { kind: "dense" },
+      { kind: "verticalSlash", vertical: 3, slash: 4 },
+    ]],
+    ratio: 0.5,
+    startingLayer: 0,
+  }),
+  xAttention: methods.xAttention({ stride: 1, threshold: [[0.5, 0.6, 0.7]], block: 2 }),
 };
 
 function throughJson<T>(value: T): T {

@@ -1,4 +1,5 @@
 import { assertEquals, assertGreater, assertLessOrEqual } from "@std/assert";
+import type { HeadPattern } from "../../lib/attention/head_pattern.ts";
 import type { Method } from "../../lib/attention/method.ts";
 import { methods } from "../../lib/attention/methods.ts";
 import { maxDifference, nextLogits, onBackends, someIds, type TinyModel } from "./tiny_model.ts";
@@ -15,11 +16,27 @@ async function logitsOf(model: TinyModel, attention: Method, chunkTokens: number
   return logits;
 }
 
+const FEW = { block: 16, minBudget: 1 };
+const RELEASED = { ...FEW, compat: "reference" } as const;
+
+/** A pattern of each kind, for a layer of four heads. */
+const everyKey: readonly HeadPattern[] = [
+  { kind: "verticalSlash", vertical: TOKENS, slash: 0 },
+  { kind: "verticalSlash", vertical: 0, slash: TOKENS },
+  { kind: "aShape", sink: 0, window: TOKENS },
+  { kind: "blockSparse", block: 16, topK: TOKENS },
+];
+
 const everything: [name: string, method: Method][] = [
   ["verticalSlash", methods.verticalSlash({ vertical: TOKENS, slash: TOKENS })],
   ["verticalSlash extend", methods.verticalSlash({ slash: TOKENS, variant: "extend" })],
   ["blockSparse", methods.blockSparse({ block: 16, topK: TOKENS })],
+  ["flexPrefill", methods.flexPrefill({ ...FEW, gamma: 1, tau: 0 })],
+  ["flexPrefill by pairs", methods.flexPrefill({ ...FEW, gamma: 1, tau: 1 })],
+  ["flexPrefill reference", methods.flexPrefill({ ...RELEASED, gamma: 1, block: 128 })],
+  ["xAttention", methods.xAttention({ block: 16, threshold: 1 })],
   ["aShape", methods.aShape()],
+  ["minference", methods.minference({ heads: [everyKey, everyKey] })],
   ["triShape", methods.triShape({ sink: 0, window: 1, last: TOKENS })],
   ["slidingWindow", methods.slidingWindow()],
 ];
@@ -39,6 +56,10 @@ onBackends("prefill() by sparse methods differs from dense prefill", "llama", as
   const sparse = [
     methods.verticalSlash({ vertical: 30, slash: 50 }),
     methods.blockSparse({ block: 16, topK: 2 }),
+    methods.flexPrefill({ ...FEW, gamma: 0.3, tau: 0 }),
+    methods.flexPrefill({ ...FEW, gamma: 0.3, tau: 1 }),
+    methods.flexPrefill({ ...RELEASED, gamma: 0.3 }),
+    methods.xAttention({ block: 16, threshold: 0.3 }),
     methods.aShape({ sink: 2, window: 16 }),
   ];
   for (const method of sparse) {

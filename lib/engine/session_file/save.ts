@@ -1,5 +1,6 @@
 import { CancelledError, SessionFileError } from "../../../ffi/errors.ts";
 import type { Backend } from "../../../ffi/backend.ts";
+import { replaceFile } from "../../../ffi/replace_file.ts";
 import { readKvRows } from "../../cache/kv_rows.ts";
 import type { PagedCache } from "../../cache/paged_cache.ts";
 import { reasonOf } from "../../model/refusal.ts";
@@ -21,7 +22,6 @@ import {
 } from "./content.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { progressOf } from "./progress.ts";
-import { replaceFile } from "./replace_file.ts";
 
 /** What is saved. */
 export interface SavedSession {

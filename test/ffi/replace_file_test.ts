@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { replaceFile } from "../../lib/engine/session_file/replace_file.ts";
+import { replaceFile } from "../../ffi/replace_file.ts";
 
 const { signal } = new AbortController();
 

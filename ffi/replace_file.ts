@@ -1,6 +1,6 @@
 import { basename, dirname, join, resolve } from "node:path";
-import { granted } from "../../../ffi/permissions.ts";
-import { throwIfAborted } from "../run.ts";
+import { CancelledError } from "./errors.ts";
+import { granted } from "./permissions.ts";
 
 /** The bits of a mode that say who may read, write and run a file. */
 const MODE = 0o777;
@@ -14,7 +14,7 @@ const PART = /^\.[0-9a-f-]{36}\.tmp$/;
  */
 export async function replaceFile<T>(
   path: string,
-  signal: AbortSignal,
+  signal: AbortSignal | undefined,
   write: (file: Deno.FsFile) => Promise<T>,
 ): Promise<T> {
   const target = await resolveTarget(path);
@@ -53,14 +53,16 @@ async function resolveTarget(path: string): Promise<Target> {
 async function writePart<T>(
   part: string,
   target: Target,
-  signal: AbortSignal,
+  signal: AbortSignal | undefined,
   write: (file: Deno.FsFile) => Promise<T>,
 ): Promise<T> {
   const file = openLike(target, part);
   try {
     const result = await write(file);
     await file.sync();
-    throwIfAborted(signal);
+    if (signal?.aborted) {
+      throw new CancelledError("The run was cancelled", { cause: signal.reason });
+    }
     await setMode(part, file, target);
     await Deno.rename(part, target.path);
     return result;

@@ -1,0 +1,141 @@
+/**
+ * What each head of a model attends to, found by trying patterns of one tile area on texts.
+ *
+ *     deno task heads search --model REF --texts FILE... --length 8192 --share 0.2 --out heads.json
+ *
+ * Findings are written while they come; the same command again goes on where it was stopped.
+ */
+import { parseArgs } from "node:util";
+import { CancelledError } from "../../ffi/errors.ts";
+import { type HeadFile, writeHeadFile } from "../attention/head_file.ts";
+import type { Model } from "../engine/model.ts";
+import { type PatternSearchProgress, searchPatterns } from "../heads/pattern_search.ts";
+import { duration, percent, wholeNumber } from "./format.ts";
+import { loadModel } from "./load_model.ts";
+import { modelName } from "./model_name.ts";
+import { ProgressLine } from "./progress_line.ts";
+import { table } from "./table.ts";
+
+const USAGE = `deno task heads search finds a pattern for each head. Options:
+  --model REF       a folder in Hugging Face layout, a GGUF file, or org/name[@revision] of the hub (the embedded model)
+  --texts FILE...   texts that patterns are tried on
+  --length N        tokens of each text (8192)
+  --share X         tile area of every candidate, over that of dense attention (0.2)
+  --criterion NAME  mass: most attention kept; error: least error of the output (mass)
+  --chunk N         tokens that are planned together (512)
+  --threads N       threads of the native library (the cores there are)
+  --out FILE        head file (heads.json); beside it FILE.part while the search goes on`;
+
+function options() {
+  const text = { type: "string" } as const;
+  const { values, positionals: [command, ...more] } = parseArgs({
+    args: Deno.args,
+    allowPositionals: true,
+    options: {
+      model: text,
+      texts: { ...text, multiple: true, default: [] },
+      length: { ...text, default: "8192" },
+      share: { ...text, default: "0.2" },
+      criterion: { ...text, default: "mass" },
+      chunk: { ...text, default: "512" },
+      threads: text,
+      out: { ...text, default: "heads.json" },
+      help: { type: "boolean" },
+    },
+  });
+  return { ...values, command, texts: [...values.texts, ...more] };
+}
+
+type Options = ReturnType<typeof options>;
+
+function criterionOf({ criterion }: Options): "mass" | "error" {
+  if (criterion === "mass" || criterion === "error") return criterion;
+  throw new RangeError(
+    `Cannot run as --criterion must be mass or error: current value is ${criterion}`,
+  );
+}
+
+async function search(model: Model, values: Options, signal: AbortSignal): Promise<HeadFile> {
+  const line = new ProgressLine();
+  const [began, first] = [performance.now(), { done: -1 }];
+  const onProgress = ({ done, total, what }: PatternSearchProgress) => {
+    if (first.done < 0) first.done = done - 1;
+    const each = (performance.now() - began) / (done - first.done);
+    line.update(done / total, `${duration(each * (total - done))} left  ${what}`);
+  };
+  try {
+    return await searchPatterns(model, {
+      texts: await Promise.all(values.texts.map(async (path) => ({
+        name: path.split("/").at(-1)!,
+        text: await Deno.readTextFile(path),
+      }))),
+      tokens: wholeNumber("length", values.length, 1),
+      modelName: await modelName(model.path),
+      tileShare: Number(values.share),
+      criterion: criterionOf(values),
+      chunkTokens: wholeNumber("chunk", values.chunk, 1),
+      date: new Date().toISOString(),
+      progressFile: `${values.out}.part`,
+      onProgress,
+      signal,
+    });
+  } finally {
+    line.clear();
+  }
+}
+
+/** How many heads have each pattern, and how well they do. */
+function summary({ layers }: HeadFile): string {
+  const heads = layers.flatMap(({ queryHeads }) => queryHeads);
+  const kinds = [...Map.groupBy(heads, ({ type }) => type)];
+  const middle = (values: readonly number[]) =>
+    [...values].sort((a, b) => a - b)[values.length >> 1]!;
+  const score =
+    (name: string, ofAll: (values: readonly number[]) => number) =>
+    ([, some]: typeof kinds[number]) => {
+      const values = some.flatMap(({ scores }) => scores[name] ?? []);
+      return values.length === 0 ? "" : percent(ofAll(values));
+    };
+  return table(kinds, [
+    { title: "pattern", cell: ([kind]) => `${kind}` },
+    { title: "heads", align: "right", cell: ([, some]) => `${some.length}` },
+    { title: "tiles", align: "right", cell: score("tileShare", middle) },
+    { title: "mass kept, median", align: "right", cell: score("mass", middle) },
+    { title: "least", align: "right", cell: score("mass", (values) => Math.min(...values)) },
+    { title: "output error, median", align: "right", cell: score("error", middle) },
+  ]);
+}
+
+async function run(values: Options): Promise<void> {
+  const { threads, out } = values;
+  const model = await loadModel(
+    values.model,
+    new ProgressLine(),
+    threads === undefined ? {} : { threads: wholeNumber("threads", threads, 1) },
+  );
+  const stop = new AbortController();
+  const interrupt = () => stop.abort();
+  Deno.addSignalListener("SIGINT", interrupt);
+  try {
+    const heads = await search(model, values, stop.signal);
+    await writeHeadFile(out, heads);
+    await Deno.remove(`${out}.part`);
+    console.log(summary(heads));
+  } catch (error) {
+    if (!(error instanceof CancelledError)) throw error;
+    console.error("Stopped; the same command goes on from here.");
+    Deno.exitCode = 130;
+  } finally {
+    Deno.removeSignalListener("SIGINT", interrupt);
+    model.close();
+  }
+}
+
+async function main(): Promise<void> {
+  const values = options();
+  if (values.help || values.command !== "search") return console.log(USAGE);
+  if (values.texts.length === 0) throw new Error("Cannot search without --texts FILE...");
+  await run(values);
+}
+
+if (import.meta.main) await main();

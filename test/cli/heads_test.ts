@@ -1,0 +1,51 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { readHeadFile } from "../../lib/attention/head_file.ts";
+import { inFolder } from "../in_folder.ts";
+
+const HEADS = new URL("../../lib/cli/heads.ts", import.meta.url).pathname;
+
+async function heads(...args: string[]): Promise<{ code: number; out: string; error: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--allow-all", HEADS, ...args],
+    env: { NO_COLOR: "1" },
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, out: text(stdout), error: text(stderr) };
+}
+
+Deno.test("deno task heads search writes a head file of the embedded model", () =>
+  inFolder(async (folder) => {
+    const text = Array.from({ length: 900 }, (_, x) => `Sentence ${x % 83} has ${x} parts.`);
+    for (const name of ["a.txt", "b.txt"]) {
+      await Deno.writeTextFile(`${folder}/${name}`, text.join(" "));
+      text.reverse();
+    }
+    const out = `${folder}/heads.json`;
+    const texts = ["--texts", `${folder}/a.txt`, `${folder}/b.txt`];
+    const options = ["--length", "512", "--share", "0.8", "--chunk", "256", "--threads", "1"];
+    const result = await heads("search", ...texts, ...options, "--out", out);
+    assertEquals(result.code, 0, result.error);
+    assertStringIncludes(result.out, "mass kept, median");
+    const { model, obtained } = await readHeadFile(out);
+    assertStringIncludes(model.name, "embedded ");
+    assertEquals(obtained[0]!.texts.map(({ name }) => name), ["a.txt", "b.txt"]);
+    assertEquals(obtained[0]!.settings, { tileShare: 0.8, chunkTokens: 256, kv: "bf16" });
+    const left = Array.from(Deno.readDirSync(folder), ({ name }) => name).sort();
+    assertEquals(left, ["a.txt", "b.txt", "heads.json"]);
+  }));
+
+Deno.test("deno task heads search refuses options that make no sense", async () => {
+  const cases: [args: string[], message: string][] = [
+    [["search"], "Cannot search without --texts FILE..."],
+    [["search", "--texts", HEADS, "--length", "x"], "--length must be a whole number >= 1"],
+    [["search", "--texts", HEADS, "--criterion", "luck"], "--criterion must be mass or error"],
+    [["search", "--texts", HEADS, "--share", "none"], "tileShare must be > 0 and <= 1"],
+  ];
+  const ends = await Promise.all(cases.map(([args]) => heads(...args)));
+  ends.forEach(({ code, error }, i) => {
+    assert(code !== 0);
+    assertStringIncludes(error, cases[i]![1]);
+  });
+});
