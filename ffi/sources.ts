@@ -82,6 +82,8 @@ import queryPanelsHeader from "../kernels/cpu/query_panels.h" with { type: "text
 import scratchHeader from "../kernels/cpu/scratch.h" with { type: "text" };
 import seenKeys from "../kernels/cpu/seen_keys.cpp" with { type: "text" };
 import seenKeysHeader from "../kernels/cpu/seen_keys.h" with { type: "text" };
+import simdBlockDots from "../kernels/cpu/simd_block_dots.inl" with { type: "text" };
+import simdBlockPanels from "../kernels/cpu/simd_block_panels.inl" with { type: "text" };
 import simdBlocks from "../kernels/cpu/simd_blocks.inl" with { type: "text" };
 import simdFewRows from "../kernels/cpu/simd_few_rows.inl" with { type: "text" };
 import simdKernels from "../kernels/cpu/simd_kernels.inl" with { type: "text" };
@@ -170,6 +172,8 @@ export const SOURCES: Readonly<Record<string, string>> = {
   "cpu/scratch.h": scratchHeader,
   "cpu/seen_keys.cpp": seenKeys,
   "cpu/seen_keys.h": seenKeysHeader,
+  "cpu/simd_block_dots.inl": simdBlockDots,
+  "cpu/simd_block_panels.inl": simdBlockPanels,
   "cpu/simd_blocks.inl": simdBlocks,
   "cpu/simd_few_rows.inl": simdFewRows,
   "cpu/simd_kernels.inl": simdKernels,

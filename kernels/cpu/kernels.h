@@ -27,6 +27,27 @@ struct PanelMask {
 // are fetched early and may be any address.
 constexpr int kRowsAhead = 16;
 
+// Elements of a RoundedGroup.
+constexpr int kGroupElements = 256;
+// Elements of a row of x as dot_blocks reads them. For each 32 of them integers, in an order of
+// their own, and what these are multiplied by; then sums of what they stand for.
+struct alignas(64) RoundedGroup {
+  int16_t integers[kGroupElements];
+  float scales[8];
+  float sums[8];        // of 32 elements
+  float half_sums[16];  // of 16
+};
+
+// Columns of a BlockPanel.
+constexpr int kBlockColumns = 16;
+// At most kGroupElements terms of 16 columns as gemm_blocks reads them: pairs of integers.
+struct alignas(64) BlockPanel {
+  int16_t pairs[kGroupElements / 32][16][kBlockColumns][2];
+  float scales[kGroupElements / 32][kBlockColumns];
+  float least[kGroupElements / 32][kBlockColumns];
+  bool has_least, has_long_integers;
+};
+
 struct Kernels {
   int32_t panel;      // rows of a panel
   int32_t row_block;  // rows that gemm_slab computes at once
@@ -50,6 +71,19 @@ struct Kernels {
   // y[t * ldy + o] (+)= sum_i x[t * ldx + i] rows[o][i],  t < tokens, o < count
   void (*dot_rows)(const void* const* rows, int32_t dtype, int64_t count, int64_t depth,
                    const float* x, int64_t ldx, int64_t tokens, float* y, int64_t ldy, bool add);
+  // One row of x, of whole steps of 32 elements; what its last group lacks is zero.
+  void (*round_row)(const float* x, int64_t depth, RoundedGroup* out);
+  // The products of dot_rows with rows of blocks, which follow each other, and rows of x that are
+  // `ldx` groups apart. Memory behind the rows is fetched early and may be any.
+  void (*dot_blocks)(const void* rows, int32_t dtype, int64_t count, int64_t depth,
+                     const RoundedGroup* x, int64_t ldx, int64_t tokens, float* y, int64_t ldy,
+                     bool add);
+  // The two products of pack_panel and gemm_slab for rows of blocks and rounded rows of x, `ldx`
+  // groups apart; depth <= kGroupElements. Null where products of f32 are as fast.
+  void (*pack_blocks)(const void* const* rows, int32_t dtype, int32_t count, int64_t depth,
+                      BlockPanel* out);
+  void (*gemm_blocks)(const RoundedGroup* x, int64_t ldx, int64_t tokens, const BlockPanel& w,
+                      int64_t depth, int32_t columns, float* y, int64_t ldy, bool add);
   // s[h * lds + j] = sum_i q[h][i] keys[j][i],  h < heads, j < count;  q [heads][depth] as order_row
   // leaves it. Keys may be LL_INT8, too, without their scales.
   void (*score_rows)(const void* const* keys, int32_t dtype, int64_t count, int64_t depth,

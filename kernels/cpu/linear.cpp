@@ -1,15 +1,21 @@
 // y[t][o] (+)= sum_i x[t][i] W[o][i];  x [rows][in], y [rows][out] f32, W [out][in] of any type of
 // weights.
 //
-// Up to kFewRows rows: W is streamed once, four of its rows at a time against all rows of x
+// Up to kFewRows rows: W is streamed once against all rows of x, four of its rows at a time
 // (dot_rows); bound by memory.
+//
+// Up to kFewBlockRows rows, W of blocks: the same, one of its rows at a time. Its integers are
+// multiplied with those of rounded rows of x (dot_blocks).
 //
 // More rows: blocks of at most kBlockRows x kBlockDepth of x and panels of kBlockDepth rows of W^T
 // are packed and multiplied from the second-level cache (gemm_slab). Packing a panel costs about
 // 4 % of its use at kBlockRows rows.
 //
-// More rows, W not in f32, products of bf16: x is packed once, then every item packs 32 rows of W for
-// all its rows of x.
+// More rows, W of blocks, in units that have it: the same with panels of integers and rounded rows
+// of x (gemm_blocks). Packing takes half the time of that of f32, products three quarters.
+//
+// More rows, W not in f32, products of bf16: x is packed once, then every item packs 32 rows of W
+// for all its rows of x.
 #include "linear.h"
 
 #include <algorithm>
@@ -21,12 +27,15 @@ namespace longlens {
 namespace {
 
 constexpr int64_t kFewRows = 40;
+constexpr int64_t kFewBlockRows = 8;
 constexpr int64_t kBlockRows = 240;
 constexpr int64_t kBlockDepth = 256;
 // Rows of the packed x are this much longer, so that they do not share cache sets.
 constexpr int64_t kPad = 16;
 // Outputs per work item.
 constexpr int64_t kMaxOut = 256;
+// Outputs per work item of few rows.
+constexpr int64_t kFewGrain = 64;
 // Multiplications below which waking other threads costs more than it saves.
 constexpr int64_t kSmall = 1 << 18;
 
@@ -53,18 +62,53 @@ struct WeightRows {
 
 bool IsBlocks(const Weights& w) { return ElementTypeOf(w.dtype).IsBlocks(); }
 
-void FewRows(const Call& call, const float* x, int64_t rows, const Weights& w, float* y, bool add) {
-  constexpr int64_t kMostRows = 64;
-  const int64_t grain = IsBlocks(w) ? 4 : kMostRows;
-  const bool parallel = rows * w.out * w.in >= kSmall;
-  call.ForIf(parallel, DivideUp(w.out, grain), [&](int64_t block) {
-    const int64_t start = block * grain, count = std::min(grain, w.out - start);
-    Scratch& scratch = ThreadScratch();
-    scratch.Begin(IsBlocks(w) ? Scratch::RoundUp(grain * w.in) : 0);
-    const void* row[kMostRows];
-    const WeightRows weights{w, IsBlocks(w), scratch.Take(grain * w.in)};
-    const int32_t dtype = weights.Find(call.kernels(), start, count, 0, w.in, row);
-    call.kernels().dot_rows(row, dtype, count, w.in, x, w.in, rows, y + start, w.out, add);
+// Of a row of x.
+int64_t GroupsOf(int64_t in) { return DivideUp(in, kGroupElements); }
+
+// Rows of x for dot_blocks.
+void RoundRows(const Call& call, const float* x, int64_t rows, int64_t in, RoundedGroup* out) {
+  call.ForIf(rows * in >= kSmall, rows, [&](int64_t t) {
+    call.kernels().round_row(x + t * in, in, out + t * GroupsOf(in));
+  });
+}
+
+// Rows of x, and whether products with them are added.
+struct Rows {
+  const Call& call;
+  const float* x;
+  const RoundedGroup* rounded;  // where a matrix is multiplied as integers
+  int64_t rows;
+  bool add;
+
+  // Outputs first .. first + count - 1 of few rows.
+  void Multiply(const Product& product, int64_t first, int64_t count) const {
+    const Weights& w = product.w;
+    float* const y = product.y + first;
+    if (IsBlocks(w)) {
+      return call.kernels().dot_blocks(w.Row(first), w.dtype, count, w.in, rounded, GroupsOf(w.in),
+                                       rows, y, w.out, add);
+    }
+    const void* row[kFewGrain];
+    for (int64_t o = 0; o < count; ++o) row[o] = w.Row(first + o);
+    call.kernels().dot_rows(row, w.dtype, count, w.in, x, w.in, rows, y, w.out, add);
+  }
+};
+
+// All matrices in one parallel loop: threads need not wake again for each.
+void MultiplyFew(const Rows& few, const Product* products, int64_t count) {
+  const int64_t in = products[0].w.in;
+  int64_t items = 0, outs = 0;
+  for (int64_t p = 0; p < count; ++p) {
+    items += DivideUp(products[p].w.out, kFewGrain);
+    outs += products[p].w.out;
+  }
+  few.call.ForIf(few.rows * outs * in >= kSmall, items, [&](int64_t item) {
+    const Product* product = products;
+    for (; item >= DivideUp(product->w.out, kFewGrain); ++product) {
+      item -= DivideUp(product->w.out, kFewGrain);
+    }
+    const int64_t first = item * kFewGrain;
+    few.Multiply(*product, first, std::min(kFewGrain, product->w.out - first));
   });
 }
 
@@ -100,24 +144,63 @@ void MultiplyBlock(const Call& call, const float* x, const Weights& w, const Blo
   }
 }
 
-void ManyRows(const Call& call, const float* x, int64_t rows, const Weights& w, float* y,
-              bool add) {
-  const int64_t grain = call.kernels().row_block;
-  const int64_t row_blocks = DivideUp(rows, kBlockRows);
+// Calls body(block) for the blocks of y, which are rows of at most `most`, a multiple of `grain`.
+template <class Body>
+void ForBlocks(const Call& call, int64_t rows, const Weights& w, int64_t most, int64_t grain,
+               int64_t least_out, const Body& body) {
+  const int64_t row_blocks = DivideUp(rows, most);
   const int64_t block_rows = DivideUp(DivideUp(rows, row_blocks), grain) * grain;
-  // Enough items for an even share of each thread, but wide ones: x is packed again for each.
+  // Enough items for an even share of each thread, but wide ones: x is read again for each.
   int64_t block_out = kMaxOut;
-  while (block_out > 64 && row_blocks * DivideUp(w.out, block_out) < 4 * call.threads())
+  while (block_out > least_out && row_blocks * DivideUp(w.out, block_out) < 4 * call.threads())
     block_out /= 2;
-  const int64_t out_blocks = DivideUp(w.out, block_out);
-  call.ForIf(rows * w.out * w.in >= kSmall, row_blocks * out_blocks, [&](int64_t item) {
+  const int64_t items = row_blocks * DivideUp(w.out, block_out);
+  call.ForIf(rows * w.out * w.in >= kSmall, items, [&](int64_t item) {
     Block block;
     block.row = item % row_blocks * block_rows;
     block.rows = std::min(block_rows, rows - block.row);
     block.out = item / row_blocks * block_out;
     block.outs = std::min(block_out, w.out - block.out);
-    if (block.rows > 0) MultiplyBlock(call, x, w, block, y, add);
+    if (block.rows > 0) body(block);
   });
+}
+
+void ManyRows(const Call& call, const float* x, int64_t rows, const Weights& w, float* y,
+              bool add) {
+  ForBlocks(call, rows, w, kBlockRows, call.kernels().row_block, 64,
+            [&](const Block& block) { MultiplyBlock(call, x, w, block, y, add); });
+}
+
+// ---- products of integers ----
+
+// One block of y from rounded x.
+void MultiplyIntegers(const Call& call, const RoundedGroup* x, const Weights& w, const Block& block,
+                      float* y, bool add) {
+  const Kernels& kernels = call.kernels();
+  const int64_t groups = GroupsOf(w.in);
+  Scratch& scratch = ThreadScratch();
+  scratch.Begin(sizeof(BlockPanel) / sizeof(float));
+  BlockPanel& panel =
+      *reinterpret_cast<BlockPanel*>(scratch.Take(sizeof(BlockPanel) / sizeof(float)));
+  for (int64_t g = 0; g < groups; ++g) {
+    call.Poll();
+    const int64_t i = g * kGroupElements, depth = std::min<int64_t>(kGroupElements, w.in - i);
+    for (int64_t o = 0; o < block.outs; o += kBlockColumns) {
+      const int32_t columns =
+          static_cast<int32_t>(std::min<int64_t>(kBlockColumns, block.outs - o));
+      const void* row[kBlockColumns];
+      for (int32_t c = 0; c < columns; ++c) row[c] = w.Row(block.out + o + c, i);
+      kernels.pack_blocks(row, w.dtype, columns, depth, &panel);
+      kernels.gemm_blocks(x + block.row * groups + g, groups, block.rows, panel, depth, columns,
+                          y + block.row * w.out + block.out + o, w.out, add || g > 0);
+    }
+  }
+}
+
+void ManyIntegerRows(const Call& call, const RoundedGroup* x, int64_t rows, const Weights& w,
+                     float* y, bool add) {
+  ForBlocks(call, rows, w, kBlockRows, 4, 64,
+            [&](const Block& block) { MultiplyIntegers(call, x, w, block, y, add); });
 }
 
 // ---- products of bf16 ----
@@ -170,37 +253,65 @@ void ManyBf16Rows(const Call& call, const float* x, int64_t rows, const Weights&
                   bool add) {
   const Buffer<uint16_t> packed(DivideUp(rows, kBlock) * kBlock * PaddedDepth(w.in));
   PackRows(call, x, rows, w.in, packed.data());
-  const int64_t row_blocks = DivideUp(rows, kBf16Rows);
-  const int64_t block_rows = DivideUp(DivideUp(rows, row_blocks), kBlock) * kBlock;
-  int64_t block_out = kMaxOut;
-  while (block_out > kBlock && row_blocks * DivideUp(w.out, block_out) < 4 * call.threads())
-    block_out /= 2;
-  call.ForIf(rows * w.out * w.in >= kSmall, row_blocks * DivideUp(w.out, block_out),
-             [&](int64_t item) {
-               Block block;
-               block.row = item % row_blocks * block_rows;
-               block.rows = std::min(block_rows, rows - block.row);
-               block.out = item / row_blocks * block_out;
-               block.outs = std::min(block_out, w.out - block.out);
-               if (block.rows > 0) MultiplyBf16Block(call, packed.data(), w, block, y, add);
-             });
+  ForBlocks(call, rows, w, kBf16Rows, kBlock, kBlock, [&](const Block& block) {
+    MultiplyBf16Block(call, packed.data(), w, block, y, add);
+  });
+}
+
+// ---- choice ----
+
+// Whether `rows` rows of x are multiplied with W as integers.
+bool UsesIntegers(const Call& call, const Weights& w, int64_t rows) {
+  if (!IsBlocks(w) || rows <= kFewBlockRows) return IsBlocks(w);
+  return call.kernels().gemm_blocks != nullptr && (call.bf16() == nullptr || rows <= kFewRows);
+}
+
+void MultiplyMany(const Rows& x, const Product& product) {
+  const Weights& w = product.w;
+  if (UsesIntegers(x.call, w, x.rows)) {
+    ManyIntegerRows(x.call, x.rounded, x.rows, w, product.y, x.add);
+  } else if (!IsBlocks(w) && x.rows <= kFewRows) {
+    MultiplyFew(x, &product, 1);
+  } else if (x.call.bf16() != nullptr && x.rows > kFewRows && w.dtype != LL_F32) {
+    ManyBf16Rows(x.call, x.x, x.rows, w, product.y, x.add);
+  } else {
+    ManyRows(x.call, x.x, x.rows, w, product.y, x.add);
+  }
+}
+
+void MultiplyAll(const Call& call, const float* x, int64_t rows, const Product* products,
+                 int64_t count, bool add) {
+  const int64_t in = products[0].w.in;
+  bool uses_integers = false;
+  for (int64_t p = 0; p < count; ++p) {
+    uses_integers = uses_integers || UsesIntegers(call, products[p].w, rows);
+  }
+  const int64_t groups = uses_integers ? rows * GroupsOf(in) : 0;
+  if (rows <= kFewBlockRows) {
+    // The work on few rows needs no other scratch.
+    const int64_t floats = groups * sizeof(RoundedGroup) / sizeof(float);
+    ThreadScratch().Begin(floats);
+    auto* const rounded = reinterpret_cast<RoundedGroup*>(ThreadScratch().Take(floats));
+    if (uses_integers) RoundRows(call, x, rows, in, rounded);
+    return MultiplyFew({call, x, rounded, rows, add}, products, count);
+  }
+  const Buffer<RoundedGroup> rounded(groups);
+  if (uses_integers) RoundRows(call, x, rows, in, rounded.data());
+  for (int64_t p = 0; p < count; ++p) {
+    MultiplyMany({call, x, rounded.data(), rows, add}, products[p]);
+  }
 }
 
 }  // namespace
 
 void Linear(const Call& call, const float* x, int64_t rows, const Weights& w, float* y, bool add) {
-  if (rows <= kFewRows) {
-    FewRows(call, x, rows, w, y, add);
-  } else if (call.bf16() != nullptr && w.dtype != LL_F32) {
-    ManyBf16Rows(call, x, rows, w, y, add);
-  } else {
-    ManyRows(call, x, rows, w, y, add);
-  }
+  const Product product{w, y};
+  MultiplyAll(call, x, rows, &product, 1, add);
 }
 
 void LinearEach(const Call& call, const float* x, int64_t rows,
                 std::initializer_list<Product> products) {
-  for (const Product& product : products) Linear(call, x, rows, product.w, product.y, false);
+  MultiplyAll(call, x, rows, products.begin(), products.size(), false);
 }
 
 void WidenRow(const Kernels& kernels, const Weights& w, int64_t o, float* out) {

@@ -7,12 +7,13 @@
 typedef uint8_t B32 __attribute__((vector_size(32)));
 typedef uint64_t L4 __attribute__((vector_size(32)));
 typedef int32_t I8 __attribute__((vector_size(32)));
+typedef uint32_t U8 __attribute__((vector_size(32)));
 typedef float F8 __attribute__((vector_size(32)));
 typedef uint8_t B32u __attribute__((vector_size(32), aligned(1), may_alias));
 typedef float F8u __attribute__((vector_size(32), aligned(4), may_alias));
 
 // Elements of a group and steps of it.
-constexpr int kGroup = 256;
+constexpr int kGroup = kGroupElements;
 constexpr int kStep = 32;
 constexpr int kSteps = kGroup / kStep;
 
@@ -87,12 +88,9 @@ LL_INLINE GroupScales ScalesOfBlocks(const uint8_t* blocks, int64_t bytes, int s
   const __m256 a = pairs(0, 1, 4, 5), b = pairs(2, 3, 6, 7);
   return {{(F8)_mm256_shuffle_ps(a, b, 0x88), F8{}}, (F8)_mm256_shuffle_ps(a, b, 0xDD)};
 #else
-  float scale[kSteps], least[kSteps];
-  for (int j = 0; j < kSteps; ++j) {
-    scale[j] = Half1(at(j));
-    least[j] = Half1(at(j) + 2);
-  }
-  return {{*(const F8u*)scale, F8{}}, *(const F8u*)least};
+  U8 words;
+  for (int j = 0; j < kSteps; ++j) words[j] = Word(at(j));
+  return {{WidenHalves<F8, U8>(words & 0xFFFFu), F8{}}, WidenHalves<F8, U8>(words >> 16)};
 #endif
 }
 
@@ -118,7 +116,7 @@ LL_INLINE B32 Nibbles(const uint8_t* p) { return (B32)(Twice(p) >> L4{0, 0, 4, 4
 
 struct SmallBlocks {
   static constexpr int kElements = 32;
-  static constexpr bool kHalves = false;
+  static constexpr bool kHalves = false, kSigned = false;
 };
 
 struct Q4_0 : SmallBlocks {
@@ -158,7 +156,7 @@ struct Q5_1 : SmallBlocks {
 // Its integers have a sign.
 struct Q8_0 : SmallBlocks {
   static constexpr int kBytes = 34, kOffset = 0;
-  static constexpr bool kLeast = false;
+  static constexpr bool kLeast = false, kSigned = true;
   LL_INLINE static B32 Integers(const uint8_t* group, int j) {
     return *(const B32u*)(group + j * kBytes + 2);
   }
@@ -171,7 +169,7 @@ LL_INLINE B32 NibblesOfPair(const uint8_t* pairs, int j) {
 
 struct Q4_K {
   static constexpr int kElements = 256, kBytes = 144, kOffset = 0;
-  static constexpr bool kLeast = true, kHalves = false;
+  static constexpr bool kLeast = true, kHalves = false, kSigned = false;
   LL_INLINE static GroupScales Scales(const uint8_t* block) { return ScalesOfSixBits(block); }
   LL_INLINE static B32 Integers(const uint8_t* block, int j) {
     return NibblesOfPair(block + 16, j);
@@ -181,7 +179,7 @@ struct Q4_K {
 // The fifth bits of step j are bits j of 32 bytes.
 struct Q5_K {
   static constexpr int kElements = 256, kBytes = 176, kOffset = 0;
-  static constexpr bool kLeast = true, kHalves = false;
+  static constexpr bool kLeast = true, kHalves = false, kSigned = false;
   LL_INLINE static GroupScales Scales(const uint8_t* block) { return ScalesOfSixBits(block); }
   LL_INLINE static B32 Integers(const uint8_t* block, int j) {
     const L4 bits = (L4) * (const B32u*)(block + 16);
@@ -194,7 +192,7 @@ struct Q5_K {
 // hold two more bits of each. 16 scales with signs follow, then their common factor.
 struct Q6_K {
   static constexpr int kElements = 256, kBytes = 210, kOffset = 32;
-  static constexpr bool kLeast = false, kHalves = true;
+  static constexpr bool kLeast = false, kHalves = true, kSigned = false;
   LL_INLINE static GroupScales Scales(const uint8_t* block) {
     const int8_t* const scales = (const int8_t*)block + 192;
     const float factor = Half1(block + 208);

@@ -117,6 +117,7 @@ double LogSumExp(const float* x, int64_t count) {
 
 #include "simd_few_rows.inl"
 #include "simd_blocks.inl"
+#include "simd_block_dots.inl"
 
 // ---- many rows ----
 
@@ -272,6 +273,14 @@ void GemmSlab(const float* x, int64_t ldx, int64_t tokens, const float* w, int64
   ForRows(GemmRows{x, ldx, w, depth, columns, y, ldy, add}, tokens);
 }
 
+#if LL_WIDTH == 8 && defined(__AVX2__)
+#include "simd_block_panels.inl"
+#else
+void (*const PackBlocks)(const void* const*, int32_t, int32_t, int64_t, BlockPanel*) = nullptr;
+void (*const GemmBlocks)(const RoundedGroup*, int64_t, int64_t, const BlockPanel&, int64_t, int32_t,
+                         float*, int64_t, bool) = nullptr;
+#endif
+
 // ---- softmax ----
 
 float SoftmaxRow(float* s, int64_t count, float* maximum, float* sum) {
@@ -375,9 +384,10 @@ void PanelValues(const float* p, const float* values, int32_t count, int64_t dep
 }
 
 const Kernels kKernels = {kPanel, kRowBlock, WidenBf16, WidenF16, NarrowBf16, WidenBlocks, RmsNorm,
-                          Rotate, Gate, LogSumExp, DotRows, ScoreRows, WeighRows, OrderRow,
-                          ScaleChannels, WidenInt8Keys, WidenInt8Values, PackPanel, GemmSlab,
-                          SoftmaxRow, PanelScores, PanelSoftmax, PanelProbs, PanelValues};
+                          Rotate, Gate, LogSumExp, DotRows, RoundRow, DotBlocks, PackBlocks,
+                          GemmBlocks, ScoreRows, WeighRows, OrderRow, ScaleChannels, WidenInt8Keys,
+                          WidenInt8Values, PackPanel, GemmSlab, SoftmaxRow, PanelScores,
+                          PanelSoftmax, PanelProbs, PanelValues};
 
 }  // namespace
 }  // namespace longlens

@@ -9,7 +9,7 @@
 #include "../include/longlens.h"
 #include "kernels.h"
 
-#if defined(__AVX2__)
+#if defined(__SSE2__)
 #include <immintrin.h>
 #endif
 
@@ -78,7 +78,7 @@ LL_INLINE F Load(const float* p) { return *(const Fu*)p; }
 LL_INLINE F Load(const Bf16* p) { return Widen((H) * (const Hu*)p); }
 // The exponent is moved by a multiplication, which is exact for subnormal numbers too.
 template <class R, class W, class S>
-LL_INLINE R WidenHalves(S halves) {
+LL_INLINE R WidenHalves(const S& halves) {
   const W half = __builtin_convertvector(halves, W), magnitude = (half & 0x7FFFu) << 13;
   const W finite = (W)((R)magnitude * 0x1p112f);
   const W bits = magnitude >= 0x0F800000u ? magnitude | 0x7F800000u : finite;  // infinity, NaN
