@@ -232,11 +232,23 @@ struct BlockRow {
     LL_UNROLL for (int b = 0; b < kGroupBytes<Q>; b += 64) {
       __builtin_prefetch(row + kBytesAhead + b);
     }
-    Factors<kHalves> factors[T];
-    Begin(kSteps, factors, acc);
-    LL_UNROLL_STEPS for (int j = 0; j < kSteps; ++j) Step(j, factors, acc, j % kSums);
+    Steps<kSteps>(acc);
   }
-  // What is left behind whole groups.
+  // The first steps of a group.
+  template <int kCount>
+  LL_INLINE void Steps(Sums& acc) const {
+    Factors<kHalves> factors[T];
+    Begin(kCount, factors, acc);
+    LL_UNROLL_STEPS for (int j = 0; j < kCount; ++j) Step(j, factors, acc, j % kSums);
+  }
+  // What is left behind whole groups; rows of models often end with two or four steps.
+  LL_INLINE void Last(int steps, Sums& acc) const {
+    if constexpr (T == 1 && Q::kElements < kGroup) {
+      if (steps == 2) return Steps<2>(acc);
+      if (steps == 4) return Steps<4>(acc);
+    }
+    Rest(steps, acc);
+  }
   __attribute__((noinline)) void Rest(int steps, Sums& sums) const {
     Sums acc = {};
     Factors<kHalves> factors[T];
@@ -261,7 +273,7 @@ LL_INLINE void DotBlockRow(const uint8_t* row, int64_t depth, const RoundedGroup
     at.Group(acc);
     at.Next();
   }
-  if (i < depth) at.Rest((int)(depth - i) / kStep, acc);
+  if (i < depth) at.Last((int)(depth - i) / kStep, acc);
   LL_UNROLL for (int t = 0; t < T; ++t) {
     F8 lanes = acc[t][0];
     if constexpr (BlockRow<Q, T>::kSums > 1) lanes += acc[t][1];

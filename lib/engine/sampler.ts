@@ -48,10 +48,13 @@ export function sample(
   random: Random,
   history: ArrayLike<number>,
 ): number {
-  const scores = filterLogits(logits, options, history);
+  const { temperature = 0, repetitionPenalty = 1 } = options;
+  const isPlain = temperature === 0 && repetitionPenalty === 1;
+  if (isPlain) checkSampling(options);
+  const scores = isPlain ? logits : filterLogits(logits, options, history);
   const best = argmax(scores);
   if (!Number.isFinite(scores[best] ?? NaN)) throw noMaximum(scores[best]);
-  return (options.temperature ?? 0) === 0 ? best : draw(scores, scores[best] as number, random());
+  return temperature === 0 ? best : draw(scores, scores[best] as number, random());
 }
 
 /** A copy of the logits after penalty, temperature and filters: tokens that were taken out have `-Infinity`. */
@@ -117,10 +120,14 @@ function keep(scores: Float32Array, wanted: (score: number) => boolean): void {
 
 /** The lowest id of the largest score, or the first that is NaN; -1 where there are none. */
 function argmax(scores: Float32Array): number {
-  let best = scores.length - 1;
-  for (let id = best; id >= 0; id--) {
+  let best = scores.length > 0 ? 0 : -1;
+  let largest = scores[0] as number;
+  for (let id = 0; id < scores.length; id++) {
     const score = scores[id] as number;
-    if (score >= (scores[best] as number) || Number.isNaN(score)) best = id;
+    if (score <= largest) continue;
+    if (Number.isNaN(score)) return id;
+    best = id;
+    largest = score;
   }
   return best;
 }
