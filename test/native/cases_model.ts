@@ -1,5 +1,14 @@
 /** Cases of embed, qkv, output, logits, logProbs and of weight files. */
-import type { Activation, Compute, DType, Tensor, WeightDType } from "../../ffi/backend.ts";
+import type {
+  Activation,
+  BlockType,
+  Compute,
+  DType,
+  Tensor,
+  WeightDType,
+} from "../../ffi/backend.ts";
+import { inFolder } from "../in_folder.ts";
+import { BLOCK_TYPES, blockMatrix } from "../kernels/block_matrix.ts";
 import { matrix } from "../kernels/matrix.ts";
 import type { Scope } from "../kernels/scope.ts";
 import { type Outcome, TOLERANCE } from "../kernels/tolerance.ts";
@@ -26,6 +35,8 @@ export function modelCases(): Case[] {
     ),
     ...projections({ rows: 70, dtype: "bf16", compute: "bf16" }),
     ...FILE_DTYPES.flatMap((stored) => DTYPES.map((as) => fileCase(stored, as))),
+    ...BLOCK_TYPES.flatMap((type) => [1, 5, 19].map((rows) => blockCase(type, rows))),
+    ...(["q8_0", "q4_1"] as const).map(quantiseCase),
     largeLogits(),
     cancelledOutput(),
   ];
@@ -144,6 +155,38 @@ async function logits(
     { name: "logits", values: out.read(), width: vocab },
     { name: "log_probs", values: probs, width: 1, floor: 1 },
   ];
+}
+
+/** A head of blocks in a file; rows that end with a group of its own, and one of fewer. */
+function blockCase(type: BlockType, rows: number): Case {
+  return {
+    name: `logits, ${rows} rows, blocks of ${type}`,
+    tolerance: TOLERANCE.blocks,
+    work: async (scope, random) => {
+      const [hidden, vocab] = [type.endsWith("k") ? 512 : 352, 70];
+      const head = await blockMatrix(scope, random, vocab, hidden, type);
+      const x = matrix(scope, random, rows, hidden);
+      const out = scope.tensor([rows, vocab]);
+      await scope.backend.logits(x, vector(scope, random, hidden), EPS, head, out);
+      // Terms of either sign: a single output may be near zero.
+      return [{ name: "logits", values: out.read(), width: rows * vocab }];
+    },
+  };
+}
+
+/** Numbers of a file quantised when they are read, shown by embedding them. */
+function quantiseCase(type: "q8_0" | "q4_1"): Case {
+  return {
+    name: `convert, f32 in a file to ${type}`,
+    tolerance: TOLERANCE.f32,
+    work: async (scope, random) =>
+      await inFolder(async (folder) => {
+        const numbers = random.normals(90 * 64);
+        await Deno.writeFile(`${folder}/weights`, new Uint8Array(numbers.buffer));
+        const file = scope.keep(await scope.backend.openWeights(`${folder}/weights`));
+        return await embed(scope, random, await file.tensor(0, "f32", [90, 64], type));
+      }),
+  };
 }
 
 function largeLogits(): Case {
