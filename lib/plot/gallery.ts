@@ -3,14 +3,25 @@ import { attentionRow } from "./attention_row.ts";
 import { compare } from "./compare.ts";
 import type { Figure } from "./figure.ts";
 import { headGrid } from "./head_grid.ts";
+import { latency } from "./latency.ts";
+import { logitTable } from "./logit_table.ts";
 import { needleGrid } from "./needle_grid.ts";
+import { patternGrid } from "./pattern_grid.ts";
+import { patternOverlay } from "./pattern_overlay.ts";
+import { recallBudget } from "./recall_budget.ts";
 import { retrievalTrace } from "./retrieval_trace.ts";
 import { roofline } from "./roofline.ts";
 import { runSummary } from "./run_summary.ts";
 import {
+  SYNTHETIC_VOCABULARY,
   syntheticAttention,
+  syntheticBudgets,
   syntheticHeads,
+  syntheticLatency,
+  syntheticLogits,
   syntheticNeedles,
+  syntheticPatterns,
+  syntheticPlan,
   syntheticRetrieval,
   syntheticRoofline,
   syntheticRun,
@@ -60,6 +71,17 @@ export function galleryFigures(): Readonly<Record<string, Figure>> {
     }),
     runSummary: runSummary(syntheticRun(), { title: titled("Where 11.3 s went") }),
     roofline: roofline(syntheticRoofline(), { title: titled("Kernels of a laptop") }),
+    patternOverlay: patternOverlay(attention, syntheticPlan(), {
+      bins: TOKENS / 2,
+      title: titled("What columns and diagonals keep of layer 3, head 1"),
+    }),
+    patternGrid: patternGrid(syntheticPatterns(6, 6), { title: titled("Patterns of heads") }),
+    recallBudget: recallBudget(syntheticBudgets(), { title: titled("Kept attention by tiles") }),
+    logitTable: logitTable(syntheticLogits(), {
+      tokenOf: (id) => SYNTHETIC_VOCABULARY[id]!,
+      title: titled("The next token"),
+    }),
+    latency: latency(syntheticLatency(), { title: titled("Time of a prefill") }),
     compare: compare([
       headGrid(syntheticHeads(8, 8, 2), { label, title: titled("Before") }),
       headGrid(syntheticHeads(8, 8, 5), { label, title: titled("After") }),

@@ -5,6 +5,8 @@ import type { Figure } from "./figure.ts";
 import type { Followed } from "./watch/follow.ts";
 import { gallery } from "./gallery.ts";
 import { headGrid, type HeadGridOptions, type HeadMatrix, type HeadValue } from "./head_grid.ts";
+import { latency, type LatencyOptions, type LatencyPoint } from "./latency.ts";
+import { logitTable, type LogitTableOptions, type MethodLogits } from "./logit_table.ts";
 import { live, type Watched } from "./live.ts";
 import type { LiveGeneration, LiveOptions, LiveRun } from "./watch/live_types.ts";
 import { progress, type ProgressOptions } from "./progress.ts";
@@ -16,6 +18,19 @@ import {
   type NeedleGridOptions,
 } from "./needle_grid.ts";
 import type { FigureOptions } from "./options.ts";
+import {
+  type PatternFile,
+  patternGrid,
+  type PatternHead,
+  type PatternLayer,
+} from "./pattern_grid.ts";
+import {
+  patternOverlay,
+  type PatternOverlayOptions,
+  type PlannedRows,
+  type PlanValue,
+} from "./pattern_overlay.ts";
+import { type BudgetTrial, recallBudget, type RecallBudgetOptions } from "./recall_budget.ts";
 import {
   type RetrievalRow,
   retrievalTrace,
@@ -59,6 +74,29 @@ export interface Plots {
   readonly runSummary: (data: RunReport | RunParts, options?: FigureOptions) => Figure;
   /** How near kernels come to what a machine can read and multiply, by arithmetic intensity. */
   readonly roofline: (data: RooflineData, options?: FigureOptions) => Figure;
+  /** Does a plan keep what a head attends to: its attention, what is left out faded, what is missed marked. */
+  readonly patternOverlay: (
+    data: PooledAttention | AttentionMatrix,
+    plan: PlanValue | readonly PlannedRows[],
+    options?: PatternOverlayOptions,
+  ) => Figure;
+  /** Which pattern each head has, layers by heads, and its tile share: of rows, a head file, or plans. */
+  readonly patternGrid: (
+    data: readonly PatternHead[] | PatternFile | readonly PatternLayer[],
+    options?: FigureOptions,
+  ) => Figure;
+  /** What methods keep of the attention for the tiles they compute: mean and weakest heads of each budget. */
+  readonly recallBudget: (
+    trials: readonly BudgetTrial[],
+    options?: RecallBudgetOptions,
+  ) => Figure;
+  /** Did methods change the prediction: likeliest next tokens, ranks, divergence. */
+  readonly logitTable: (
+    methods: readonly MethodLogits[],
+    options?: LogitTableOptions,
+  ) => Figure;
+  /** From which length on methods pay: time of a prefill against its length. */
+  readonly latency: (points: readonly LatencyPoint[], options?: LatencyOptions) => Figure;
   /** Figures beside each other; colours of the same measure mean the same in all of them. */
   readonly compare: (figures: readonly Figure[], options?: CompareFiguresOptions) => Figure;
   /** All figures on made-up data, to see what there is. */
@@ -95,6 +133,11 @@ export const plot: Plots = {
   needleGrid,
   runSummary,
   roofline,
+  patternOverlay,
+  patternGrid,
+  recallBudget,
+  logitTable,
+  latency,
   compare,
   gallery,
 };

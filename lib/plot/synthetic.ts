@@ -1,6 +1,11 @@
 /** Made-up data with the shapes of real ones: the same every time. */
 import type { AttentionMatrix } from "./map/map_grid.ts";
 import type { HeadMatrix } from "./heads/head_values.ts";
+import type { BudgetTrial } from "./budget/budget_points.ts";
+import type { LatencyPoint } from "./latency/latency_data.ts";
+import type { MethodLogits } from "./logits/logit_rows.ts";
+import type { PatternHead } from "./pattern/pattern_heads.ts";
+import type { PlanValue } from "./pattern/plan_value.ts";
 import type { NeedleCell } from "./needle/needle_cells.ts";
 import type { RetrievalRow } from "./retrieval/retrieval_rows.ts";
 import type { RooflineData } from "./roofline/roofline_data.ts";
@@ -137,4 +142,78 @@ export function syntheticRoofline(): RooflineData {
     })
   );
   return { points, reads, peaks };
+}
+
+/** A plan that keeps the sink, the recent keys and, but for its end, the fact. */
+export function syntheticPlan(): PlanValue {
+  const vertical = [0, ...Array.from({ length: FACT.length - 4 }, (_, i) => FACT_AT + i)];
+  const slash = Array.from({ length: 12 }, (_, distance) => distance);
+  return { kind: "verticalSlash", vertical, slash };
+}
+
+/** Heads of which those of middle layers look far. */
+export function syntheticPatterns(layers: number, heads: number): PatternHead[] {
+  const next = numbersOf(12);
+  return Array.from({ length: layers * heads }, (_, i) => {
+    const [layer, head] = [Math.floor(i / heads), i % heads];
+    if (i === heads + 2) return { layer, head, pattern: null };
+    const far = 1 - Math.abs(2 * layer / (layers - 1) - 1) + 0.6 * next();
+    const place = Math.min(3, Math.floor(2.6 * far));
+    const pattern = ["A-shape", "vertical-slash", "block-sparse", "dense"][place]!;
+    const tileShare = pattern === "dense" ? 1 : 0.05 + 0.15 * place + 0.1 * next();
+    return { layer, head, pattern, tileShare };
+  });
+}
+
+/** 64 heads each with three budgets of four methods. */
+export function syntheticBudgets(): BudgetTrial[] {
+  const next = numbersOf(13);
+  const methods = [
+    { method: "a-shape", share: 0.06, loss: 0.3 },
+    { method: "vertical-slash", share: 0.05, loss: 0.14 },
+    { method: "flexprefill", share: 0.08, loss: 0.08 },
+    { method: "xattention", share: 0.1, loss: 0.1 },
+  ];
+  return methods.flatMap(({ method, share, loss }) =>
+    [1, 2, 4].flatMap((budget) =>
+      Array.from({ length: 64 }, () => {
+        const mass = 1 - Math.min(1, loss / budget ** 1.4 * 3 * next() ** 2);
+        return { method, budget, mass, tileShare: share * budget * (0.8 + 0.4 * next()) };
+      })
+    )
+  );
+}
+
+/** Texts of the vocabulary of {@link syntheticLogits}. */
+export const SYNTHETIC_VOCABULARY: readonly string[] =
+  " 71432 71 7 the 9 a key\n It . pass is road 14 32".split(/(?= )/);
+
+/** A method that changes nothing, and one that loses the fact. */
+export function syntheticLogits(): MethodLogits[] {
+  const next = numbersOf(14);
+  const logits = Float32Array.from(SYNTHETIC_VOCABULARY, (_, id) => 6 - id + next());
+  const near = logits.map((score) => score + 0.3 * next());
+  const lost = logits.map((score, id) => id < 3 ? score - 4 : score + next());
+  return [
+    { method: "dense", logits },
+    { method: "vertical-slash", logits: near },
+    { method: "a-shape", logits: lost },
+  ];
+}
+
+/** A method that pays from 4K tokens on, one from 16K on, and one that never does. */
+export function syntheticLatency(): LatencyPoint[] {
+  const methods = [
+    { method: "dense", linear: 20, square: 3 },
+    { method: "vertical-slash", linear: 28, square: 0.5 },
+    { method: "flexprefill", linear: 40, square: 1 },
+    { method: "retrieval", linear: 26, square: 3.1 },
+  ];
+  return methods.flatMap(({ method, linear, square }) =>
+    [1, 2, 4, 8, 16, 32].map((units) => ({
+      method,
+      tokens: 1024 * units,
+      ms: linear * units + square * units ** 2,
+    }))
+  );
 }

@@ -132,7 +132,7 @@ Deno.test("the overlay outlines what is computed from outside and stripes what i
   const shares = Float64Array.from({ length: 64 }, (_, cell) => cell % 8 === 0 ? 1 : 0);
   const hatched = new Uint8Array(64);
   hatched[7 * 8 + 4] = 1;
-  const coverage = { shares, hatched, missed: 0, facts: [] };
+  const coverage = { shares, hatched, missed: 0, look: "outline", facts: [] } as const;
   const { width, height, pixels, palette } = readPng(await overlayUri(grid, coverage));
   assertEquals([width, height], [1200, 1200]);
   assertEquals(palette.map((colour) => colour[3]), [0, 255, 255, 255]);

@@ -29,6 +29,11 @@ export interface GridCell {
    * @default there is none
    */
   readonly radius?: number;
+  /**
+   * Share of its width that a bar at its lower edge takes.
+   * @default there is none
+   */
+  readonly bar?: number;
 }
 
 /** A grid. */
@@ -50,6 +55,8 @@ export const CELL_TEXT = 9;
 /** Width of a character of an axis, in a wide font. */
 const CHARACTER = 6.2;
 const LINE = 12;
+/** Share of a cell's height that a bar takes. */
+const BAR = 0.16;
 /** Width of an axis' own label and the gap before its names. */
 const AXIS_LABEL = 22;
 const MARGIN = { top: 2, right: 8, bottom: 34 };
@@ -83,9 +90,11 @@ export function cellGrid(grid: CellGrid): Promise<string> {
     column: i % columns,
   }));
   const missing = placed.filter(({ colour }) => colour === null);
+  const hatched = hatch(missing.map((cell) => boxOf(grid, cell)));
+  const bars = placed.map((cell) => barOf(grid, cell)).join("");
   return chart(
     (plot) => ({ ...frame(grid), marks: marksOf(plot, placed) }),
-    (svg) => svg.insertAdjacentHTML("beforeend", hatch(missing.map((cell) => boxOf(grid, cell)))),
+    (svg) => svg.insertAdjacentHTML("beforeend", hatched + bars),
   );
 }
 
@@ -167,6 +176,15 @@ function boxOf(
     width: cellWidth - 1,
     height: cellHeight - 1,
   };
+}
+
+/** A bar at the lower edge of a cell. */
+function barOf(grid: CellGrid, cell: PlacedCell): string {
+  if (!cell.bar) return "";
+  const { x, y, width, height } = boxOf(grid, cell);
+  const thick = Math.max(2, Math.round(height * BAR));
+  const box = { x, y: y + height - thick, width: cell.bar * width, height: thick };
+  return element("rect", { ...box, fill: inkOf(cell), "pointer-events": "none" });
 }
 
 /** The whole grid hatched, and the picture over it. */

@@ -26,6 +26,12 @@ export function percentText(share: number): string {
   return `${percent > 0 && percent < 9.95 ? percent.toFixed(1) : percent.toFixed(0)} %`;
 }
 
+/** A share of 1 as percent, with a digit more near all: `99.7 %`; `> 99.9 %` where little is missing. */
+export function keptText(share: number): string {
+  if (!(share > 0.9 && share < 1)) return percentText(share);
+  return share > 0.9995 ? "> 99.9 %" : `${(100 * share).toFixed(1)} %`;
+}
+
 /** Bytes: `12 kB`, `1.31 MB`, `40.2 GB`. */
 export function bytesText(bytes: number): string {
   const unit = bytes >= 1e9 ? "GB" : bytes >= 1e6 ? "MB" : "kB";

@@ -1,15 +1,9 @@
 /** Grids of heads as SVG. */
-import {
-  CELL_TEXT,
-  cellGrid,
-  GRID_MARGIN,
-  type GridAxis,
-  type GridCell,
-  gridLeft,
-} from "../draw/cell_grid.ts";
+import { CELL_TEXT, cellGrid, type GridCell } from "../draw/cell_grid.ts";
 import { clipColumns } from "../draw/columns.ts";
 import type { Picture } from "../figure.ts";
 import { gridHover } from "../draw/grid_hover.ts";
+import { headAxis, headCellSize, layerAxis, wholeNumbers } from "./head_axes.ts";
 import type { HeadCells } from "./head_values.ts";
 import { shortNumber } from "../draw/number_text.ts";
 import { loadPalette, type Palette, type PaletteName } from "../draw/palette.ts";
@@ -39,10 +33,6 @@ export interface HeadDrawing {
 
 /** More rows or columns than this are drawn as one picture. */
 const MOST_CELLS = 32;
-const WIDEST = 44;
-const HIGHEST = 26;
-const LOWEST = 5;
-const MOST_HEIGHT = 560;
 /** Width of a character in a cell, in a wide font. */
 const CHARACTER = 0.64 * CELL_TEXT;
 const LEAST_SHEET = 460;
@@ -52,10 +42,10 @@ export async function drawHeads(drawing: HeadDrawing): Promise<Picture> {
   const { cells, scale, label, title, facts, width } = drawing;
   const palette = await loadPalette(drawing.palette);
   const isRaster = isOnePicture(cells);
-  const size = cellSize(drawing);
+  const size = headCellSize(cells, width);
   const body = await cellGrid({
-    rows: rowAxis(cells),
-    columns: { label: "head", names: wholeNumbers(cells.heads) },
+    rows: layerAxis(cells),
+    columns: headAxis(cells),
     ...size,
     cells: isRaster
       ? {
@@ -76,22 +66,6 @@ export async function drawHeads(drawing: HeadDrawing): Promise<Picture> {
 /** Whether the cells are too many for circles and texts, which then show under the pointer only. */
 export function isOnePicture({ layers, heads }: HeadCells): boolean {
   return Math.max(layers, heads) > MOST_CELLS;
-}
-
-/** In whole pixels, so that no seam shows between two cells. */
-function cellSize({ cells, width }: HeadDrawing): { cellWidth: number; cellHeight: number } {
-  const room = width - gridLeft(rowAxis(cells)) - GRID_MARGIN.right;
-  const cellWidth = Math.max(2, Math.min(WIDEST, Math.floor(room / cells.heads)));
-  const cellHeight = Math.floor(Math.min(HIGHEST, 0.7 * cellWidth + 4, MOST_HEIGHT / cells.layers));
-  return { cellWidth, cellHeight: Math.max(LOWEST, cellHeight) };
-}
-
-function rowAxis({ layers }: HeadCells): GridAxis {
-  return { label: "layer", names: wholeNumbers(layers) };
-}
-
-function wholeNumbers(count: number): string[] {
-  return Array.from({ length: count }, (_, i) => String(i));
 }
 
 function cellsOf(

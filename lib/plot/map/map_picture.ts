@@ -7,7 +7,7 @@ import { effectiveColumns, type MapGrid, receivedWeights } from "./map_grid.ts";
 import { hoverScript } from "./map_hover.ts";
 import { grouped, shortNumber } from "../draw/number_text.ts";
 import { loadPalette, type Palette, type PaletteName } from "../draw/palette.ts";
-import { overlayUri } from "./plan_picture.ts";
+import { overlayUri, veilUri } from "./plan_picture.ts";
 import type { Coverage } from "./plan_overlay.ts";
 import { rasterUri } from "../draw/raster.ts";
 import { makeScale, rangeOf, type Scale } from "../draw/scale.ts";
@@ -89,7 +89,7 @@ async function mapBody(drawing: MapDrawing, palette: Palette): Promise<string> {
   const parts = [
     await raster(drawing, palette, box),
     leftOut ? hatch([{ ...box, width: Math.max(3, box.width / grid.keys.bins) }]) : "",
-    coverage ? image("ll-plan", await overlayUri(grid, coverage), box) : "",
+    coverage ? await planLayer(grid, coverage, box) : "",
     element("rect", { ...box, ...FRAME }),
     names.keys ? keyNames(names.keys, box) : keyTicks(grid, box),
     names.queries ? queryNames(names.queries, box) : queryTicks(grid, box),
@@ -161,6 +161,16 @@ async function raster(drawing: MapDrawing, palette: Palette, box: Box): Promise<
   const { grid: { queries, keys }, values, scale } = drawing;
   const uri = await rasterUri(values, { rows: queries.bins, columns: keys.bins }, scale, palette);
   return image("ll-raster", uri, box, "pixelated");
+}
+
+/** Share of white over what is not computed: its attention stays to be seen. */
+const VEIL = 0.82;
+
+async function planLayer(grid: MapGrid, coverage: Coverage, box: Box): Promise<string> {
+  const marks = image("ll-plan", await overlayUri(grid, coverage), box);
+  if (coverage.look === "outline") return marks;
+  const veil = image("ll-plan", await veilUri(grid, coverage), box, "pixelated");
+  return element("g", { opacity: VEIL }, veil) + marks;
 }
 
 function image(name: string, href: string, box: Box, rendering?: string): string {

@@ -25,7 +25,20 @@ export interface PlanOverlay {
    * @default 0.01
    */
   readonly tau?: number;
+  /**
+   * How it shows: "outline" draws a line around what is computed, "dim" lets the rest fade.
+   * @default "outline"
+   */
+  readonly look?: PlanLook;
+  /**
+   * What it computes, for the caption, such as "12 % of the tiles".
+   * @default nothing is said
+   */
+  readonly computes?: string;
 }
+
+/** How what a plan computes is told from the rest: a line around it, or the rest fades. */
+export type PlanLook = "outline" | "dim";
 
 /** What a plan computes of a map. */
 export interface Coverage {
@@ -35,6 +48,8 @@ export interface Coverage {
   readonly hatched: Uint8Array;
   /** Mean mass that a query loses. */
   readonly missed: number;
+  /** How it shows. */
+  readonly look: PlanLook;
   /** What the caption says. */
   readonly facts: readonly string[];
 }
@@ -45,7 +60,7 @@ export interface Coverage {
  * @throws {TypeError} for a mask of another shape, or neither mask nor tiles
  */
 export function coverageOf(grid: MapGrid, plan: PlanOverlay): Coverage {
-  const { tau = 0.01 } = plan;
+  const { tau = 0.01, look = "outline", computes = "" } = plan;
   const shares = sharesOf(grid, plan);
   const lost = (cell: number) => 1 - shares[cell]!;
   const hatched = Uint8Array.from(shares, (_, cell) => lost(cell) * grid.mean[cell]! > tau ? 1 : 0);
@@ -54,10 +69,12 @@ export function coverageOf(grid: MapGrid, plan: PlanOverlay): Coverage {
   const isEstimate = plan.missed === undefined && shares.some((share) => share > 0 && share < 1);
   const how = isEstimate ? " (cells computed in part count by area)" : "";
   const facts = [
+    ...(computes === "" ? [] : [`plan: computes ${computes}`]),
     `plan: misses ${percentText(missed)} of the mass${how}`,
     `hatched: more than ${percentText(tau)} missed in a cell`,
+    ...(look === "dim" ? ["faded: not computed"] : []),
   ];
-  return { shares, hatched, missed, facts };
+  return { shares, hatched, missed, look, facts };
 }
 
 function sharesOf(grid: MapGrid, { mask, tiles }: PlanOverlay): Float64Array {

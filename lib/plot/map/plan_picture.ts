@@ -4,7 +4,10 @@
  */
 import { isFuture, type MapGrid } from "./map_grid.ts";
 import type { Coverage } from "./plan_overlay.ts";
+import { fadingBytes } from "../draw/palette.ts";
 import { pngUri } from "../draw/png.ts";
+import { rasterUri } from "../draw/raster.ts";
+import { makeScale } from "../draw/scale.ts";
 
 /** Pixels along the longer side, at least. */
 const RESOLUTION = 1200;
@@ -24,8 +27,11 @@ interface Canvas {
   readonly pixels: Uint8Array;
 }
 
-/** An outline around the computed cells, and stripes with a rim on the cells whose mass is missed. */
-export function overlayUri(grid: MapGrid, { shares, hatched }: Coverage): Promise<string> {
+/** An outline around the computed cells if wanted, and stripes with a rim on the cells whose mass is missed. */
+export function overlayUri(
+  grid: MapGrid,
+  { shares, hatched, look }: Pick<Coverage, "shares" | "hatched" | "look">,
+): Promise<string> {
   const [rows, columns] = [grid.queries.bins, grid.keys.bins];
   const zoom = Math.ceil(RESOLUTION / Math.max(rows, columns));
   const pixels = new Uint8Array(rows * columns * zoom * zoom);
@@ -33,13 +39,27 @@ export function overlayUri(grid: MapGrid, { shares, hatched }: Coverage): Promis
   const isComputed = (row: number, column: number) => shares[row * columns + column]! > 0;
   const isOpen = (row: number, column: number) =>
     !isComputed(row, column) && !isFuture(grid, row, column);
-  outline(canvas, isOpen, isComputed, 2 * LINE, DARK!);
-  outline(canvas, isOpen, isComputed, LINE, LIGHT!);
+  if (look === "outline") {
+    outline(canvas, isOpen, isComputed, 2 * LINE, DARK!);
+    outline(canvas, isOpen, isComputed, LINE, LIGHT!);
+  }
   const isMissed = (row: number, column: number) => hatched[row * columns + column] === 1;
   outline(canvas, (row, column) => !isMissed(row, column), isMissed, LINE, MISSED!);
   stripes(canvas, isMissed);
   return pngUri({ width: columns * zoom, height: rows * zoom, pixels, palette: PALETTE });
 }
+
+/** White over what is not computed, as much as of each cell is not; one pixel a cell. */
+export function veilUri(grid: MapGrid, { shares }: Pick<Coverage, "shares">): Promise<string> {
+  const [rows, columns] = [grid.queries.bins, grid.keys.bins];
+  const open = shares.map((share, cell) =>
+    isFuture(grid, Math.floor(cell / columns), cell % columns) ? NaN : 1 - share
+  );
+  const palette = { bytes: fadingBytes(WHITE) };
+  return rasterUri(open, { rows, columns }, makeScale("linear", open, [0, 1]), palette);
+}
+
+const WHITE = [255, 255, 255] as const;
 
 type Test = (row: number, column: number) => boolean;
 

@@ -1,11 +1,9 @@
 /** Rooflines as SVG. */
-import { chart, type ChartOptions, type Plot } from "../draw/chart.ts";
-import { clipColumns } from "../draw/columns.ts";
-import { placed, sizeOf } from "../draw/nest.ts";
+import { chart, type Plot } from "../draw/chart.ts";
+import { logAxis } from "../draw/log_axis.ts";
 import { percentText, shortNumber } from "../draw/number_text.ts";
-import { CATEGORIES } from "../draw/palette.ts";
-import { sheet } from "../draw/sheet.ts";
-import { svgDocument } from "../draw/svg.ts";
+import { OUTLINE, type SeriesLook, seriesLook } from "../draw/series.ts";
+import { seriesSheet } from "../draw/series_sheet.ts";
 import type { Picture } from "../figure.ts";
 import {
   type RooflineData,
@@ -25,10 +23,7 @@ export interface RooflineDrawing {
 }
 
 /** A series with its looks. */
-interface Look extends RooflineSeries {
-  readonly colour: string;
-  readonly symbol: typeof SYMBOLS[number];
-}
+type Look = RooflineSeries & SeriesLook;
 
 /** Ends of both axes: intensity and GFLOP/s. */
 interface Extent {
@@ -45,14 +40,14 @@ interface Line {
   readonly y2: number;
 }
 
-const SYMBOLS = ["circle", "square", "triangle", "diamond", "cross", "star", "wye"] as const;
 const HEIGHT = 340;
 const MARGIN = { top: 20, right: 14, bottom: 36, left: 50 };
-const LEGEND = { line: 18, left: 14 };
 /** Pixels between a name and the start of its line, and the line itself. */
 const NAME = { after: 10, above: 7 };
-const CHARACTER = 6.4;
-const OUTLINE = { stroke: "currentColor", strokeOpacity: 0.5, strokeWidth: 0.7 };
+const AXES = {
+  x: { label: "operations for each byte (FLOP/B)", labelAnchor: "center" },
+  y: { label: "GFLOP/s", labelAnchor: "top" },
+} as const;
 /** Room about the outermost points and lines, as a factor. */
 const ROOM = 1.6;
 
@@ -60,14 +55,11 @@ const ROOM = 1.6;
 export async function drawRoofline({ data, title, width }: RooflineDrawing): Promise<Picture> {
   const looks = seriesOf(data).map((series, i): Look => ({
     ...series,
-    colour: CATEGORIES[i % CATEGORIES.length]!,
-    symbol: SYMBOLS[i % SYMBOLS.length]!,
+    ...seriesLook(i),
   }));
-  const parts = [await drawPlane(data, looks, width), await drawLegend(looks, width)];
-  const heights = parts.map((part) => sizeOf(part).height);
-  const size = { width, height: heights[0]! + heights[1]!, about: "" };
-  const body = svgDocument(size, placed(parts[0]!, 0, 0), placed(parts[1]!, 0, heights[0]!));
-  return { svg: await sheet({ title, body, facts: [], width }) };
+  const legend = looks.map((look) => ({ ...look, facts: legendFacts(look) }));
+  const plane = await drawPlane(data, looks, width);
+  return { svg: await seriesSheet({ title, plane, legend, facts: [], width }) };
 }
 
 function drawPlane(data: RooflineData, looks: readonly Look[], width: number): Promise<string> {
@@ -84,8 +76,8 @@ function drawPlane(data: RooflineData, looks: readonly Look[], width: number): P
     marginLeft: MARGIN.left,
     color: { type: "identity" },
     symbol: { type: "identity" },
-    x: axis("operations for each byte (FLOP/B)", "center", extent.x),
-    y: axis("GFLOP/s", "top", extent.y),
+    x: logAxis(AXES.x, extent.x),
+    y: logAxis(AXES.y, extent.y),
     marks: [
       ceilings(plot, [...reads, ...peaks]),
       plot.text(reads, { x: "x1", y: "y1", text: "name", textAnchor: "start", ...along(rise) }),
@@ -93,24 +85,6 @@ function drawPlane(data: RooflineData, looks: readonly Look[], width: number): P
       ...looks.map((look) => points(plot, look)),
     ],
   }));
-}
-
-function axis(
-  label: string,
-  labelAnchor: "center" | "top",
-  domain: readonly [number, number],
-): NonNullable<ChartOptions["x"]> {
-  return {
-    type: "log",
-    domain: [...domain],
-    label,
-    labelAnchor,
-    labelArrow: "none",
-    tickFormat: shortNumber,
-    ticks: 6,
-    tickSize: 3,
-    grid: true,
-  };
 }
 
 function ceilings(plot: Plot, lines: readonly Line[]) {
@@ -183,31 +157,9 @@ function peakLines({ reads, peaks }: RooflineData, { x }: Extent): Line[] {
   });
 }
 
-/** Symbol, name and shares of each series. */
-function drawLegend(looks: readonly Look[], width: number): Promise<string> {
-  const rows = looks.map((look, row) => ({ ...look, row, text: legendText(look, width) }));
-  const at = { x: () => 0, y: "row" };
-  return chart((plot) => ({
-    width,
-    height: 6 + rows.length * LEGEND.line,
-    marginTop: 2,
-    marginBottom: 4,
-    marginLeft: LEGEND.left,
-    marginRight: 0,
-    color: { type: "identity" },
-    symbol: { type: "identity" },
-    x: { domain: [0, 1], axis: null },
-    y: { type: "band", domain: rows.map(({ row }) => row), axis: null },
-    marks: [
-      plot.dot(rows, { ...at, symbol: "symbol", r: 4, fill: "colour", ...OUTLINE }),
-      plot.text(rows, { ...at, text: "text", textAnchor: "start", dx: 12 }),
-    ],
-  }));
-}
-
-function legendText({ name, points, low, high }: Look, width: number): string {
+/** The shares that a series reaches, for the legend. */
+function legendFacts({ points, low, high }: Look): string {
   const shares = low === high ? percentText(low) : `${percentText(low)} to ${percentText(high)}`;
   const count = points.length === 1 ? "1 shape" : `${points.length} shapes`;
-  const facts = `: ${shares} of the ceiling, ${count}`;
-  return clipColumns(name, Math.floor((width - 30) / CHARACTER) - facts.length) + facts;
+  return `: ${shares} of the ceiling, ${count}`;
 }

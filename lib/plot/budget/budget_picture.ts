@@ -1,0 +1,124 @@
+/** Kept mass against tile share as SVG. */
+import { chart, type Plot } from "../draw/chart.ts";
+import { decadeTicks, tickMarks } from "../draw/log_axis.ts";
+import { percentText } from "../draw/number_text.ts";
+import { OUTLINE, type SeriesLook, seriesLook } from "../draw/series.ts";
+import { seriesSheet } from "../draw/series_sheet.ts";
+import type { Picture } from "../figure.ts";
+import type { BudgetPoint, BudgetSeries } from "./budget_points.ts";
+
+/** Budgets and how they are to be drawn. */
+export interface BudgetDrawing {
+  /** The methods. */
+  readonly series: readonly BudgetSeries[];
+  /** Mass that is wanted. */
+  readonly target: number;
+  /** What is said of a method. */
+  readonly factOf: (series: BudgetSeries) => string;
+  /** Lines below. */
+  readonly facts: readonly string[];
+  /** Line above. */
+  readonly title: string;
+  /** Width in pixels. */
+  readonly width: number;
+}
+
+type Look = BudgetSeries & SeriesLook;
+
+const HEIGHT = 320;
+const MARGIN = { top: 20, right: 22, bottom: 36, left: 46 };
+/** The mass is drawn by the square root of what is missed, so that methods that miss little differ. */
+const MISSED = [0, 0.01, 0.03, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1];
+const LEAST_MISSED = 0.1;
+const AXES = {
+  x: {
+    label: "computed tiles, of those of dense attention",
+    labelAnchor: "center",
+    text: percentText,
+  },
+  y: {
+    label: "kept attention",
+    labelAnchor: "top",
+    text: (missed: number) => percentText(1 - missed),
+  },
+} as const;
+/** Room beside the outermost points, as a factor. */
+const ROOM = 1.25;
+/** Radius of the dot at the low mass. */
+const FOOT = 2;
+
+/** Draws the plane and its legend. */
+export async function drawBudgets(drawing: BudgetDrawing): Promise<Picture> {
+  const { series, factOf, facts, title, width } = drawing;
+  const looks = series.map((one, i): Look => ({ ...one, ...seriesLook(i) }));
+  const plane = await drawPlane(drawing, looks);
+  const legend = looks.map((look) => ({ ...look, facts: `: ${factOf(look)}` }));
+  const said = ["symbol: mean over heads", "small dot: 5 % of the heads keep less", ...facts];
+  return { svg: await seriesSheet({ title, plane, legend, facts: said, width }) };
+}
+
+function drawPlane({ target, width }: BudgetDrawing, looks: readonly Look[]): Promise<string> {
+  const points = looks.flatMap(({ points }) => points);
+  const shares = points.map(({ tileShare }) => tileShare);
+  const x = [Math.min(0.1, ...shares) / ROOM, Math.max(1, ...shares) * 1.06] as const;
+  const missed = 1.04 * Math.max(1 - target, LEAST_MISSED, ...points.map(({ low }) => 1 - low));
+  return chart((plot) => ({
+    width,
+    height: HEIGHT,
+    marginTop: MARGIN.top,
+    marginRight: MARGIN.right,
+    marginBottom: MARGIN.bottom,
+    marginLeft: MARGIN.left,
+    color: { type: "identity" },
+    symbol: { type: "identity" },
+    x: { type: "log", domain: x, axis: null },
+    y: { type: "pow", exponent: 0.5, domain: [missed, 0], axis: null },
+    marks: [
+      ...tickMarks(plot, "x", { ...AXES.x, ticks: decadeTicks(x) }),
+      ...tickMarks(plot, "y", { ...AXES.y, ticks: MISSED.filter((share) => share <= missed) }),
+      plot.ruleY([1 - target], {
+        stroke: "currentColor",
+        strokeOpacity: 0.7,
+        strokeDasharray: "4 3",
+      }),
+      ...looks.flatMap((look) => marksOf(plot, look)),
+      ...denseMarks(plot),
+    ],
+  }));
+}
+
+function marksOf(plot: Plot, { points, colour, symbol }: Look) {
+  const mean = (point: BudgetPoint) => 1 - point.mean;
+  const low = (point: BudgetPoint) => 1 - point.low;
+  const at = { x: "tileShare", y: mean };
+  const thin = { stroke: colour, strokeOpacity: 0.8, strokeWidth: 1 };
+  return [
+    plot.line(points, { ...at, stroke: colour, strokeWidth: 1.5 }),
+    plot.link(points, { x1: "tileShare", x2: "tileShare", y1: mean, y2: low, ...thin }),
+    plot.dot(points, { x: "tileShare", y: low, r: FOOT, fill: colour }),
+    plot.dot(points, {
+      ...at,
+      symbol,
+      r: 4,
+      fill: colour,
+      fillOpacity: 0.9,
+      ...OUTLINE,
+      title: titleOf,
+    }),
+  ];
+}
+
+function titleOf({ method, budget, mean, low, tileShare, trials }: BudgetPoint): string {
+  const name = budget === "" ? method : `${method}, ${budget}`;
+  const kept = `mean ${percentText(mean)}, 5 % of ${trials} heads below ${percentText(low)}`;
+  return `${name}\n${kept}\n${percentText(tileShare)} of the tiles`;
+}
+
+function denseMarks(plot: Plot) {
+  const dense = [{ x: 1, y: 0 }];
+  const at = { x: "x", y: "y" };
+  return [
+    plot.dot(dense, { ...at, r: 4.5, stroke: "currentColor", fill: "none", strokeWidth: 1.5 }),
+    plot.text(dense, { ...at, text: () => "dense", dy: -10, textAnchor: "middle" }),
+  ];
+}
