@@ -78,6 +78,7 @@ export type {
   SlidingWindowOptions,
   TriShapeOptions,
 } from "./lib/attention/a_shape.ts";
+export type { AdaptiveOptions } from "./lib/attention/adaptive.ts";
 export type { BlockSparseOptions } from "./lib/attention/block_sparse.ts";
 export type { FlexPrefillOptions } from "./lib/attention/flex_prefill.ts";
 export type { MinferenceOptions } from "./lib/attention/minference.ts";
@@ -104,8 +105,10 @@ export type {
   TopKeys,
   VerticalSlash,
 } from "./lib/attention/method.ts";
+export type { MassClaim } from "./lib/attention/mass_claim.ts";
 export type {
   BlockSparsePlan,
+  ClaimedPlan,
   DensePlan,
   HeadPlan,
   IntersectPlan,
@@ -150,6 +153,7 @@ export {
   type ChunkPlanner,
   type HeadTrial,
   LayerProbe,
+  type ProbeContext,
   type ProbeOptions,
 } from "./lib/engine/head_probe.ts";
 export {
@@ -200,6 +204,14 @@ export {
   type TaskQuestion,
 } from "./lib/eval/task.ts";
 export type { Difference, Interval } from "./lib/eval/statistics.ts";
+export {
+  coverage,
+  type CoverageOptions,
+  type CoverageText,
+  type CoveredModel,
+} from "./lib/eval/coverage.ts";
+export { type CoverageRow, readCoverage, writeCoverage } from "./lib/eval/coverage_row.ts";
+export { type PlanDifference, planDifference, type PlanRows } from "./lib/eval/plan_difference.ts";
 export { TASKS } from "./lib/eval/tasks/all.ts";
 export { grammarFiller, textFiller } from "./lib/eval/fillers.ts";
 
@@ -250,6 +262,12 @@ export type {
   RooflinePoint,
   RooflineRead,
 } from "./lib/plot/roofline.ts";
+export type { PatternFile, PatternHead, PatternLayer } from "./lib/plot/pattern_grid.ts";
+export type { PatternOverlayOptions, PlannedRows, PlanValue } from "./lib/plot/pattern_overlay.ts";
+export type { PlanLook } from "./lib/plot/map/plan_overlay.ts";
+export type { BudgetTrial, RecallBudgetOptions } from "./lib/plot/recall_budget.ts";
+export type { LogitTableOptions, MethodLogits } from "./lib/plot/logit_table.ts";
+export type { LatencyCeiling, LatencyOptions, LatencyPoint } from "./lib/plot/latency.ts";
 export type { CompareFiguresOptions } from "./lib/plot/compare.ts";
 
 // Traces

@@ -2,7 +2,7 @@
 import { TILE_CAUSAL, TILE_FULL, TILE_MASKED, type TilePlan } from "../../ffi/backend.ts";
 import { checkCount } from "./check.ts";
 import { coverTiles } from "./cover_tiles.ts";
-import { bits, maskOf, type MaskSource, type TileHint } from "./mask_source.ts";
+import { bits, countBits, maskOf, type MaskSource, type TileHint } from "./mask_source.ts";
 import { checkPlan, type HeadPlan } from "./plan.ts";
 
 /** Rows of a row tile. */
@@ -41,7 +41,7 @@ export function intersectTiles(a: TilePlan, b: TilePlan, qStart: number, qLen: n
 }
 
 /** The rows that a tile plan sees, as a mask again: `word(i, start)` for absolute query and key numbers. */
-function maskOfTiles(plan: TilePlan, qStart: number): MaskSource {
+export function maskOfTiles(plan: TilePlan, qStart: number): MaskSource {
   return {
     word: (i, start) => wordOfTiles(plan, i - qStart, i, start),
     hint: (_i0, i1, start) => start >= i1 ? "empty" : "mixed",
@@ -90,7 +90,7 @@ function addTile(parts: Parts, source: MaskSource, i0: number, i1: number, start
   if (any.every((word) => word === 0)) return;
   const whole = any.every((word, w) => word === all[w]);
   if (whole && all.every((word) => word === -1)) return parts.addKnown("full", start);
-  if (whole && countBits(any) <= COLUMN_LIMIT) return parts.addColumns(any, start);
+  if (whole && countAll(any) <= COLUMN_LIMIT) return parts.addColumns(any, start);
   if (isCausal(mask, i0, i1, start)) return parts.addKnown("causal", start);
   parts.addMasked(mask, start);
 }
@@ -120,12 +120,8 @@ function isCausal(mask: Int32Array, i0: number, i1: number, start: number): bool
   return true;
 }
 
-function countBits(words: Int32Array): number {
-  let count = 0;
-  for (let word of words) {
-    for (; word !== 0; word &= word - 1) count++;
-  }
-  return count;
+function countAll(words: Int32Array): number {
+  return words.reduce((sum, word) => sum + countBits(word), 0);
 }
 
 /** Collects the tiles and columns of one row tile after the other. */

@@ -23,6 +23,13 @@ export function bits(from: number, to: number): number {
   return below(high) & ~below(low);
 }
 
+/** How many bits of a word are set. */
+export function countBits(word: number): number {
+  let count = 0;
+  for (; word !== 0; word &= word - 1) count++;
+  return count;
+}
+
 /** Keys `from <= j < to`, seen from a word that starts at key `start`. */
 function span(start: number, from: number, to: number): number {
   return bits(from - start, to - start);

@@ -18,6 +18,8 @@ export interface PrefillContext {
   readonly kvLength: number;
   /** Tokens in the cache when the prefill that the chunk is part of has ended. */
   readonly promptEnd: number;
+  /** Most recent keys, its own included, that a query of the layer sees by the model itself; `null` for all. */
+  readonly window: number | null;
   /** Looks at the chunk's queries and the keys of the cache. */
   readonly estimates: Estimates;
   /** What the method keeps from one chunk of the session to the next. */

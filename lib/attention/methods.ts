@@ -7,6 +7,7 @@ import {
   triShape,
   type TriShapeOptions,
 } from "./a_shape.ts";
+import { adaptive, type AdaptiveOptions } from "./adaptive.ts";
 import { blockSparse, type BlockSparseOptions } from "./block_sparse.ts";
 import { dense } from "./dense.ts";
 import { flexPrefill, type FlexPrefillOptions } from "./flex_prefill.ts";
@@ -88,6 +89,13 @@ export interface Methods {
    */
   readonly minference: (options: MinferenceOptions) => Method;
   /**
+   * For each head and chunk the cheapest plan whose kept attention reaches a stated mass, by rows drawn all over the chunk; it
+   * says what is known of that mass. In the prefill.
+   *
+   * Throws `RangeError` if an option is not of 0 .. 1.
+   */
+  readonly adaptive: (options?: AdaptiveOptions) => Method;
+  /**
    * Gives each head its own method: `choose(layer, head)` is asked for every query head of every layer. Heads for
    * which it returns the same object are planned together.
    */
@@ -107,5 +115,6 @@ export const methods: Methods = {
   flexPrefill,
   xAttention,
   minference,
+  adaptive,
   perHead,
 };

@@ -5,15 +5,22 @@
  * Positions are absolute: query `i`, key `j`, always with `j <= i`.
  */
 import { checkCount } from "./check.ts";
+import type { MassClaim } from "./mass_claim.ts";
+
+/** A plan that may come with what is known of it. */
+export interface ClaimedPlan {
+  /** What the method that chose it says of it; it changes nothing of what is attended to. */
+  readonly claim?: MassClaim;
+}
 
 /** Every key up to the query. */
-export interface DensePlan {
+export interface DensePlan extends ClaimedPlan {
   /** Kind of the plan. */
   readonly kind: "dense";
 }
 
 /** Attention sinks and a sliding window: `j < sink` or `i - j < window` (StreamingLLM, A-shape). */
-export interface StreamingPlan {
+export interface StreamingPlan extends ClaimedPlan {
   /** Kind of the plan. */
   readonly kind: "streaming";
   /** Keys at the start that every query sees. */
@@ -23,7 +30,7 @@ export interface StreamingPlan {
 }
 
 /** Chosen columns and diagonals: `j` in `vertical` or `i - j` in `slash` (MInference). */
-export interface VerticalSlashPlan {
+export interface VerticalSlashPlan extends ClaimedPlan {
   /** Kind of the plan. */
   readonly kind: "verticalSlash";
   /** Key numbers, rising. */
@@ -38,7 +45,7 @@ export interface VerticalSlashPlan {
 }
 
 /** Chosen key blocks for each query block: `floor(j / block)` in `blocks[floor((i - from) / block)]`. */
-export interface BlockSparsePlan {
+export interface BlockSparsePlan extends ClaimedPlan {
   /** Kind of the plan. */
   readonly kind: "blockSparse";
   /** Tokens of a block. */

@@ -1,11 +1,19 @@
 import type { Method } from "../attention/method.ts";
 import { methods } from "../attention/methods.ts";
 
-/** Methods that take their options as numbers and texts. */
+/** Methods that take their options as numbers, truth values and texts. */
 const NAMED: Readonly<Record<string, (options: Readonly<Record<string, unknown>>) => Method>> = {
   dense: methods.dense,
   streaming: methods.streaming,
   retrieval: methods.retrieval,
+  aShape: methods.aShape,
+  triShape: methods.triShape,
+  slidingWindow: methods.slidingWindow,
+  verticalSlash: methods.verticalSlash,
+  blockSparse: methods.blockSparse,
+  flexPrefill: methods.flexPrefill,
+  xAttention: methods.xAttention,
+  adaptive: methods.adaptive,
 };
 
 /**
@@ -35,5 +43,6 @@ export function unknown(what: string, known: readonly string[], found: string): 
 
 function option(pair: string): [string, unknown] {
   const [key = "", value = ""] = pair.split("=");
+  if (value === "true" || value === "false") return [key, value === "true"];
   return [key, /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value];
 }

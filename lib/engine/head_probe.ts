@@ -1,7 +1,7 @@
 /** Tries plans on the queries, keys and values of a text, head by head, beside dense attention. No n x n matrix is built. */
 import type { PartialAttention, RunControl, Tensor } from "../../ffi/backend.ts";
 import { dense } from "../attention/dense.ts";
-import type { Awaitable, PrefillContext } from "../attention/method.ts";
+import type { Awaitable, Estimates, PrefillContext } from "../attention/method.ts";
 import type { HeadPlan } from "../attention/plan.ts";
 import { tileArea } from "../attention/tile_area.ts";
 import { withinWindow } from "../attention/window.ts";
@@ -9,7 +9,7 @@ import type { PagedCache } from "../cache/paged_cache.ts";
 import { breathe } from "./breathe.ts";
 import { ChunkEstimates } from "./chunk_estimates.ts";
 import { Forward } from "./forward.ts";
-import { lowerTiles } from "./planner.ts";
+import { lowerTiles, type SearchCost } from "./planner.ts";
 import { emptyState } from "./session_state.ts";
 import type { SessionModel, SessionOptions } from "./session_types.ts";
 
@@ -34,8 +34,14 @@ export interface HeadTrial {
   readonly tileShare: number;
 }
 
+/** A chunk of a text that is probed. */
+export interface ProbeContext extends PrefillContext {
+  /** Looks at the chunk, and says what that has cost each head so far. */
+  readonly estimates: Estimates & { readonly costs: readonly SearchCost[] };
+}
+
 /** What plans a chunk, as a method's `planPrefill` does. */
-export type ChunkPlanner = (context: PrefillContext) => Awaitable<readonly HeadPlan[]>;
+export type ChunkPlanner = (context: ProbeContext) => Awaitable<readonly HeadPlan[]>;
 
 /** What a probe works with. */
 interface ProbeParts {
@@ -51,6 +57,7 @@ interface ProbeParts {
 /** One layer of a text whose attention was computed densely. Valid until the walk goes on. */
 export class LayerProbe {
   readonly #parts: ProbeParts;
+  #attendMs = 0;
 
   /** Made by the engine. */
   constructor(parts: ProbeParts) {
@@ -72,8 +79,13 @@ export class LayerProbe {
     return this.#parts.model.config.windows[this.layer] ?? null;
   }
 
+  /** Milliseconds that the last trial spent attending, all heads together: neither planning nor comparing. */
+  get attendMs(): number {
+    return this.#attendMs;
+  }
+
   /** The chunks of the text, as a method is asked to plan them in a prefill. */
-  contexts(): PrefillContext[] {
+  contexts(): ProbeContext[] {
     const { model: { config }, chunkTokens } = this.#parts;
     const heads = Array.from({ length: config.heads }, (_, head) => head);
     const memory = new Map<string, unknown>();
@@ -84,7 +96,8 @@ export class LayerProbe {
     return starts.map((qStart) => {
       const qLen = Math.min(chunkTokens, this.tokens - qStart);
       const place = { layer: this.layer, heads, qStart, qLen, kvLength: qStart + qLen };
-      return { ...place, promptEnd: this.tokens, estimates: this.#estimates(qStart, qLen), memory };
+      const known = { promptEnd: this.tokens, window: this.window, memory };
+      return { ...place, ...known, estimates: this.#estimates(qStart, qLen) };
     });
   }
 
@@ -100,6 +113,7 @@ export class LayerProbe {
     const out = backend.tensor([rows, config.heads, config.dim]);
     const lse = backend.tensor([rows, config.heads]);
     const sums = Array.from({ length: config.heads }, () => new HeadSums());
+    this.#attendMs = 0;
     try {
       for (const context of this.contexts()) {
         await this.pause();
@@ -127,7 +141,9 @@ export class LayerProbe {
     const tiles = lowered(plans);
     const q = tensors.q.rows(qStart, qLen);
     const kv = cache.view(layer, kvLength);
+    const began = performance.now();
     await backend.attendTiles(q, qStart, scale, kv, tiles, found, control);
+    this.#attendMs += performance.now() - began;
     const whole = tileArea(lowered([{ kind: "dense" }])[0]!);
     sums.forEach((sum, head) => sum.addArea(tileArea(tiles[head]!), whole));
     addRows(sums, found, {

@@ -66,6 +66,7 @@ export class Planner {
       heads: this.#heads,
       ...place,
       kvLength,
+      window: this.#window(layer),
       estimates,
       memory: this.#memory,
     };
@@ -156,7 +157,7 @@ function lowerOnce(
   known: Map<string, TilePlan>,
 ): TilePlan {
   if (!isSmall(head)) return lower(head, qStart, qLen, qStart + qLen);
-  const key = JSON.stringify(head);
+  const key = JSON.stringify(head, (name, value) => name === "claim" ? undefined : value);
   const tiles = known.get(key) ?? lower(head, qStart, qLen, qStart + qLen);
   known.set(key, tiles);
   return tiles;

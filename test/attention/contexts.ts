@@ -8,7 +8,10 @@ export function prefillContext(
 ): PrefillContext {
   const { qStart = 0, qLen = 8 } = given;
   const kvLength = qStart + qLen;
-  const plain = { layer: 0, heads: [0], qStart, qLen, kvLength, promptEnd: kvLength };
+  const plain = {
+    ...{ layer: 0, heads: [0], qStart, qLen, kvLength },
+    ...{ promptEnd: kvLength, window: null },
+  };
   const memory = new Map<string, unknown>();
   return { ...plain, memory, estimates: { ...nothing(kvLength, qLen), ...estimates }, ...given };
 }

@@ -39,6 +39,7 @@ const everything: [name: string, method: Method][] = [
   ["minference", methods.minference({ heads: [everyKey, everyKey] })],
   ["triShape", methods.triShape({ sink: 0, window: 1, last: TOKENS })],
   ["slidingWindow", methods.slidingWindow()],
+  ["adaptive", methods.adaptive({ mass: 1, probe: 1, most: 1 })],
 ];
 
 for (const [name, method] of everything) {
@@ -61,6 +62,7 @@ onBackends("prefill() by sparse methods differs from dense prefill", "llama", as
     methods.flexPrefill({ ...RELEASED, gamma: 0.3 }),
     methods.xAttention({ block: 16, threshold: 0.3 }),
     methods.aShape({ sink: 2, window: 16 }),
+    methods.adaptive({ mass: 0.1, probe: 1 }),
   ];
   for (const method of sparse) {
     assertGreater(maxDifference(await logitsOf(model, method, 512), dense), 100 * TOLERANCE);
