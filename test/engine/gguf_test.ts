@@ -7,6 +7,7 @@ import { testModel } from "../model/gguf/test_models.ts";
 /** As in parity_test.ts. */
 const TOLERANCE = 2e-3;
 const FILES = {
+  gemma3: "gemma3.gguf",
   llama: "llama.gguf",
   llama_yarn: "llama_yarn.gguf",
   mistral_window: "mistral_window.gguf",
@@ -62,10 +63,11 @@ Deno.test("Model.load() of a GGUF file has its tokenizer and chat template", asy
 for (const name of ["smollm2", "gemma3"] as const) {
   const path = await testModel(name);
   Deno.test({
-    name: `Model.load() says that quantised weights are not supported yet: ${name}`,
+    name: `Model.load() refuses to quantise what is quantised: ${name}`,
     ignore: path === null,
     fn: async () => {
-      await assertRejects(() => Model.load(path!), ModelFormatError, "are not supported yet");
+      const load = () => Model.load(path!, { precision: { weights: "q8" } });
+      await assertRejects(load, ModelFormatError, "quantised weights cannot become q8_0");
     },
   });
 }
