@@ -19,7 +19,7 @@ namespace {
 // Measured: 1.25, without fused multiply-adds too.
 constexpr double kMaxUlps = 1.5;
 // Every so many-th number of the range; a prime, so that mantissas of all kinds occur.
-constexpr uint32_t kStep = 61;
+constexpr uint32_t kStride = 61;
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 int failures = 0;
@@ -80,14 +80,14 @@ struct Function {
     worst_at = x;
   }
 
-  // All numbers from x on towards zero, kStep apart, kWidth at once.
+  // All numbers from x on towards zero, kStride apart, kWidth at once.
   void Sweep(float x) {
     const uint32_t sign = Bits(x) & 0x80000000u;
     for (int64_t magnitude = Bits(x) & 0x7FFFFFFFu; magnitude > 0;) {
       float lanes[kWidth], results[kWidth];
       for (float& lane : lanes) {
         lane = FromBits(sign | static_cast<uint32_t>(magnitude > 0 ? magnitude : 0));
-        magnitude -= kStep;
+        magnitude -= kStride;
       }
       Store(results, vector(Load(lanes)));
       for (int lane = 0; lane < kWidth; ++lane) IsClose(lanes[lane], results[lane]);
