@@ -27,8 +27,9 @@ struct InsideJob {
   ~InsideJob() { inside_job = false; }
 };
 
-// Looks until holds() or for kSpin at most.
-constexpr std::chrono::microseconds kSpin{40};
+// Looks until holds() or for kSpin at most: in a decode step the next call comes within 0.1 ms, and a
+// thread that sleeps takes as long to wake.
+constexpr std::chrono::microseconds kSpin{150};
 
 template <class Condition>
 void SpinUntil(const Condition& holds) {
