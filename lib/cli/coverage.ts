@@ -4,12 +4,12 @@
  *     deno task coverage --text FILE --length 8192 --methods adaptive,xAttention:threshold=0.9
  */
 import { parseArgs } from "node:util";
-import { CancelledError } from "../../ffi/errors.ts";
 import type { Model } from "../engine/model.ts";
 import { coverage } from "../eval/coverage.ts";
 import { type CoverageRow, writeCoverage } from "../eval/coverage_row.ts";
 import { percent, wholeNumber } from "./format.ts";
-import { loadModel } from "./load_model.ts";
+import { interruptible } from "./interruptible.ts";
+import { loadModel, threadsOption } from "./load_model.ts";
 import { methodList } from "./method_list.ts";
 import { ProgressLine } from "./progress_line.ts";
 import { type Column, table } from "./table.ts";
@@ -118,25 +118,16 @@ function summary(rows: readonly CoverageRow[]): string {
 
 async function run(values: Options): Promise<void> {
   methodList(values.methods);
-  const { threads, out } = values;
-  const model = await loadModel(
-    values.model,
-    new ProgressLine(),
-    threads === undefined ? {} : { threads: wholeNumber("threads", threads, 1) },
-  );
-  const stop = new AbortController();
-  const interrupt = () => stop.abort();
-  Deno.addSignalListener("SIGINT", interrupt);
+  const { out } = values;
+  const model = await loadModel(values.model, new ProgressLine(), threadsOption(values.threads));
   try {
-    const rows = await collect(model, values, stop.signal);
-    if (out !== undefined) await writeCoverage(out, rows);
-    console.log(summary(rows));
-    console.log("\nMeans over heads. Times are over that of dense attention, planning included.");
-  } catch (error) {
-    if (!(error instanceof CancelledError)) throw error;
-    Deno.exitCode = 130;
+    await interruptible(async (signal) => {
+      const rows = await collect(model, values, signal);
+      if (out !== undefined) await writeCoverage(out, rows);
+      console.log(summary(rows));
+      console.log("\nMeans over heads. Times are over that of dense attention, planning included.");
+    });
   } finally {
-    Deno.removeSignalListener("SIGINT", interrupt);
     model.close();
   }
 }

@@ -7,7 +7,6 @@
  * Answers are written while they come; the same command again goes on where it was stopped.
  */
 import { parseArgs } from "node:util";
-import { CancelledError } from "../../ffi/errors.ts";
 import type { Model } from "../engine/model.ts";
 import { EvalLog } from "../eval/eval_log.ts";
 import type { EvalRow } from "../eval/eval_row.ts";
@@ -20,7 +19,8 @@ import { summarize, type SummaryRow } from "../eval/summary.ts";
 import type { Task } from "../eval/task.ts";
 import { TASKS } from "../eval/tasks/all.ts";
 import { bytes, duration, percent, wholeNumber } from "./format.ts";
-import { loadModel } from "./load_model.ts";
+import { interruptible } from "./interruptible.ts";
+import { loadModel, threadsOption } from "./load_model.ts";
 import { methodList, unknown } from "./method_list.ts";
 import { modelName } from "./model_name.ts";
 import { ProgressLine } from "./progress_line.ts";
@@ -199,24 +199,18 @@ function print(rows: readonly EvalRow[], { depths }: Options): void {
 async function collect(model: Model, log: EvalLog, values: Options): Promise<EvalRow[]> {
   const rows: EvalRow[] = [];
   const line = new ProgressLine();
-  const stop = new AbortController();
-  const interrupt = () => stop.abort();
   const onProgress = ({ share, msLeft, what }: EvalProgress) =>
     line.update(share, `${msLeft === null ? "" : `${duration(msLeft)} left  `}${what}`);
   const { chat } = values;
   const name = `${await modelName(model.path)} ${model.backend}${chat ? " chat" : ""}`;
   const asked = await askedFor(model, values);
-  Deno.addSignalListener("SIGINT", interrupt);
   try {
-    const options = { ...asked, log, onProgress, signal: stop.signal };
-    for await (const row of evaluate(sessionAnswerer(model, { name, chat }), options)) {
-      rows.push(row);
-    }
-  } catch (error) {
-    if (!(error instanceof CancelledError)) throw error;
-    Deno.exitCode = 130;
+    await interruptible(async (signal) => {
+      const options = { ...asked, log, onProgress, signal };
+      const answerer = sessionAnswerer(model, { name, chat });
+      for await (const row of evaluate(answerer, options)) rows.push(row);
+    });
   } finally {
-    Deno.removeSignalListener("SIGINT", interrupt);
     line.clear();
   }
   return rows;
@@ -240,12 +234,7 @@ async function main(): Promise<void> {
   if (values.help) return console.log(USAGE);
   methodList(values.methods);
   const line = new ProgressLine();
-  const { threads } = values;
-  const model = await loadModel(
-    values.model,
-    line,
-    threads === undefined ? {} : { threads: wholeNumber("threads", threads, 1) },
-  );
+  const model = await loadModel(values.model, line, threadsOption(values.threads));
   const log = await openLog(values);
   try {
     const rows = await collect(model, log, values);

@@ -6,12 +6,12 @@
  * Findings are written while they come; the same command again goes on where it was stopped.
  */
 import { parseArgs } from "node:util";
-import { CancelledError } from "../../ffi/errors.ts";
 import { type HeadFile, writeHeadFile } from "../attention/head_file.ts";
 import type { Model } from "../engine/model.ts";
 import { type PatternSearchProgress, searchPatterns } from "../heads/pattern_search.ts";
 import { duration, percent, wholeNumber } from "./format.ts";
-import { loadModel } from "./load_model.ts";
+import { interruptible } from "./interruptible.ts";
+import { loadModel, threadsOption } from "./load_model.ts";
 import { modelName } from "./model_name.ts";
 import { ProgressLine } from "./progress_line.ts";
 import { table } from "./table.ts";
@@ -107,26 +107,17 @@ function summary({ layers }: HeadFile): string {
 }
 
 async function run(values: Options): Promise<void> {
-  const { threads, out } = values;
-  const model = await loadModel(
-    values.model,
-    new ProgressLine(),
-    threads === undefined ? {} : { threads: wholeNumber("threads", threads, 1) },
-  );
-  const stop = new AbortController();
-  const interrupt = () => stop.abort();
-  Deno.addSignalListener("SIGINT", interrupt);
+  const { out } = values;
+  const model = await loadModel(values.model, new ProgressLine(), threadsOption(values.threads));
   try {
-    const heads = await search(model, values, stop.signal);
-    await writeHeadFile(out, heads);
-    await Deno.remove(`${out}.part`);
-    console.log(summary(heads));
-  } catch (error) {
-    if (!(error instanceof CancelledError)) throw error;
-    console.error("Stopped; the same command goes on from here.");
-    Deno.exitCode = 130;
+    const ended = await interruptible(async (signal) => {
+      const heads = await search(model, values, signal);
+      await writeHeadFile(out, heads);
+      await Deno.remove(`${out}.part`);
+      console.log(summary(heads));
+    });
+    if (!ended) console.error("Stopped; the same command goes on from here.");
   } finally {
-    Deno.removeSignalListener("SIGINT", interrupt);
     model.close();
   }
 }

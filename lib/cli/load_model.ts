@@ -1,6 +1,6 @@
 import { CancelledError } from "../../ffi/errors.ts";
 import { type LoadOptions, Model } from "../engine/model.ts";
-import { bytes } from "./format.ts";
+import { bytes, wholeNumber } from "./format.ts";
 import type { ProgressLine } from "./progress_line.ts";
 
 /** Loads a model with a line that shows what takes long: a download, a build of the native library. */
@@ -29,4 +29,9 @@ export async function loadModel(
   } finally {
     line.clear();
   }
+}
+
+/** What `--threads N` says of loading. */
+export function threadsOption(threads: string | undefined): Pick<LoadOptions, "threads"> {
+  return threads === undefined ? {} : { threads: wholeNumber("threads", threads, 1) };
 }

@@ -19,6 +19,7 @@ import { MODEL_COLUMNS, modelLegend, modelRemarks } from "../../lib/bench/models
 import { table } from "../../lib/cli/table.ts";
 import { DECODE_ROW, FILE, MODELS, PREFILL_ROW } from "./models_fixture.ts";
 import { RESULT } from "./tiny.ts";
+import { assertFormatted } from "./formatted.ts";
 
 const OTHER = { ...FILE, name: "other-Q8_0" };
 
@@ -170,15 +171,5 @@ Deno.test("withTable() writes both tables between their marks, and again in plac
 });
 
 Deno.test("modelsSection() is written as deno fmt writes it", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    const file = `${folder}/table.md`;
-    const text = `${modelsSection(MODELS)}\n`;
-    await Deno.writeTextFile(file, text);
-    const args = ["fmt", "--line-width", "100", file];
-    await new Deno.Command(Deno.execPath(), { args, stderr: "null" }).output();
-    assertEquals(await Deno.readTextFile(file), text);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  await assertFormatted(modelsSection(MODELS));
 });

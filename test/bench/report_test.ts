@@ -16,6 +16,7 @@ import {
 import { rooflineOf } from "../../lib/bench/roofline_of.ts";
 import { table } from "../../lib/cli/table.ts";
 import { RESULT, ROW, SPARSE_ROW } from "./tiny.ts";
+import { assertFormatted } from "./formatted.ts";
 
 const BEST = {
   ...ROW.beside[0]!,
@@ -166,17 +167,7 @@ Deno.test("withTable() refuses a text without its marks, with two of them, or in
 });
 
 Deno.test("readmeSection() is written as deno fmt writes it", async () => {
-  const folder = await Deno.makeTempDir();
-  try {
-    const file = `${folder}/table.md`;
-    const text = `${readmeSection(RESULT)}\n`;
-    await Deno.writeTextFile(file, text);
-    const args = ["fmt", "--line-width", "100", file];
-    await new Deno.Command(Deno.execPath(), { args, stderr: "null" }).output();
-    assertEquals(await Deno.readTextFile(file), text);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  await assertFormatted(readmeSection(RESULT));
 });
 
 const stored = await Deno.readTextFile(STORED_RESULT).catch((error) => {

@@ -1,19 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { readCoverage } from "../../lib/eval/coverage_row.ts";
 import { inFolder } from "../in_folder.ts";
+import { runCli } from "./run_cli.ts";
 
-const COVERAGE = new URL("../../lib/cli/coverage.ts", import.meta.url).pathname;
-
-async function run(...args: string[]): Promise<{ code: number; out: string; error: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--allow-all", COVERAGE, ...args],
-    env: { NO_COLOR: "1" },
-    stdout: "piped",
-    stderr: "piped",
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, out: text(stdout), error: text(stderr) };
-}
+const run = (...args: string[]) => runCli("coverage", ...args);
 
 Deno.test("deno task coverage prints a line for each method and writes a row for each head", () =>
   inFolder(async (folder) => {
@@ -39,9 +29,9 @@ Deno.test("deno task coverage prints a line for each method and writes a row for
 Deno.test("deno task coverage refuses options that make no sense", async () => {
   const cases: [args: string[], message: string][] = [
     [[], "Cannot cover a text without --text FILE"],
-    [["--text", COVERAGE, "--length", "x"], "--length must be a whole number >= 1"],
-    [["--text", COVERAGE, "--length", "1000000"], "must have 1000000 tokens"],
-    [["--text", COVERAGE, "--methods", "luck"], "methods must be of dense, streaming"],
+    [["--text", import.meta.filename!, "--length", "x"], "--length must be a whole number >= 1"],
+    [["--text", import.meta.filename!, "--length", "1000000"], "must have 1000000 tokens"],
+    [["--text", import.meta.filename!, "--methods", "luck"], "methods must be of dense, streaming"],
   ];
   const ends = await Promise.all(cases.map(([args]) => run(...args)));
   ends.forEach(({ code, error }, i) => {

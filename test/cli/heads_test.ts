@@ -1,19 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { readHeadFile } from "../../lib/attention/head_file.ts";
 import { inFolder } from "../in_folder.ts";
+import { runCli } from "./run_cli.ts";
 
-const HEADS = new URL("../../lib/cli/heads.ts", import.meta.url).pathname;
-
-async function heads(...args: string[]): Promise<{ code: number; out: string; error: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--allow-all", HEADS, ...args],
-    env: { NO_COLOR: "1" },
-    stdout: "piped",
-    stderr: "piped",
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, out: text(stdout), error: text(stderr) };
-}
+const heads = (...args: string[]) => runCli("heads", ...args);
 
 Deno.test("deno task heads search writes a head file of the embedded model", () =>
   inFolder(async (folder) => {
@@ -39,9 +29,18 @@ Deno.test("deno task heads search writes a head file of the embedded model", () 
 Deno.test("deno task heads search refuses options that make no sense", async () => {
   const cases: [args: string[], message: string][] = [
     [["search"], "Cannot search without --texts FILE..."],
-    [["search", "--texts", HEADS, "--length", "x"], "--length must be a whole number >= 1"],
-    [["search", "--texts", HEADS, "--criterion", "luck"], "--criterion must be mass or error"],
-    [["search", "--texts", HEADS, "--share", "none"], "tileShare must be > 0 and <= 1"],
+    [
+      ["search", "--texts", import.meta.filename!, "--length", "x"],
+      "--length must be a whole number >= 1",
+    ],
+    [
+      ["search", "--texts", import.meta.filename!, "--criterion", "luck"],
+      "--criterion must be mass or error",
+    ],
+    [
+      ["search", "--texts", import.meta.filename!, "--share", "none"],
+      "tileShare must be > 0 and <= 1",
+    ],
   ];
   const ends = await Promise.all(cases.map(([args]) => heads(...args)));
   ends.forEach(({ code, error }, i) => {

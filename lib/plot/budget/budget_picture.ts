@@ -1,5 +1,6 @@
 /** Kept mass against tile share as SVG. */
 import { chart, type Plot } from "../draw/chart.ts";
+import { planeOf } from "../draw/plane.ts";
 import { decadeTicks, tickMarks } from "../draw/log_axis.ts";
 import { percentText } from "../draw/number_text.ts";
 import { OUTLINE, type SeriesLook, seriesLook } from "../draw/series.ts";
@@ -63,14 +64,7 @@ function drawPlane({ target, width }: BudgetDrawing, looks: readonly Look[]): Pr
   const x = [Math.min(0.1, ...shares) / ROOM, Math.max(1, ...shares) * 1.06] as const;
   const missed = 1.04 * Math.max(1 - target, LEAST_MISSED, ...points.map(({ low }) => 1 - low));
   return chart((plot) => ({
-    width,
-    height: HEIGHT,
-    marginTop: MARGIN.top,
-    marginRight: MARGIN.right,
-    marginBottom: MARGIN.bottom,
-    marginLeft: MARGIN.left,
-    color: { type: "identity" },
-    symbol: { type: "identity" },
+    ...planeOf(width, HEIGHT, MARGIN),
     x: { type: "log", domain: x, axis: null },
     y: { type: "pow", exponent: 0.5, domain: [missed, 0], axis: null },
     marks: [

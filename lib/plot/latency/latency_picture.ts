@@ -1,5 +1,6 @@
 /** Times by length as SVG. */
 import { chart, type Plot } from "../draw/chart.ts";
+import { planeOf } from "../draw/plane.ts";
 import { lengthText } from "../draw/length_text.ts";
 import { decadeTicks, tickMarks } from "../draw/log_axis.ts";
 import { msText } from "../draw/number_text.ts";
@@ -64,14 +65,7 @@ function drawPlane({ ceilings, width }: LatencyDrawing, looks: readonly Look[]):
   const x = extentOf(points.map(({ tokens }) => tokens));
   const y = extentOf(points.map(({ ms }) => ms));
   return chart((plot) => ({
-    width,
-    height: HEIGHT,
-    marginTop: MARGIN.top,
-    marginRight: MARGIN.right,
-    marginBottom: MARGIN.bottom,
-    marginLeft: MARGIN.left,
-    color: { type: "identity" },
-    symbol: { type: "identity" },
+    ...planeOf(width, HEIGHT, MARGIN),
     x: { type: "log", domain: x, axis: null },
     y: { type: "log", domain: y, axis: null },
     marks: [

@@ -1,5 +1,6 @@
 /** Rooflines as SVG. */
 import { chart, type Plot } from "../draw/chart.ts";
+import { planeOf } from "../draw/plane.ts";
 import { logAxis } from "../draw/log_axis.ts";
 import { percentText, shortNumber } from "../draw/number_text.ts";
 import { OUTLINE, type SeriesLook, seriesLook } from "../draw/series.ts";
@@ -68,14 +69,7 @@ function drawPlane(data: RooflineData, looks: readonly Look[], width: number): P
   const reads = readLines(data, extent);
   const peaks = peakLines(data, extent);
   return chart((plot) => ({
-    width,
-    height: HEIGHT,
-    marginTop: MARGIN.top,
-    marginRight: MARGIN.right,
-    marginBottom: MARGIN.bottom,
-    marginLeft: MARGIN.left,
-    color: { type: "identity" },
-    symbol: { type: "identity" },
+    ...planeOf(width, HEIGHT, MARGIN),
     x: logAxis(AXES.x, extent.x),
     y: logAxis(AXES.y, extent.y),
     marks: [
