@@ -1,12 +1,11 @@
 /** A run of the benchmark: the ceilings first, then case after case within the time there is, the shortest first. */
 import type { Backend } from "../../ffi/backend.ts";
-import { CancelledError } from "../../ffi/errors.ts";
 import { freeMemoryBytes } from "../engine/free_memory.ts";
 import type { BenchCase } from "./bench_case.ts";
 import { allotted, type CaseTime, fitting, timeOf } from "./budget.ts";
 import { nameOf } from "./cases.ts";
 import { type Ceilings, limitOf, sizeText } from "./ceilings.ts";
-import { CeilingsLibrary } from "./ceilings_library.ts";
+import type { CeilingsLibrary } from "./ceilings_library.ts";
 import { describeMachine } from "./machine.ts";
 import { measureCase } from "./measure_case.ts";
 import type { Peer, PeerFinder } from "./peer.ts";
@@ -14,6 +13,7 @@ import { PeerTypes } from "./peer_types.ts";
 import { type BenchResult, type BenchRow, type FoundPeer, RESULT_VERSION } from "./result.ts";
 import type { SkippedCase } from "./result.ts";
 import { CEILINGS_SHARE, runCeilings } from "./run_ceilings.ts";
+import { runToEnd } from "./run_to_end.ts";
 
 /** How far a run is. */
 export interface BenchProgress {
@@ -67,18 +67,8 @@ const MEMORY_SHARE = 0.5;
 const RESERVED_SHARE = 0.5;
 
 /** Runs the benchmark. */
-export async function runBench(options: BenchOptions): Promise<BenchResult> {
-  const library = await CeilingsLibrary.open(); // building it is not counted
-  const run = new Run(options);
-  try {
-    await run.all(library);
-  } catch (error) {
-    if (!(error instanceof CancelledError) && !options.signal?.aborted) throw error;
-  } finally {
-    library.close();
-    await run.close();
-  }
-  return await run.result();
+export function runBench(options: BenchOptions): Promise<BenchResult> {
+  return runToEnd(() => new Run(options), options.signal);
 }
 
 /** A case and what it is guessed to take. */

@@ -1,13 +1,14 @@
 /** A run over whole models: the ceilings first, then model after model, each with an equal part of the time that is left. */
 import type { Backend } from "../../../ffi/backend.ts";
-import { CancelledError, ModelFormatError, TokenizerError } from "../../engine/errors.ts";
+import { ModelFormatError, TokenizerError } from "../../engine/errors.ts";
 import { freeMemoryBytes } from "../../engine/free_memory.ts";
 import { type Ceilings, type Limit, limitOf, sizeText, type Work } from "../ceilings.ts";
-import { CeilingsLibrary } from "../ceilings_library.ts";
+import type { CeilingsLibrary } from "../ceilings_library.ts";
 import { describeMachine } from "../machine.ts";
 import type { Beside, FoundPeer, SkippedCase } from "../result.ts";
 import type { BenchProgress } from "../run_bench.ts";
 import { runCeilings } from "../run_ceilings.ts";
+import { runToEnd } from "../run_to_end.ts";
 import { spreadOf } from "../statistics.ts";
 import { measureModel, type ModelTimes } from "./measure_model.ts";
 import { type ModelCase, modelCaseName, type ModelFile } from "./model_case.ts";
@@ -46,18 +47,8 @@ const PATIENCE = 2;
 const MEMORY_SHARE = 0.5;
 
 /** Runs the benchmark of whole models. */
-export async function runModels(options: ModelsOptions): Promise<ModelsResult> {
-  const library = await CeilingsLibrary.open(); // building it is not counted
-  const run = new Run(options);
-  try {
-    await run.all(library);
-  } catch (error) {
-    if (!(error instanceof CancelledError) && !options.signal?.aborted) throw error;
-  } finally {
-    library.close();
-    await run.close();
-  }
-  return await run.result();
+export function runModels(options: ModelsOptions): Promise<ModelsResult> {
+  return runToEnd(() => new Run(options), options.signal);
 }
 
 /** Work, and what limits it. */
