@@ -14,8 +14,11 @@ import {
   type RunName,
 } from "./symbols.ts";
 
-/** Multiply-adds below which a call blocks: half a millisecond where weights come from memory; leaving the event loop costs 0.1 to 0.2. */
-const BLOCKING_WORK = 1e7;
+/**
+ * Multiply-adds below which a call blocks: 10 ms on two cores. To leave the event loop and come back costs a step of
+ * decoding 1 ms and more.
+ */
+const BLOCKING_WORK = 2e8;
 const INFO_BYTES = 1024;
 const TIER_CODES: Readonly<Record<MemoryTier, number>> = { fast: 0, slow: 1 };
 

@@ -216,6 +216,7 @@ struct BlockRow {
     const RowScales<kHalves> scales = RowScalesOf<Q>(row, steps);
     LL_UNROLL for (int t = 0; t < T; ++t) {
       factors[t].Set(scales, *x[t]);
+      if constexpr (!Q::kLeast && Q::kOffset == 0) continue;
       const float* const sums = kHalves ? x[t]->half_sums : x[t]->sums;
       LL_UNROLL for (int h = 0; h < 1 + kHalves; ++h) {
         acc[t][0] += scales.least[h] * *(const F8u*)(sums + 8 * h);
@@ -247,14 +248,21 @@ struct BlockRow {
       if (steps == 2) return Steps<2>(acc);
       if (steps == 4) return Steps<4>(acc);
     }
-    Rest(steps, acc);
+    const Lanes lanes = Rest(*this, steps);
+    LL_UNROLL for (int t = 0; t < T; ++t) acc[t][0] += lanes.of[t];
   }
-  __attribute__((noinline)) void Rest(int steps, Sums& sums) const {
+  struct Lanes {
+    F8 of[T];
+  };
+  // Takes and gives copies: what has an address stays in memory, not in registers.
+  __attribute__((noinline)) static Lanes Rest(BlockRow at, int steps) {
     Sums acc = {};
     Factors<kHalves> factors[T];
-    Begin(steps, factors, acc);
-    for (int j = 0; j < steps; ++j) Step(j, factors, acc, 0);
-    LL_UNROLL for (int t = 0; t < T; ++t) sums[t][0] += acc[t][0];
+    at.Begin(steps, factors, acc);
+    for (int j = 0; j < steps; ++j) at.Step(j, factors, acc, 0);
+    Lanes lanes;
+    LL_UNROLL for (int t = 0; t < T; ++t) lanes.of[t] = acc[t][0];
+    return lanes;
   }
   LL_INLINE void Next() {
     row += kGroupBytes<Q>;

@@ -35,6 +35,16 @@ LL_INLINE void Prefetch(const void* row, int64_t bytes) {
   for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch((const char*)row + i);
 }
 
+// Whether `count` rows follow each other in memory; as they are rows of ascending keys or of a
+// matrix, the first and the last tell.
+LL_INLINE bool InOrder(const void* const* rows, int64_t count, int64_t bytes) {
+  return (const char*)rows[count - 1] == (const char*)rows[0] + (count - 1) * bytes;
+}
+
+// Rows that follow each other are fetched this far ahead at most: farther ahead would keep the core
+// from fetching by itself, which it does faster.
+constexpr int64_t kBytesSoon = 1024;
+
 // ---- dot products ----
 
 // Rows of x at once, so that sums and operands fill the registers.
@@ -130,38 +140,6 @@ void DotTokens(const void* const* rows, int64_t depth, const float* x, int64_t l
   if (tokens - t == 1) Dot<O, 1, E>(rows, depth, x + t * ldx, ldx, y + t * ldy, ldy, add);
 }
 
-// Weights lie one after the other.
-constexpr int64_t kAhead = 8;
-
-// While it reads row o, row o + kAhead comes from memory where it is short.
-template <class E>
-void DotRowsOf(const void* const* rows, int64_t count, int64_t depth, const float* x, int64_t ldx,
-               int64_t tokens, float* y, int64_t ldy, bool add) {
-  const int64_t bytes = depth * sizeof(E), ahead = bytes < 1024 ? count - kAhead : 0;
-  int64_t o = 0;
-  for (; o + 4 <= count; o += 4) {
-    for (int64_t j = o; j < o + 4 && j < ahead; ++j) Prefetch(rows[j + kAhead], bytes);
-    DotTokens<4, E>(rows + o, depth, x, ldx, tokens, y + o, ldy, add);
-  }
-  for (; o < count; ++o) {
-    if (o < ahead) Prefetch(rows[o + kAhead], bytes);
-    DotTokens<1, E>(rows + o, depth, x, ldx, tokens, y + o, ldy, add);
-  }
-}
-
-void DotRows(const void* const* rows, int32_t dtype, int64_t count, int64_t depth, const float* x,
-             int64_t ldx, int64_t tokens, float* y, int64_t ldy, bool add) {
-  if (dtype == LL_F32) {
-    DotRowsOf<float>(rows, count, depth, x, ldx, tokens, y, ldy, add);
-  } else if (dtype == LL_F16) {
-    DotRowsOf<Half>(rows, count, depth, x, ldx, tokens, y, ldy, add);
-  } else {
-    DotRowsOf<Bf16>(rows, count, depth, x, ldx, tokens, y, ldy, add);
-  }
-}
-
-// ---- scores ----
-
 // Reads the ahead row while `row` is used: a part of it for each part of the other.
 template <int64_t kBytes>
 LL_INLINE void PrefetchPart(const void* row, int64_t from) {
@@ -197,11 +175,71 @@ LL_INLINE F DotVector(const E* row, const void* ahead, int64_t depth, const floa
 // Elements behind the last whole vector.
 LL_INLINE int64_t TailStart(int64_t depth) { return depth / kWidth * kWidth; }
 
+// With one row of x, rows below this size are read one after the other; of longer ones the core
+// follows four at a time.
+constexpr int64_t kLongRow = 4096;
+
 template <int O, class E>
-LL_INLINE void ScoreHead(const void* const* rows, int64_t depth, const float* q, float* s) {
+LL_INLINE void DotOneAfterOther(const void* const* rows, int64_t depth, const float* x, float* y,
+                                bool add) {
   F acc[4] = {};
   LL_UNROLL for (int o = 0; o < O; ++o) {
-    acc[o] = DotVector((const E*)rows[o], rows[o + kRowsAhead], depth, q);
+    acc[o] = DotVector((const E*)rows[o], (const char*)rows[o] + kBytesSoon, depth, x);
+  }
+  const F4 sums = Sums(acc[0], acc[1], acc[2], acc[3]);
+  LL_UNROLL for (int o = 0; o < O; ++o) y[o] = add ? y[o] + sums[o] : sums[o];
+  const int64_t end = TailStart(depth);
+  if (end < depth) DotTail<O, 1, E>(rows, end, depth, x, depth, y, 0);
+}
+
+template <class E>
+void DotShortRows(const void* const* rows, int64_t count, int64_t depth, const float* x, float* y,
+                  bool add) {
+  int64_t o = 0;
+  for (; o + 4 <= count; o += 4) DotOneAfterOther<4, E>(rows + o, depth, x, y + o, add);
+  for (; o < count; ++o) DotOneAfterOther<1, E>(rows + o, depth, x, y + o, add);
+}
+
+// Weights lie one after the other.
+constexpr int64_t kAhead = 8;
+
+// While it reads row o, row o + kAhead comes from memory where it is short.
+template <class E>
+void DotRowsOf(const void* const* rows, int64_t count, int64_t depth, const float* x, int64_t ldx,
+               int64_t tokens, float* y, int64_t ldy, bool add) {
+  const int64_t bytes = depth * sizeof(E), ahead = bytes < 1024 ? count - kAhead : 0;
+  if (tokens == 1 && bytes < kLongRow) return DotShortRows<E>(rows, count, depth, x, y, add);
+  int64_t o = 0;
+  for (; o + 4 <= count; o += 4) {
+    for (int64_t j = o; j < o + 4 && j < ahead; ++j) Prefetch(rows[j + kAhead], bytes);
+    DotTokens<4, E>(rows + o, depth, x, ldx, tokens, y + o, ldy, add);
+  }
+  for (; o < count; ++o) {
+    if (o < ahead) Prefetch(rows[o + kAhead], bytes);
+    DotTokens<1, E>(rows + o, depth, x, ldx, tokens, y + o, ldy, add);
+  }
+}
+
+void DotRows(const void* const* rows, int32_t dtype, int64_t count, int64_t depth, const float* x,
+             int64_t ldx, int64_t tokens, float* y, int64_t ldy, bool add) {
+  if (dtype == LL_F32) {
+    DotRowsOf<float>(rows, count, depth, x, ldx, tokens, y, ldy, add);
+  } else if (dtype == LL_F16) {
+    DotRowsOf<Half>(rows, count, depth, x, ldx, tokens, y, ldy, add);
+  } else {
+    DotRowsOf<Bf16>(rows, count, depth, x, ldx, tokens, y, ldy, add);
+  }
+}
+
+// ---- scores ----
+
+template <int O, class E>
+LL_INLINE void ScoreHead(const void* const* rows, bool in_order, int64_t depth, const float* q,
+                         float* s) {
+  F acc[4] = {};
+  LL_UNROLL for (int o = 0; o < O; ++o) {
+    const void* const soon = (const char*)rows[o] + kBytesSoon;
+    acc[o] = DotVector((const E*)rows[o], in_order ? soon : rows[o + kRowsAhead], depth, q);
   }
   const F4 sums = Sums(acc[0], acc[1], acc[2], acc[3]);
   memcpy(s, &sums, O * sizeof(float));
@@ -248,6 +286,7 @@ LL_INLINE void ScoreTile(const void* const* rows, int64_t depth, const float* q,
 template <class E>
 void ScoreRowsOf(const void* const* rows, int64_t count, int64_t depth, const float* q,
                  int64_t heads, float* s, int64_t lds) {
+  const bool in_order = InOrder(rows, count, depth * sizeof(E));
   int64_t o = 0;
   for (; o + 4 <= count; o += 4) {
     int64_t h = 0;
@@ -259,11 +298,11 @@ void ScoreRowsOf(const void* const* rows, int64_t count, int64_t depth, const fl
     for (; h + 2 <= heads; h += 2) {
       ScoreTile<4, 2, E>(rows + o, depth, q + h * depth, s + h * lds + o, lds);
     }
-    if (h < heads) ScoreHead<4, E>(rows + o, depth, q + h * depth, s + h * lds + o);
+    if (h < heads) ScoreHead<4, E>(rows + o, in_order, depth, q + h * depth, s + h * lds + o);
   }
   for (; o < count; ++o) {
     for (int64_t h = 0; h < heads; ++h) {
-      ScoreHead<1, E>(rows + o, depth, q + h * depth, s + h * lds + o);
+      ScoreHead<1, E>(rows + o, in_order, depth, q + h * depth, s + h * lds + o);
     }
   }
 }
@@ -353,8 +392,7 @@ void WeighDepth(const void* const* rows, int64_t count, int64_t depth, const flo
 
 // The rows behind the next `count`, unless they follow each other.
 LL_INLINE void PrefetchScattered(const void* const* rows, int64_t count, int64_t bytes) {
-  const int64_t last = count + kRowsAhead - 1;
-  if ((const char*)rows[last] == (const char*)rows[0] + last * bytes) return;
+  if (InOrder(rows, count + kRowsAhead, bytes)) return;
   for (int64_t j = 0; j < count; ++j) Prefetch(rows[j + kRowsAhead], bytes);
 }
 
