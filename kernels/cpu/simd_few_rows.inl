@@ -45,6 +45,15 @@ LL_INLINE bool InOrder(const void* const* rows, int64_t count, int64_t bytes) {
 // from fetching by itself, which it does faster.
 constexpr int64_t kBytesSoon = 1024;
 
+// Integers, and several heads, take longer for a row: it pays to fetch farther ahead.
+template <class E>
+constexpr bool kFetchSoon = sizeof(E) > 1;
+
+// What is fetched while a row is used: what follows it soon, or the row of a key that comes later.
+LL_INLINE const void* RowAhead(const void* const* row, bool in_order) {
+  return in_order ? (const char*)row[0] + kBytesSoon : row[kRowsAhead];
+}
+
 // ---- dot products ----
 
 // Rows of x at once, so that sums and operands fill the registers.
@@ -238,8 +247,7 @@ LL_INLINE void ScoreHead(const void* const* rows, bool in_order, int64_t depth, 
                          float* s) {
   F acc[4] = {};
   LL_UNROLL for (int o = 0; o < O; ++o) {
-    const void* const soon = (const char*)rows[o] + kBytesSoon;
-    acc[o] = DotVector((const E*)rows[o], in_order ? soon : rows[o + kRowsAhead], depth, q);
+    acc[o] = DotVector((const E*)rows[o], RowAhead(rows + o, in_order), depth, q);
   }
   const F4 sums = Sums(acc[0], acc[1], acc[2], acc[3]);
   memcpy(s, &sums, O * sizeof(float));
@@ -286,7 +294,7 @@ LL_INLINE void ScoreTile(const void* const* rows, int64_t depth, const float* q,
 template <class E>
 void ScoreRowsOf(const void* const* rows, int64_t count, int64_t depth, const float* q,
                  int64_t heads, float* s, int64_t lds) {
-  const bool in_order = InOrder(rows, count, depth * sizeof(E));
+  const bool in_order = kFetchSoon<E> && InOrder(rows, count, depth * sizeof(E));
   int64_t o = 0;
   for (; o + 4 <= count; o += 4) {
     int64_t h = 0;
@@ -320,15 +328,10 @@ void ScoreRows(const void* const* rows, int32_t dtype, int64_t count, int64_t de
 
 // ---- weighted sums ----
 
-// Whether Weigh fetches rows that follow each other: one head of f32 or bf16 is summed so fast that
-// what the core fetches by itself comes as early.
-template <int T, class E>
-constexpr bool kFetchAhead = T > 1 || sizeof(E) == 1;
-
 // V * W vectors of the depth, from i on, of T weighted sums.
 template <int T, int W, int V, class E>
-LL_INLINE void Weigh(const void* const* rows, int64_t count, int64_t i, const float* p, int64_t ldp,
-                     const float* keep, float* out, int64_t ldo) {
+LL_INLINE void Weigh(const void* const* rows, bool in_order, int64_t count, int64_t i,
+                     const float* p, int64_t ldp, const float* keep, float* out, int64_t ldo) {
   constexpr int64_t kBytes = W * V * kWidth * sizeof(E);
   F acc[T][W * V];
   LL_UNROLL for (int t = 0; t < T; ++t) {
@@ -336,7 +339,7 @@ LL_INLINE void Weigh(const void* const* rows, int64_t count, int64_t i, const fl
   }
   const auto add = [&](int64_t j) __attribute__((always_inline)) {
     const E* const row = (const E*)rows[j] + i;
-    if constexpr (kFetchAhead<T, E>) PrefetchPart<kBytes>(rows[j + kRowsAhead], i * sizeof(E));
+    PrefetchPart<kBytes>(RowAhead(rows + j, in_order), i * sizeof(E));
     F v[W * V];
     LL_UNROLL for (int c = 0; c < W; ++c) {
       if constexpr (V == kVectorsOf<E>) {
@@ -363,22 +366,22 @@ LL_INLINE void Weigh(const void* const* rows, int64_t count, int64_t i, const fl
 }
 
 template <int T, class E>
-void WeighDepth(const void* const* rows, int64_t count, int64_t depth, const float* p, int64_t ldp,
-                const float* keep, float* out) {
+void WeighDepth(const void* const* rows, bool in_order, int64_t count, int64_t depth,
+                const float* p, int64_t ldp, const float* keep, float* out) {
   constexpr int V = kVectorsOf<E>;
   constexpr int C = T == 1 ? 8 : T == 2 ? 4 : 2;
   int64_t i = 0;
   for (; i + C * kWidth <= depth; i += C * kWidth) {
-    Weigh<T, C / V, V, E>(rows, count, i, p, ldp, keep, out, depth);
+    Weigh<T, C / V, V, E>(rows, in_order, count, i, p, ldp, keep, out, depth);
   }
   if constexpr (C > V) {
     for (; i + V * kWidth <= depth; i += V * kWidth) {
-      Weigh<T, 1, V, E>(rows, count, i, p, ldp, keep, out, depth);
+      Weigh<T, 1, V, E>(rows, in_order, count, i, p, ldp, keep, out, depth);
     }
   }
   if constexpr (V > 1) {
     for (; i + kWidth <= depth; i += kWidth) {
-      Weigh<T, 1, 1, E>(rows, count, i, p, ldp, keep, out, depth);
+      Weigh<T, 1, 1, E>(rows, in_order, count, i, p, ldp, keep, out, depth);
     }
   }
   for (; i < depth; ++i) {
@@ -390,21 +393,17 @@ void WeighDepth(const void* const* rows, int64_t count, int64_t depth, const flo
   }
 }
 
-// The rows behind the next `count`, unless they follow each other.
-LL_INLINE void PrefetchScattered(const void* const* rows, int64_t count, int64_t bytes) {
-  if (InOrder(rows, count + kRowsAhead, bytes)) return;
-  for (int64_t j = 0; j < count; ++j) Prefetch(rows[j + kRowsAhead], bytes);
-}
-
-// kRowsAhead rows at a time: while all vectors of their depth are summed, those ahead arrive.
+// Few rows at a time: while all vectors of their depth are summed, those ahead arrive.
 template <int T, class E>
 void WeighHeads(const void* const* rows, int64_t count, int64_t depth, const float* p, int64_t ldp,
                 const float* keep, float* out) {
   static const float kOnes[4] = {1, 1, 1, 1};
-  for (int64_t j = 0; j < count; j += kRowsAhead) {
-    const int64_t now = count - j < kRowsAhead ? count - j : kRowsAhead;
-    if constexpr (!kFetchAhead<T, E>) PrefetchScattered(rows + j, now, depth * sizeof(E));
-    WeighDepth<T, E>(rows + j, now, depth, p + j, ldp, j == 0 ? keep : kOnes, out);
+  constexpr bool kSoon = T == 1 && kFetchSoon<E>;
+  constexpr int64_t kRows = kSoon ? 4 : kRowsAhead;
+  const bool in_order = kSoon && InOrder(rows, count, depth * sizeof(E));
+  for (int64_t j = 0; j < count; j += kRows) {
+    const int64_t now = count - j < kRows ? count - j : kRows;
+    WeighDepth<T, E>(rows + j, in_order, now, depth, p + j, ldp, j == 0 ? keep : kOnes, out);
   }
 }
 
