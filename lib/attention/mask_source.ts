@@ -114,9 +114,10 @@ function readBits(words: Int32Array, at: number): number {
 
 function blockSparse({ block, from = 0, blocks }: BlockSparsePlan): MaskSource {
   const sets = blocks.map((row) => new Set(row));
+  const rowOf = (i: number) => Math.floor((i - from) / block);
   return {
     word(i, start) {
-      const chosen = sets[Math.floor((i - from) / block)];
+      const chosen = sets[rowOf(i)];
       if (!chosen) return 0;
       let word = 0;
       for (let b = Math.floor(start / block); b * block < start + 32; b++) {
@@ -124,7 +125,19 @@ function blockSparse({ block, from = 0, blocks }: BlockSparsePlan): MaskSource {
       }
       return word & span(start, 0, i + 1);
     },
-    hint: (_i0, i1, start) => start >= i1 ? "empty" : "mixed",
+    hint(i0, i1, start, size) {
+      const last = Math.floor((Math.min(start + size, i1) - 1) / block);
+      let [some, all] = [false, true];
+      for (let row = rowOf(i0); row <= rowOf(i1 - 1); row++) {
+        for (let b = Math.floor(start / block); b <= last; b++) {
+          const chosen = sets[row]?.has(b) ?? false;
+          some ||= chosen;
+          all &&= chosen;
+        }
+      }
+      if (start >= i1 || !some) return "empty";
+      return all ? causalHint(i0, i1, start, size) : "mixed";
+    },
   };
 }
 
