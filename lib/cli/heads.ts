@@ -1,12 +1,16 @@
 /**
- * What each head of a model attends to, found by trying patterns of one tile area on texts.
+ * What each head of a model attends to, found by trying patterns of one tile area on texts, or taken from a file that
+ * MInference publishes.
  *
  *     deno task heads search --model REF --texts FILE... --length 8192 --share 0.2 --out heads.json
+ *     deno task heads import --file PUBLISHED.json --name NAME --layers 32 --heads 32 --kv-heads 8
+ *     deno task heads export --file heads.json --out PUBLISHED.json
  *
- * Findings are written while they come; the same command again goes on where it was stopped.
+ * Findings of a search are written while they come; the same command again goes on where it was stopped.
  */
 import { parseArgs } from "node:util";
-import { type HeadFile, writeHeadFile } from "../attention/head_file.ts";
+import { type HeadFile, readHeadFile, writeHeadFile } from "../attention/head_file.ts";
+import { readMInferenceFile, writeMInferenceFile } from "../attention/minference_file.ts";
 import type { Model } from "../engine/model.ts";
 import { type PatternSearchProgress, searchPatterns } from "../heads/pattern_search.ts";
 import { duration, percent, wholeNumber } from "./format.ts";
@@ -14,7 +18,7 @@ import { interruptible } from "./interruptible.ts";
 import { loadModel, threadsOption } from "./load_model.ts";
 import { modelName } from "./model_name.ts";
 import { ProgressLine } from "./progress_line.ts";
-import { table } from "./table.ts";
+import { type Column, table } from "./table.ts";
 
 const USAGE = `deno task heads search finds a pattern for each head. Options:
   --model REF       a folder in Hugging Face layout, a GGUF file, or org/name[@revision] of the hub (the embedded model)
@@ -24,7 +28,16 @@ const USAGE = `deno task heads search finds a pattern for each head. Options:
   --criterion NAME  mass: most attention kept; error: least error of the output (mass)
   --chunk N         tokens that are planned together (512)
   --threads N       threads of the native library (the cores there are)
-  --out FILE        head file (heads.json); beside it FILE.part while the search goes on`;
+  --out FILE        head file (heads.json); beside it FILE.part while the search goes on
+deno task heads import makes a head file of one that MInference publishes. Options:
+  --file FILE       the published file
+  --name NAME       how the head file calls the model
+  --layers N, --heads N, --kv-heads N
+                    its layers, query heads and KV heads
+  --out FILE        head file (heads.json)
+deno task heads export writes a head file as MInference reads it. Options:
+  --file FILE       the head file
+  --out FILE        what is written`;
 
 function options() {
   const text = { type: "string" } as const;
@@ -39,7 +52,12 @@ function options() {
       criterion: { ...text, default: "mass" },
       chunk: { ...text, default: "512" },
       threads: text,
-      out: { ...text, default: "heads.json" },
+      out: text,
+      file: text,
+      name: text,
+      layers: text,
+      heads: text,
+      "kv-heads": text,
       help: { type: "boolean" },
     },
   });
@@ -75,7 +93,7 @@ async function search(model: Model, values: Options, signal: AbortSignal): Promi
       criterion: criterionOf(values),
       chunkTokens: wholeNumber("chunk", values.chunk, 1),
       date: new Date().toISOString(),
-      progressFile: `${values.out}.part`,
+      progressFile: `${outOf(values)}.part`,
       onProgress,
       signal,
     });
@@ -96,18 +114,24 @@ function summary({ layers }: HeadFile): string {
       const values = some.flatMap(({ scores }) => scores[name] ?? []);
       return values.length === 0 ? "" : percent(ofAll(values));
     };
-  return table(kinds, [
+  const columns: Column<typeof kinds[number]>[] = [
     { title: "pattern", cell: ([kind]) => `${kind}` },
     { title: "heads", align: "right", cell: ([, some]) => `${some.length}` },
     { title: "tiles", align: "right", cell: score("tileShare", middle) },
     { title: "mass kept, median", align: "right", cell: score("mass", middle) },
     { title: "least", align: "right", cell: score("mass", (values) => Math.min(...values)) },
     { title: "output error, median", align: "right", cell: score("error", middle) },
-  ]);
+    { title: "published score, median", align: "right", cell: score("score", middle) },
+  ];
+  return table(kinds, columns.filter(({ cell }) => kinds.some((kind) => cell(kind) !== "")));
+}
+
+function outOf({ out = "heads.json" }: Options): string {
+  return out;
 }
 
 async function run(values: Options): Promise<void> {
-  const { out } = values;
+  const out = outOf(values);
   const model = await loadModel(values.model, new ProgressLine(), threadsOption(values.threads));
   try {
     const ended = await interruptible(async (signal) => {
@@ -122,9 +146,39 @@ async function run(values: Options): Promise<void> {
   }
 }
 
+/** What an option that has no default says. */
+function needed(values: Options, name: "file" | "name" | "out"): string {
+  const value = values[name];
+  if (value === undefined) throw new Error(`Cannot ${values.command} heads without --${name}`);
+  return value;
+}
+
+async function importHeads(values: Options): Promise<void> {
+  const count = (name: "layers" | "heads" | "kv-heads") => wholeNumber(name, values[name] ?? "", 1);
+  const model = {
+    name: needed(values, "name"),
+    layers: count("layers"),
+    heads: count("heads"),
+    kvHeads: count("kv-heads"),
+  };
+  const date = new Date().toISOString();
+  const { heads, notices } = await readMInferenceFile(needed(values, "file"), { model, date });
+  await writeHeadFile(outOf(values), heads);
+  for (const notice of notices) console.error(notice);
+  console.log(summary(heads));
+}
+
+async function exportHeads(values: Options): Promise<void> {
+  const heads = await readHeadFile(needed(values, "file"));
+  await writeMInferenceFile(needed(values, "out"), heads);
+}
+
 async function main(): Promise<void> {
   const values = options();
-  if (values.help || values.command !== "search") return console.log(USAGE);
+  if (values.help) return console.log(USAGE);
+  if (values.command === "import") return await importHeads(values);
+  if (values.command === "export") return await exportHeads(values);
+  if (values.command !== "search") return console.log(USAGE);
   if (values.texts.length === 0) throw new Error("Cannot search without --texts FILE...");
   await run(values);
 }

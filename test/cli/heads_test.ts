@@ -48,3 +48,38 @@ Deno.test("deno task heads search refuses options that make no sense", async () 
     assertStringIncludes(error, cases[i]![1]);
   });
 });
+
+Deno.test("deno task heads import reads a published file, and export writes it again", () =>
+  inFolder(async (folder) => {
+    const [published, out, again] = ["published", "heads", "again"].map((x) =>
+      `${folder}/${x}.json`
+    );
+    const text =
+      '[{"0": ["vertical_and_slash",100,800,0.9375], "1": ["stream_llm",128,3968,0.5]},\n' +
+      '{"0": ["vertical_and_slash",3500,100,1], "1": ["block_sparse",100,0,0.75]}]\n';
+    await Deno.writeTextFile(published!, text);
+    const shape = ["--name", "small", "--layers", "2", "--heads", "2", "--kv-heads", "1"];
+    const read = await heads("import", "--file", published!, ...shape, "--out", out!);
+    assertEquals(read.code, 0, read.error);
+    assertStringIncludes(read.out, "published score, median");
+    const { model, layers } = await readHeadFile(out!);
+    assertEquals(model, { name: "small", layers: 2, heads: 2, kvHeads: 1 });
+    const pattern = { kind: "verticalSlash" as const, vertical: 3500, slash: 100 };
+    assertEquals(layers[1]!.queryHeads[0]!.pattern, pattern);
+    const written = await heads("export", "--file", out!, "--out", again!);
+    assertEquals(written.code, 0, written.error);
+    assertEquals(await Deno.readTextFile(again!), text);
+  }));
+
+Deno.test("deno task heads import and export refuse what lacks", async () => {
+  const cases: [args: string[], message: string][] = [
+    [["import", "--name", "small"], "--layers must be a whole number >= 1"],
+    [["import", "--layers", "2", "--heads", "2", "--kv-heads", "1"], "heads without --name"],
+    [["export"], "Cannot export heads without --file"],
+  ];
+  const ends = await Promise.all(cases.map(([args]) => heads(...args)));
+  ends.forEach(({ code, error }, i) => {
+    assert(code !== 0);
+    assertStringIncludes(error, cases[i]![1]);
+  });
+});
