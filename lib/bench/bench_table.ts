@@ -1,5 +1,6 @@
 /** Results as rows of an Arrow table: one for our kernel, one for each thing beside it. */
 import type { ArrowField, ArrowRow } from "../trace/arrow_stream.ts";
+import { shareOfCeiling } from "./report.ts";
 import type { BenchRow } from "./result.ts";
 import type { Spread } from "./statistics.ts";
 
@@ -39,7 +40,7 @@ export function tableRows(row: BenchRow, startedAt: string): ArrowRow[] {
     dtype: row.dtype,
     ...times(row.ms),
     ceiling: row.limit.name,
-    shareOfCeiling: row.limit.ms / row.ms.median,
+    shareOfCeiling: shareOfCeiling(row),
     timesFaster: null,
     note: null,
   };

@@ -185,6 +185,26 @@ export function readOf({ read }: MachineCeilings, bytes: number, threads: number
   return { bytes, threads, gbps: below.gbps * (above.gbps / below.gbps) ** share };
 }
 
+/**
+ * The ceilings with the reading of `bytes` measured again, now: memory that others share is not as fast at all times. The
+ * faster measurement counts.
+ */
+export async function readAgain(
+  library: Pick<CeilingsLibrary, "memory">,
+  ceilings: MachineCeilings,
+  { bytes, threads, seconds }: { bytes: number; threads: number; seconds: number },
+): Promise<MachineCeilings> {
+  const memory = await library.memory(bytes, threads);
+  try {
+    const { rate } = await memory.read(bytes, threads, seconds);
+    const gbps = Math.max(rate / 1e9, readOf(ceilings, bytes, threads).gbps);
+    const others = ceilings.read.filter((one) => one.bytes !== bytes || one.threads !== threads);
+    return { ...ceilings, read: [...others, { bytes, threads, gbps }] };
+  } finally {
+    memory.free();
+  }
+}
+
 /** Element type that an instruction set multiplies at its peak. */
 export function elementOf({ unit }: PeakCeiling): "bf16" | "f32" {
   return unit === "amx" ? "bf16" : "f32";

@@ -67,19 +67,19 @@ export function shortName(name: string): string {
   return initials === "" ? first : `${first} ${initials}`;
 }
 
-/** Share of its ceiling that a row's median reaches. */
+/** Share of its ceiling that a row's fastest repetition reaches: a ceiling is the fastest of its own, too. */
 export function shareOfCeiling({ ms, limit }: MeasuredRow): number {
-  return limit.ms / ms.median;
+  return limit.ms / ms.least;
 }
 
 /** How the tables are to be read, in sentences. */
 export function legend(rows: readonly BenchRow[]): string {
   const fewest = Math.min(...rows.map(({ ms }) => ms.count));
   return `Median of repetitions, at least ${fewest} of each; spread: half the range of the middle half. The ceiling is what takes\n` +
-    "longer: to read at the rate of the working set's size, or to multiply at the peak. vs: how many times faster\n" +
-    "ours is than what was measured beside it in the same run, on the same problem and threads, and the type that was\n" +
-    "given to it. Sparse kernels: than dense of ours, and in brackets the time by the share of dense that is computed\n" +
-    "(1.00 is ideal).";
+    "longer: to read at the rate of the working set's size, or to multiply at the peak; its share is that of the fastest\n" +
+    "repetition, as rate and peak are those of the fastest. vs: how many times faster ours is than what was measured\n" +
+    "beside it in the same run, on the same problem and threads, and the type that was given to it. Sparse kernels:\n" +
+    "than dense of ours, and in brackets the time by the share of dense that is computed (1.00 is ideal).";
 }
 
 /** What one must know to believe a result, and what was not measured and why, a line each. */

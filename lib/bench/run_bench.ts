@@ -4,7 +4,7 @@ import { freeMemoryBytes } from "../engine/free_memory.ts";
 import type { BenchCase } from "./bench_case.ts";
 import { allotted, type CaseTime, fitting, timeOf } from "./budget.ts";
 import { nameOf } from "./cases.ts";
-import { type Ceilings, limitOf, sizeText } from "./ceilings.ts";
+import { type Ceilings, type Limit, limitOf, readAgain, sizeText } from "./ceilings.ts";
 import type { CeilingsLibrary } from "./ceilings_library.ts";
 import { describeMachine } from "./machine.ts";
 import { measureCase } from "./measure_case.ts";
@@ -63,6 +63,10 @@ export interface BenchOptions {
 
 /** Part of the free memory that a case may take. */
 const MEMORY_SHARE = 0.5;
+/** Seconds that the reading of a working set is measured behind a case, and their most of a run. */
+const [READ_SECONDS, READ_SHARE] = [0.15, 5e-4];
+/** Bytes that a thread reads at least. */
+const LEAST_READ = 2 ** 14;
 /** Part of the time left that peers do not take from the cases that follow. */
 const RESERVED_SHARE = 0.5;
 
@@ -102,7 +106,7 @@ class Run {
       onProgress: (share, what) => this.#options.onProgress?.({ share, msLeft: null, what }),
     });
     await this.#findPeers();
-    await this.#measureCases(this.#ceilings);
+    await this.#measureCases(library, this.#ceilings);
     this.#finished = true;
   }
 
@@ -150,7 +154,7 @@ class Run {
     this.#found.push({ name: found.name, version: found.version, missing: null });
   }
 
-  async #measureCases(ceilings: Ceilings): Promise<void> {
+  async #measureCases(library: CeilingsLibrary, ceilings: Ceilings): Promise<void> {
     const { backend, cases } = this.#options;
     const { isa, threads } = backend.info();
     const planned = cases.map((one): Planned => {
@@ -163,7 +167,7 @@ class Run {
       for (const [i, { one }] of planned.entries()) {
         this.#signal.throwIfAborted();
         const times = planned.slice(i).map(({ time }) => time);
-        await this.#measureCase(one, times, { ceilings, control });
+        await this.#measureCase(one, times, { library, ceilings, control });
       }
     } finally {
       this.#signal.removeEventListener("abort", cancel);
@@ -173,7 +177,11 @@ class Run {
   async #measureCase(
     one: BenchCase,
     times: readonly CaseTime[],
-    { ceilings, control }: { ceilings: Ceilings; control: ReturnType<Backend["control"]> },
+    { library, ceilings, control }: {
+      library: CeilingsLibrary;
+      ceilings: Ceilings;
+      control: ReturnType<Backend["control"]>;
+    },
   ): Promise<void> {
     const { backend, seed = 0, onRow } = this.#options;
     const [own, ...later] = times as [CaseTime, ...CaseTime[]];
@@ -184,7 +192,7 @@ class Run {
     }
     this.#tell(one, times);
     const { isa, threads } = backend.info();
-    const row = await measureCase(one, {
+    const measured = await measureCase(one, {
       ...{ backend, threads, seed, control, signal: this.#signal },
       deadline: this.#deadline - this.#reservedMs(later),
       limit: limitOf(ceilings, one, isa, threads),
@@ -192,8 +200,25 @@ class Run {
       types: this.#types,
       ms: this.#allottedMs(times) - own.setupMs,
     });
+    const row = { ...measured, limit: await this.#limitNow(library, ceilings, one) };
     this.#rows.set(one, row);
     await onRow?.(row);
+  }
+
+  /** What limits a case, with the reading of its working set as it is right behind it. */
+  async #limitNow(
+    library: CeilingsLibrary,
+    ceilings: Ceilings,
+    one: BenchCase,
+  ): Promise<Limit> {
+    const { isa, threads } = this.#options.backend.info();
+    const limit = limitOf(ceilings, one, isa, threads);
+    const bytes = Math.ceil(one.workingSetBytes);
+    const isReadable = bytes >= LEAST_READ * threads && bytes <= MEMORY_SHARE * freeMemoryBytes();
+    if (limit.unit !== "GB/s" || !isReadable) return limit;
+    const seconds = Math.min(READ_SECONDS, READ_SHARE * this.#options.seconds);
+    const now = await readAgain(library, ceilings, { bytes, threads, seconds });
+    return limitOf(now, one, isa, threads);
   }
 
   /** What a case gets of the time, the cases that may follow it considered. */

@@ -6,6 +6,7 @@ import {
   type MachineCeilings,
   measureCeilings,
   peakOf,
+  readAgain,
   readOf,
   sizeText,
   WORKING_SETS,
@@ -163,4 +164,17 @@ Deno.test("a usual run reads working sets from 64 KB to 2 GB", () => {
     "2 GB",
   ]);
   assertEquals(sizeText(1536 * 1024), "1.5 MB");
+});
+
+test("readAgain() measures a working set now, and keeps what was faster", async (library) => {
+  const ceilings: MachineCeilings = {
+    peaks: [],
+    read: [{ bytes: 2 ** 16, threads: 1, gbps: 1e-6 }, { bytes: 2 ** 22, threads: 1, gbps: 1e9 }],
+  };
+  const at = (read: MachineCeilings, bytes: number) => readOf(read, bytes, 1).gbps;
+  const slow = await readAgain(library, ceilings, { bytes: 2 ** 16, threads: 1, seconds: 0.02 });
+  assert(at(slow, 2 ** 16) > 0.01 && at(slow, 2 ** 16) < 1e5, `${at(slow, 2 ** 16)} GB/s`);
+  assertEquals(at(slow, 2 ** 22), 1e9);
+  const fast = await readAgain(library, ceilings, { bytes: 2 ** 22, threads: 1, seconds: 0.02 });
+  assertEquals([at(fast, 2 ** 22), at(fast, 2 ** 16)], [1e9, 1e-6]);
 });

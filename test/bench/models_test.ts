@@ -105,8 +105,8 @@ Deno.test("the table of models has speed, ceiling, llama.cpp's speed, the ratio 
     `
 model       task        tok/s   median  spread         rate  share of its ceiling  llama.cpp tok/s  vs llama.cpp      same tokens
 ----------  ----------  -----  -------  ------  -----------  --------------------  ---------------  ------------  ---------------
-small-Q4_1  prefill 2K   1024   2.00 s  \u00b16.3 %  200 GFLOP/s   50 % avx2 f32 peak               683         1.50x  31 of 33, 0.043
-small-Q4_1  decode 32K     80  12.5 ms  \u00b14.0 %    20.0 GB/s   80 % read of 238 MB                -             -                -
+small-Q4_1  prefill 2K   1024   2.00 s  \u00b16.3 %  200 GFLOP/s   54 % avx2 f32 peak               683         1.50x  31 of 33, 0.043
+small-Q4_1  decode 32K     80  12.5 ms  \u00b14.0 %    20.0 GB/s   91 % read of 238 MB                -             -                -
 `.trim(),
   );
 });

@@ -31,8 +31,9 @@ export function modelLegend(rows: readonly ModelRow[]): string {
     `${fewest} ${
       fewest === 1 ? "repetition" : "repetitions"
     }; below 1: ours is slower. Ceilings: the matrices as stored ` +
-    "and the keys and values that are seen, read at the rate of their size; or all products at the peak. same tokens: " +
-    "choices that are llama.cpp's, too, and how far the others' logits are below its best at most.";
+    "and the keys and values that are seen, read at the rate of their size; or all products at the peak; their share is " +
+    "that of the fastest repetition. same tokens: choices that are llama.cpp's, too, " +
+    "and how far the others' logits are below its best at most.";
 }
 
 /** What one must know to believe the rows, a line each. */
