@@ -5,6 +5,9 @@ import { missingModels } from "../notebooks/needed_models.ts";
 import { allNotebooks, readNotebook } from "../notebooks/notebook.ts";
 import { runNotebook } from "../notebooks/run_notebook.ts";
 
+// Notebooks that read long texts take shorter ones here.
+Deno.env.set("LONGLENS_NOTEBOOK_TOKENS", "1024");
+
 for (const path of await allNotebooks()) {
   const name = `notebooks/${basename(path)}`;
   const missing = await missingModels(await readNotebook(path));
