@@ -6,7 +6,7 @@ import { allNotebooks, readNotebook } from "../notebooks/notebook.ts";
 import { runNotebook } from "../notebooks/run_notebook.ts";
 
 // Notebooks that read long texts take shorter ones here.
-Deno.env.set("LONGLENS_NOTEBOOK_TOKENS", "1024");
+Deno.env.set("LONGLENS_NOTEBOOK_TOKENS", "1280");
 
 for (const path of await allNotebooks()) {
   const name = `notebooks/${basename(path)}`;
