@@ -1,7 +1,6 @@
 /** Measures one case: our kernel, and whatever it is compared with, in turn. */
 import type { Backend, RunControl } from "../../ffi/backend.ts";
 import type { BenchCase, OpenCase } from "./bench_case.ts";
-import type { Limit } from "./ceilings.ts";
 import type { Peer } from "./peer.ts";
 import type { PeerTypes } from "./peer_types.ts";
 import { RandomRows } from "./random_rows.ts";
@@ -13,8 +12,6 @@ import { spreadOf } from "./statistics.ts";
 export interface MeasureOptions {
   /** The backend that is measured. */
   readonly backend: Backend;
-  /** What limits the case. */
-  readonly limit: Limit;
   /** Peers that may be compared with it. */
   readonly peers: readonly Peer[];
   /** Finds the type in which a peer is fastest. */
@@ -38,9 +35,12 @@ const LEAST = 3;
 /** Least seconds that a peer gets for its repetitions. */
 const LEAST_SECONDS = 0.3;
 
-/** Measures a case. */
-export async function measureCase(one: BenchCase, options: MeasureOptions): Promise<BenchRow> {
-  const { backend, seed, limit } = options;
+/** Measures a case; what limits it is not known here. */
+export async function measureCase(
+  one: BenchCase,
+  options: MeasureOptions,
+): Promise<Omit<BenchRow, "limit">> {
+  const { backend, seed } = options;
   const opened = await one.open({ backend, data: new RandomRows(seed) });
   try {
     const { ours, dense, peers } = await measured(one, opened, options);
@@ -50,7 +50,6 @@ export async function measureCase(one: BenchCase, options: MeasureOptions): Prom
     return {
       ...{ kernel, shape, tokens, heads, kvHeads, dim, dtype, share, flops, trafficBytes },
       ms: spreadOf(ours),
-      limit,
       beside: [...denseRows, ...peers].map((times) => besideOf(times, median)),
     };
   } finally {

@@ -191,11 +191,10 @@ class Run {
       return;
     }
     this.#tell(one, times);
-    const { isa, threads } = backend.info();
+    const { threads } = backend.info();
     const measured = await measureCase(one, {
       ...{ backend, threads, seed, control, signal: this.#signal },
       deadline: this.#deadline - this.#reservedMs(later),
-      limit: limitOf(ceilings, one, isa, threads),
       peers: this.#peers,
       types: this.#types,
       ms: this.#allottedMs(times) - own.setupMs,

@@ -9,11 +9,11 @@
  * Findings of a search are written while they come; the same command again goes on where it was stopped.
  */
 import { parseArgs } from "node:util";
-import { type HeadFile, readHeadFile, writeHeadFile } from "../attention/head_file.ts";
-import { readMInferenceFile, writeMInferenceFile } from "../attention/minference_file.ts";
+import { type HeadFile, writeHeadFile } from "../attention/head_file.ts";
 import type { Model } from "../engine/model.ts";
 import { type PatternSearchProgress, searchPatterns } from "../heads/pattern_search.ts";
 import { duration, percent, wholeNumber } from "./format.ts";
+import { exportHeads, importHeads } from "./heads_published.ts";
 import { interruptible } from "./interruptible.ts";
 import { loadModel, threadsOption } from "./load_model.ts";
 import { modelName } from "./model_name.ts";
@@ -146,38 +146,13 @@ async function run(values: Options): Promise<void> {
   }
 }
 
-/** What an option that has no default says. */
-function needed(values: Options, name: "file" | "name" | "out"): string {
-  const value = values[name];
-  if (value === undefined) throw new Error(`Cannot ${values.command} heads without --${name}`);
-  return value;
-}
-
-async function importHeads(values: Options): Promise<void> {
-  const count = (name: "layers" | "heads" | "kv-heads") => wholeNumber(name, values[name] ?? "", 1);
-  const model = {
-    name: needed(values, "name"),
-    layers: count("layers"),
-    heads: count("heads"),
-    kvHeads: count("kv-heads"),
-  };
-  const date = new Date().toISOString();
-  const { heads, notices } = await readMInferenceFile(needed(values, "file"), { model, date });
-  await writeHeadFile(outOf(values), heads);
-  for (const notice of notices) console.error(notice);
-  console.log(summary(heads));
-}
-
-async function exportHeads(values: Options): Promise<void> {
-  const heads = await readHeadFile(needed(values, "file"));
-  await writeMInferenceFile(needed(values, "out"), heads);
-}
-
 async function main(): Promise<void> {
   const values = options();
   if (values.help) return console.log(USAGE);
-  if (values.command === "import") return await importHeads(values);
   if (values.command === "export") return await exportHeads(values);
+  if (values.command === "import") {
+    return console.log(summary(await importHeads(values, outOf(values))));
+  }
   if (values.command !== "search") return console.log(USAGE);
   if (values.texts.length === 0) throw new Error("Cannot search without --texts FILE...");
   await run(values);
