@@ -188,12 +188,13 @@ LL_INLINE int64_t TailStart(int64_t depth) { return depth / kWidth * kWidth; }
 // follows four at a time.
 constexpr int64_t kLongRow = 4096;
 
+// The products of O rows, read one after the other, with one row of x.
 template <int O, class E>
-LL_INLINE void DotOneAfterOther(const void* const* rows, int64_t depth, const float* x, float* y,
-                                bool add) {
+LL_INLINE void DotOneAfterOther(const void* const* rows, bool in_order, int64_t depth,
+                                const float* x, float* y, bool add) {
   F acc[4] = {};
   LL_UNROLL for (int o = 0; o < O; ++o) {
-    acc[o] = DotVector((const E*)rows[o], (const char*)rows[o] + kBytesSoon, depth, x);
+    acc[o] = DotVector((const E*)rows[o], RowAhead(rows + o, in_order), depth, x);
   }
   const F4 sums = Sums(acc[0], acc[1], acc[2], acc[3]);
   LL_UNROLL for (int o = 0; o < O; ++o) y[o] = add ? y[o] + sums[o] : sums[o];
@@ -205,8 +206,8 @@ template <class E>
 void DotShortRows(const void* const* rows, int64_t count, int64_t depth, const float* x, float* y,
                   bool add) {
   int64_t o = 0;
-  for (; o + 4 <= count; o += 4) DotOneAfterOther<4, E>(rows + o, depth, x, y + o, add);
-  for (; o < count; ++o) DotOneAfterOther<1, E>(rows + o, depth, x, y + o, add);
+  for (; o + 4 <= count; o += 4) DotOneAfterOther<4, E>(rows + o, true, depth, x, y + o, add);
+  for (; o < count; ++o) DotOneAfterOther<1, E>(rows + o, true, depth, x, y + o, add);
 }
 
 // Weights lie one after the other.
@@ -241,19 +242,6 @@ void DotRows(const void* const* rows, int32_t dtype, int64_t count, int64_t dept
 }
 
 // ---- scores ----
-
-template <int O, class E>
-LL_INLINE void ScoreHead(const void* const* rows, bool in_order, int64_t depth, const float* q,
-                         float* s) {
-  F acc[4] = {};
-  LL_UNROLL for (int o = 0; o < O; ++o) {
-    acc[o] = DotVector((const E*)rows[o], RowAhead(rows + o, in_order), depth, q);
-  }
-  const F4 sums = Sums(acc[0], acc[1], acc[2], acc[3]);
-  memcpy(s, &sums, O * sizeof(float));
-  const int64_t end = TailStart(depth);
-  if (end < depth) DotTail<O, 1, E>(rows, end, depth, q, depth, s, 0);
-}
 
 // O * T sums: rows are widened once for T heads. O * T is a multiple of 4, O is 2 or 4.
 template <int O, int T, class E>
@@ -306,11 +294,13 @@ void ScoreRowsOf(const void* const* rows, int64_t count, int64_t depth, const fl
     for (; h + 2 <= heads; h += 2) {
       ScoreTile<4, 2, E>(rows + o, depth, q + h * depth, s + h * lds + o, lds);
     }
-    if (h < heads) ScoreHead<4, E>(rows + o, in_order, depth, q + h * depth, s + h * lds + o);
+    if (h < heads) {
+      DotOneAfterOther<4, E>(rows + o, in_order, depth, q + h * depth, s + h * lds + o, false);
+    }
   }
   for (; o < count; ++o) {
     for (int64_t h = 0; h < heads; ++h) {
-      ScoreHead<1, E>(rows + o, in_order, depth, q + h * depth, s + h * lds + o);
+      DotOneAfterOther<1, E>(rows + o, in_order, depth, q + h * depth, s + h * lds + o, false);
     }
   }
 }
