@@ -54,7 +54,7 @@ async function collect(model: Model, values: Options, signal: AbortSignal): Prom
         name: path.split("/").at(-1)!,
         text: await Deno.readTextFile(path),
       }))),
-      methods: methodList(values.methods),
+      methods: await methodList(values.methods),
       tokens: wholeNumber("length", values.length, 1),
       chunkTokens: wholeNumber("chunk", values.chunk, 1),
       onProgress: (share, what) => line.update(share, what),
@@ -117,7 +117,7 @@ function summary(rows: readonly CoverageRow[]): string {
 }
 
 async function run(values: Options): Promise<void> {
-  methodList(values.methods);
+  await methodList(values.methods);
   const { out } = values;
   const model = await loadModel(values.model, new ProgressLine(), threadsOption(values.threads));
   try {

@@ -32,7 +32,7 @@ const USAGE = `Options of deno task eval:
                     and of rows in files: ruler, kv
   --lengths LIST    tokens of the texts (1024,2048,4096)
   --methods LIST    methods, options after colons (dense,streaming,retrieval);
-                    for example retrieval:topK=64:window=256
+                    for example retrieval:topK=64:window=256 or minference:file=heads.json
   --questions N     questions for each task, length and method (200); the pass key, which needs a text
                     for each question, is asked a fifth of them
   --seed N          seed of the questions (0)
@@ -40,6 +40,7 @@ const USAGE = `Options of deno task eval:
   --rows FOLDER     where the rows of ruler and kv are (../shared/data/tasks)
   --model REF       a folder in Hugging Face layout, a GGUF file, or org/name[@revision] of the hub (the embedded model)
   --chat            put texts and questions by the model's chat template
+  --chunk N         tokens that are planned together in a prefill (512)
   --threads N       threads of the native library (the cores there are)
   --out FILE        Arrow IPC stream of the answers (eval.arrow)
   --no-resume       start the file anew
@@ -63,6 +64,7 @@ function options() {
       file: text,
       rows: { ...text, default: "../shared/data/tasks" },
       model: text,
+      chunk: { ...text, default: "512" },
       threads: text,
       out: { ...text, default: "eval.arrow" },
       resume: { type: "boolean", default: true },
@@ -202,12 +204,14 @@ async function collect(model: Model, log: EvalLog, values: Options): Promise<Eva
   const onProgress = ({ share, msLeft, what }: EvalProgress) =>
     line.update(share, `${msLeft === null ? "" : `${duration(msLeft)} left  `}${what}`);
   const { chat } = values;
-  const name = `${await modelName(model.path)} ${model.backend}${chat ? " chat" : ""}`;
+  const chunkTokens = wholeNumber("chunk", values.chunk, 1);
+  const setting = `${chat ? " chat" : ""}${chunkTokens === 512 ? "" : ` chunks of ${chunkTokens}`}`;
+  const name = `${await modelName(model.path)} ${model.backend}${setting}`;
   const asked = await askedFor(model, values);
   try {
     await interruptible(async (signal) => {
       const options = { ...asked, log, onProgress, signal };
-      const answerer = sessionAnswerer(model, { name, chat });
+      const answerer = sessionAnswerer(model, { name, chat, chunkTokens });
       for await (const row of evaluate(answerer, options)) rows.push(row);
     });
   } finally {
@@ -221,7 +225,7 @@ async function askedFor(model: Model, values: Options): Promise<EvaluateOptions>
   return {
     tasks: await tasksOf(values),
     lengths: lengths.split(",").map((text) => wholeNumber("lengths", text, 1)),
-    methods: methodList(methods),
+    methods: await methodList(methods),
     questions: wholeNumber("questions", questions, 1),
     seed: wholeNumber("seed", seed),
     tokenizer: model.tokenizer,
@@ -232,7 +236,7 @@ async function askedFor(model: Model, values: Options): Promise<EvaluateOptions>
 async function main(): Promise<void> {
   const values = options();
   if (values.help) return console.log(USAGE);
-  methodList(values.methods);
+  await methodList(values.methods);
   const line = new ProgressLine();
   const model = await loadModel(values.model, line, threadsOption(values.threads));
   const log = await openLog(values);

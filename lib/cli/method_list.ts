@@ -1,8 +1,11 @@
-import type { Method } from "../attention/method.ts";
+import { readHeadFile } from "../attention/head_file.ts";
+import type { Awaitable, Method } from "../attention/method.ts";
 import { methods } from "../attention/methods.ts";
 
+type Options = Readonly<Record<string, unknown>>;
+
 /** Methods that take their options as numbers, truth values and texts. */
-const NAMED: Readonly<Record<string, (options: Readonly<Record<string, unknown>>) => Method>> = {
+const NAMED: Readonly<Record<string, (options: Options) => Awaitable<Method>>> = {
   dense: methods.dense,
   streaming: methods.streaming,
   retrieval: methods.retrieval,
@@ -14,24 +17,33 @@ const NAMED: Readonly<Record<string, (options: Readonly<Record<string, unknown>>
   flexPrefill: methods.flexPrefill,
   xAttention: methods.xAttention,
   adaptive: methods.adaptive,
+  minference: async ({ file, ...options }) =>
+    methods.minference({ ...options, heads: await readHeadFile(String(file)) }),
 };
+/** Options that are no method's: files. */
+const FILES = ["file"];
 
 /**
- * Methods of a list such as `dense,streaming:window=1024,retrieval:topK=64:window=256`.
+ * Methods of a list such as `dense,streaming:window=1024,retrieval:topK=64:window=256,minference:file=heads.json`.
  *
  * @throws {RangeError} for a name or an option that does not exist, or a value that a method refuses
  */
-export function methodList(text: string): Method[] {
-  return text.split(",").map((part) => {
-    const [name = "", ...pairs] = part.trim().split(":");
-    const make = Object.hasOwn(NAMED, name) ? NAMED[name] : undefined;
-    if (!make) throw unknown("methods", Object.keys(NAMED), name);
-    const options = Object.fromEntries(pairs.map(option));
-    const method = make(options);
-    const wrong = Object.keys(options).find((key) => !Object.hasOwn(method.options, key));
-    if (wrong === undefined) return method;
-    throw unknown(`options of ${name}`, Object.keys(method.options), wrong);
-  });
+export function methodList(text: string): Promise<Method[]> {
+  return Promise.all(text.split(",").map(namedMethod));
+}
+
+async function namedMethod(part: string): Promise<Method> {
+  const [name = "", ...pairs] = part.trim().split(":");
+  const make = Object.hasOwn(NAMED, name) ? NAMED[name] : undefined;
+  if (!make) throw unknown("methods", Object.keys(NAMED), name);
+  const options = Object.fromEntries(pairs.map(option));
+  const method = await make(options);
+  const known = name === "minference"
+    ? [...FILES, ...Object.keys(method.options)]
+    : Object.keys(method.options);
+  const wrong = Object.keys(options).find((key) => !known.includes(key));
+  if (wrong === undefined) return method;
+  throw unknown(`options of ${name}`, known, wrong);
 }
 
 /** What a list of names does not have. */
@@ -41,7 +53,8 @@ export function unknown(what: string, known: readonly string[], found: string): 
   );
 }
 
-function option(pair: string): [string, unknown] {
+/** A value of a list's entry: a number, a truth value or a text. */
+export function option(pair: string): [string, unknown] {
   const [key = "", value = ""] = pair.split("=");
   if (value === "true" || value === "false") return [key, value === "true"];
   return [key, /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value];

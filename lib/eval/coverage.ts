@@ -4,51 +4,22 @@ import type { MassClaim } from "../attention/mass_claim.ts";
 import type { Method } from "../attention/method.ts";
 import type { ClaimedPlan, HeadPlan } from "../attention/plan.ts";
 import type { HeadTrial, LayerProbe, ProbeContext } from "../engine/head_probe.ts";
-import type { Model } from "../engine/model.ts";
 import type { CoverageRow } from "./coverage_row.ts";
-
-/** A text whose attention is looked at. */
-export interface CoverageText {
-  /** Its name, for people. */
-  readonly name: string;
-  /** The text, or its token ids; the first `tokens` of them are used. */
-  readonly text: string | Int32Array;
-}
+import {
+  type CoveredModel,
+  noneGiven,
+  type ProbedTextOptions,
+  probedTexts,
+} from "./probed_texts.ts";
 
 /** Options of {@link coverage}. */
-export interface CoverageOptions {
-  /** What is read; each needs `tokens` tokens. */
-  readonly texts: readonly CoverageText[];
+export interface CoverageOptions extends ProbedTextOptions {
   /** Methods to compare. */
   readonly methods: readonly Method[];
-  /** Tokens of each text. */
-  readonly tokens: number;
-  /**
-   * Tokens that are planned together.
-   * @default 512
-   */
-  readonly chunkTokens?: number;
-  /**
-   * Element type of keys and values.
-   * @default "bf16"
-   */
-  readonly kv?: "f32" | "bf16" | "int8";
-  /**
-   * Layers to look at.
-   * @default all layers
-   */
-  readonly layers?: readonly number[];
-  /** Called after each layer, with the part of all that is done, 0 to 1. */
-  readonly onProgress?: (share: number, what: string) => void;
-  /** Stops it. */
-  readonly signal?: AbortSignal;
 }
 
 /** Rows and keys of a tile. */
 const TILE = 64;
-
-/** What coverage needs of a model. */
-export type CoveredModel = Pick<Model, "config" | "tokenizer" | "session">;
 
 /**
  * Runs the plans of each method on the queries and keys of each text, which the model has read densely, and yields a row for
@@ -61,49 +32,9 @@ export async function* coverage(
   model: CoveredModel,
   options: CoverageOptions,
 ): AsyncGenerator<CoverageRow, void> {
-  const { texts, onProgress = () => {} } = options;
-  const ids = checkedIds(model, options);
-  const layers = options.layers?.length ?? model.config.layers;
-  for (const [number, { name }] of texts.entries()) {
-    let done = number * layers;
-    for await (const probe of walk(model, ids[number]!, options)) {
-      yield* coverLayer(probe, name, options);
-      onProgress(++done / (layers * texts.length), `${name}, layer ${probe.layer}`);
-    }
-  }
-}
-
-function checkedIds({ tokenizer }: CoveredModel, options: CoverageOptions): Int32Array[] {
-  const { texts, tokens, methods, chunkTokens = 512 } = options;
-  const counts = { tokens, chunkTokens, texts: texts.length, methods: methods.length };
-  for (const [name, value] of Object.entries(counts)) {
-    if (Number.isSafeInteger(value) && value > 0) continue;
-    const rule = name === "texts" || name === "methods" ? "at least one" : "a whole number >= 1";
-    throw new RangeError(
-      `Cannot cover a text as ${name} must be ${rule}: current value is ${value}`,
-    );
-  }
-  return texts.map(({ name, text }) => {
-    const ids = typeof text === "string" ? tokenizer.encode(text, { bos: true }) : text;
-    if (ids.length >= tokens) return ids.slice(0, tokens);
-    throw new RangeError(
-      `Cannot cover ${name} as it must have ${tokens} tokens: current value is ${ids.length}`,
-    );
-  });
-}
-
-/** The layers of a text, in a session that is closed afterwards. */
-async function* walk(
-  model: CoveredModel,
-  ids: Int32Array,
-  { kv = "bf16", chunkTokens = 512, layers, signal }: CoverageOptions,
-): AsyncGenerator<LayerProbe, void> {
-  const session = model.session({ kv, chunkTokens });
-  try {
-    const which = { ...(layers ? { layers } : {}), ...(signal ? { signal } : {}) };
-    yield* session.probe(ids, which);
-  } finally {
-    session.close();
+  if (options.methods.length === 0) throw noneGiven("methods");
+  for await (const { probe, text } of probedTexts(model, options)) {
+    yield* coverLayer(probe, text, options);
   }
 }
 

@@ -1,4 +1,3 @@
-import type { Method } from "../attention/method.ts";
 import type { Model } from "../engine/model.ts";
 import type { Session } from "../engine/session.ts";
 import type { Step } from "../engine/step.ts";
@@ -18,6 +17,16 @@ export interface SessionAnswererOptions {
    * @default false
    */
   readonly chat?: boolean;
+  /**
+   * Tokens that are planned together in a prefill.
+   * @default 512
+   */
+  readonly chunkTokens?: number;
+  /**
+   * Queries of each head that are kept while a text is read, so that a method that answers may build its index by them.
+   * @default 4096
+   */
+  readonly querySamples?: number;
 }
 
 /** What stands around a text and its question. */
@@ -32,11 +41,13 @@ const PLACE = "\uE000";
 
 /** Answers with sessions of a model: one for each text and method that reads it, a fork for each question. */
 export function sessionAnswerer(model: Model, options: SessionAnswererOptions = {}): Answerer {
-  const { name = model.path, chat = false } = options;
+  const { name = model.path, chat = false, chunkTokens, querySamples = 4096 } = options;
+  const session = { querySamples, ...(chunkTokens === undefined ? {} : { chunkTokens }) };
   return {
     name,
     read: async (text, method, options) => {
-      return await read(model, chat ? await chatFrame(model) : PLAIN, text, method, options);
+      const frame = chat ? await chatFrame(model) : PLAIN;
+      return await read(model.session({ attention: method, ...session }), frame, text, options);
     },
   };
 }
@@ -57,13 +68,11 @@ async function chatFrame({ tokenizer }: Model): Promise<Frame> {
 }
 
 async function read(
-  model: Model,
+  session: Session,
   frame: Frame,
   text: string,
-  method: Method,
   { onProgress = () => {}, signal }: ReadOptions = {},
 ): Promise<Reading> {
-  const session = model.session({ attention: method });
   try {
     const run = session.prefill(frame.before + text, signal ? { signal } : {});
     for await (const { done, total } of run) onProgress(done, total);
@@ -90,6 +99,7 @@ async function ask(
   question: Question,
   signal: AbortSignal | undefined,
 ): Promise<Answer> {
+  await base.buildIndexes(); // once for all questions
   const { text, maxTokens = 32, stop } = question;
   const template = frame.question ?? question.template;
   const session = base.fork();
