@@ -3,11 +3,14 @@ import { attentionRow } from "./attention_row.ts";
 import { compare } from "./compare.ts";
 import type { Figure } from "./figure.ts";
 import { headGrid } from "./head_grid.ts";
+import { indexReport } from "./index_report.ts";
+import { kvTimeline } from "./kv_timeline.ts";
 import { latency } from "./latency.ts";
 import { logitTable } from "./logit_table.ts";
 import { needleGrid } from "./needle_grid.ts";
 import { patternGrid } from "./pattern_grid.ts";
 import { patternOverlay } from "./pattern_overlay.ts";
+import { queryKeyShift } from "./query_key_shift.ts";
 import { recallBudget } from "./recall_budget.ts";
 import { retrievalTrace } from "./retrieval_trace.ts";
 import { roofline } from "./roofline.ts";
@@ -27,6 +30,12 @@ import {
   syntheticRun,
   syntheticTokens,
 } from "./synthetic.ts";
+import {
+  syntheticIndexes,
+  syntheticMemory,
+  syntheticShifts,
+  syntheticTimeline,
+} from "./synthetic_retrieval.ts";
 import { tokenHeat } from "./token_heat.ts";
 
 const TOKENS = 160;
@@ -82,6 +91,13 @@ export function galleryFigures(): Readonly<Record<string, Figure>> {
       title: titled("The next token"),
     }),
     latency: latency(syntheticLatency(), { title: titled("Time of a prefill") }),
+    queryKeyShift: queryKeyShift(syntheticShifts(), { title: titled("Queries and keys") }),
+    indexReport: indexReport(syntheticIndexes(), {
+      topK: 100,
+      title: titled("What indexes find for the keys they scan"),
+    }),
+    kvTimeline: kvTimeline(syntheticTimeline(48), { title: titled("Keys of layer 2, head 0") }),
+    memory: latency(syntheticMemory(), { title: titled("Time and memory of a prefill") }),
     compare: compare([
       headGrid(syntheticHeads(8, 8, 2), { label, title: titled("Before") }),
       headGrid(syntheticHeads(8, 8, 5), { label, title: titled("After") }),

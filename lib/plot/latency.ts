@@ -1,4 +1,4 @@
-import { msText } from "./draw/number_text.ts";
+import { bytesText, msText } from "./draw/number_text.ts";
 import { lengthText } from "./draw/length_text.ts";
 import { Figure } from "./figure.ts";
 import {
@@ -7,6 +7,7 @@ import {
   type LatencyPoint,
   type LatencySeries,
   latencySeries,
+  tiersOf,
 } from "./latency/latency_data.ts";
 import { drawLatency, MOST_CEILINGS } from "./latency/latency_picture.ts";
 import type { FigureOptions } from "./options.ts";
@@ -30,7 +31,7 @@ export interface LatencyOptions extends FigureOptions {
 /**
  * From which length on does a method pay? Time of a prefill against the length of its text, both as logarithms; points
  * are measured, lines only join them. A ring marks the first length from which a method is faster than the baseline at
- * every longer one.
+ * every longer one. Where points tell bytes, memory against length stands below, a plane for each tier.
  *
  * @throws {RangeError} when there are no times, too many methods or lengths, or a number is not finite and > 0
  *
@@ -47,16 +48,31 @@ export interface LatencyOptions extends FigureOptions {
  * ```
  */
 export function latency(points: readonly LatencyPoint[], options: LatencyOptions = {}): Figure {
-  const { width = 640, title = "Time of a prefill by length" } = options;
+  const { width = 640 } = options;
   const { baseline = "dense", ceilings = [] } = options;
   const series = latencySeries(points, baseline);
   checkCeilings(ceilings);
+  const title = options.title ?? titleOf(points);
   const factOf = (one: LatencySeries) => latencyFact(one, baseline);
   return new Figure({
-    text: `${title}: ${series.map((one) => `${one.name} ${factOf(one)}`).join("; ")}`,
+    text: `${title}: ${
+      series.map((one) => `${one.name} ${factOf(one)}${memoryFact(one)}`).join("; ")
+    }`,
     draw: (how) =>
       drawLatency({ series, ceilings, baseline, factOf, title, width: how.width ?? width }),
   });
+}
+
+function titleOf(points: readonly LatencyPoint[]): string {
+  const isTold = tiersOf(points).length > 0;
+  return isTold ? "Time and memory of a prefill by length" : "Time of a prefill by length";
+}
+
+/** What a method keeps where at its longest text. */
+function memoryFact({ points }: LatencySeries): string {
+  const last = points.at(-1)!;
+  const parts = tiersOf([last]).map(({ bytes, name }) => `${name} ${bytesText(last[bytes]!)}`);
+  return parts.length === 0 ? "" : ` (${parts.join(", ")} at ${lengthText(last.tokens)})`;
 }
 
 function checkCeilings(ceilings: readonly LatencyCeiling[]): void {

@@ -5,6 +5,8 @@ import type { Figure } from "./figure.ts";
 import type { Followed } from "./watch/follow.ts";
 import { gallery } from "./gallery.ts";
 import { headGrid, type HeadGridOptions, type HeadMatrix, type HeadValue } from "./head_grid.ts";
+import { indexReport, type IndexReportOptions, type IndexReportRow } from "./index_report.ts";
+import { kvTimeline, type KvTimelineStep } from "./kv_timeline.ts";
 import { latency, type LatencyOptions, type LatencyPoint } from "./latency.ts";
 import { logitTable, type LogitTableOptions, type MethodLogits } from "./logit_table.ts";
 import { live, type Watched } from "./live.ts";
@@ -30,6 +32,7 @@ import {
   type PlannedRows,
   type PlanValue,
 } from "./pattern_overlay.ts";
+import { type HeadShift, queryKeyShift } from "./query_key_shift.ts";
 import { type BudgetTrial, recallBudget, type RecallBudgetOptions } from "./recall_budget.ts";
 import {
   type RetrievalRow,
@@ -65,6 +68,12 @@ export interface Plots {
     rows: readonly RetrievalRow[],
     options?: RetrievalTraceOptions,
   ) => Figure;
+  /** Why an index that was made for keys fails for queries: where both lie, and how far from the keys. */
+  readonly queryKeyShift: (heads: readonly HeadShift[], options?: FigureOptions) => Figure;
+  /** Is an index good and fast enough: recall, kept mass and time against scanned keys. */
+  readonly indexReport: (rows: readonly IndexReportRow[], options?: IndexReportOptions) => Figure;
+  /** How a head's cache evolves: keys that are always attended, retrieved, and appended to the index. */
+  readonly kvTimeline: (steps: readonly KvTimelineStep[], options?: FigureOptions) => Figure;
   /** Right answers by length and depth, a grid for each method. */
   readonly needleGrid: (
     rows: readonly NeedleCell[] | readonly NeedleAnswer[],
@@ -95,7 +104,7 @@ export interface Plots {
     methods: readonly MethodLogits[],
     options?: LogitTableOptions,
   ) => Figure;
-  /** From which length on methods pay: time of a prefill against its length. */
+  /** From which length on methods pay: time of a prefill against its length, and memory where it is told. */
   readonly latency: (points: readonly LatencyPoint[], options?: LatencyOptions) => Figure;
   /** Figures beside each other; colours of the same measure mean the same in all of them. */
   readonly compare: (figures: readonly Figure[], options?: CompareFiguresOptions) => Figure;
@@ -130,6 +139,9 @@ export const plot: Plots = {
   tokenHeat,
   headGrid,
   retrievalTrace,
+  queryKeyShift,
+  indexReport,
+  kvTimeline,
   needleGrid,
   runSummary,
   roofline,

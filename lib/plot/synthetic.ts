@@ -12,7 +12,7 @@ import type { RooflineData } from "./roofline/roofline_data.ts";
 import type { RunReport } from "./run/run_phases.ts";
 
 /** Numbers in `0 .. 1` (mulberry32), the same for the same seed. */
-function numbersOf(seed: number): () => number {
+export function numbersOf(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

@@ -152,7 +152,7 @@ Deno.test("gallery() says in every figure that its data are synthetic, and fits 
   }
   const all = gallery();
   const bytes = (await all.svg()).length + (await all.html()).length;
-  assert(bytes < 1e6, `${bytes} bytes`);
+  assert(bytes < 1.6e6, `${bytes} bytes`);
   await assertInert(all);
 });
 

@@ -2,6 +2,7 @@
 import { chart, type Plot } from "../draw/chart.ts";
 import { planeOf } from "../draw/plane.ts";
 import { decadeTicks, tickMarks } from "../draw/log_axis.ts";
+import { missedAxis } from "../draw/missed_axis.ts";
 import { percentText } from "../draw/number_text.ts";
 import { OUTLINE, type SeriesLook, seriesLook } from "../draw/series.ts";
 import { seriesSheet } from "../draw/series_sheet.ts";
@@ -28,20 +29,13 @@ type Look = BudgetSeries & SeriesLook;
 
 const HEIGHT = 320;
 const MARGIN = { top: 20, right: 22, bottom: 36, left: 46 };
-/** The mass is drawn by the square root of what is missed, so that methods that miss little differ. */
-const MISSED = [0, 0.01, 0.03, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1];
-const LEAST_MISSED = 0.1;
 const AXES = {
   x: {
     label: "computed tiles, of those of dense attention",
     labelAnchor: "center",
     text: percentText,
   },
-  y: {
-    label: "kept attention",
-    labelAnchor: "top",
-    text: (missed: number) => percentText(1 - missed),
-  },
+  y: { label: "kept attention", labelAnchor: "top" },
 } as const;
 /** Room beside the outermost points, as a factor. */
 const ROOM = 1.25;
@@ -62,14 +56,14 @@ function drawPlane({ target, width }: BudgetDrawing, looks: readonly Look[]): Pr
   const points = looks.flatMap(({ points }) => points);
   const shares = points.map(({ tileShare }) => tileShare);
   const x = [Math.min(0.1, ...shares) / ROOM, Math.max(1, ...shares) * 1.06] as const;
-  const missed = 1.04 * Math.max(1 - target, LEAST_MISSED, ...points.map(({ low }) => 1 - low));
+  const { scale, ticks, text } = missedAxis([1 - target, ...points.map(({ low }) => 1 - low)]);
   return chart((plot) => ({
     ...planeOf(width, HEIGHT, MARGIN),
     x: { type: "log", domain: x, axis: null },
-    y: { type: "pow", exponent: 0.5, domain: [missed, 0], axis: null },
+    y: scale,
     marks: [
       ...tickMarks(plot, "x", { ...AXES.x, ticks: decadeTicks(x) }),
-      ...tickMarks(plot, "y", { ...AXES.y, ticks: MISSED.filter((share) => share <= missed) }),
+      ...tickMarks(plot, "y", { ...AXES.y, ticks, text }),
       plot.ruleY([1 - target], {
         stroke: "currentColor",
         strokeOpacity: 0.7,

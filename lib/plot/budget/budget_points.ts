@@ -1,4 +1,5 @@
 /** What methods keep for what they compute, from trials of heads. */
+import { meanOf, quantile } from "../draw/averages.ts";
 
 /** How one head did with a method. */
 export interface BudgetTrial {
@@ -95,20 +96,6 @@ function pointOf(method: string, budget: string, heads: readonly BudgetTrial[]):
     low: quantile(masses, LOW),
     trials: heads.length,
   };
-}
-
-function meanOf(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i]!;
-  return sum / values.length;
-}
-
-/** A quantile of rising values, between two of them where it falls there. */
-function quantile(sorted: Float64Array, share: number): number {
-  const at = share * (sorted.length - 1);
-  const below = Math.floor(at);
-  const above = Math.min(sorted.length - 1, below + 1);
-  return sorted[below]! + (at - below) * (sorted[above]! - sorted[below]!);
 }
 
 /** What is computed to plan and to attend. */

@@ -8,6 +8,21 @@ export interface LatencyPoint {
   readonly tokens: number;
   /** Milliseconds. */
   readonly ms: number;
+  /**
+   * Bytes of keys and values in the fast tier.
+   * @default not told
+   */
+  readonly fastBytes?: number;
+  /**
+   * Bytes of keys and values in the slow tier.
+   * @default not told
+   */
+  readonly slowBytes?: number;
+  /**
+   * Bytes of indexes.
+   * @default not told
+   */
+  readonly indexBytes?: number;
 }
 
 /** Times that a machine cannot stay below. */
@@ -15,7 +30,7 @@ export interface LatencyCeiling {
   /** Its name. */
   readonly name: string;
   /** Least time of each length. */
-  readonly points: readonly Omit<LatencyPoint, "method">[];
+  readonly points: readonly Pick<LatencyPoint, "tokens" | "ms">[];
 }
 
 /** Times of one method. */
@@ -42,7 +57,10 @@ const MOST = { series: 64, lengths: 256 };
  */
 export function latencySeries(points: readonly LatencyPoint[], baseline: string): LatencySeries[] {
   if (points.length === 0) throw wrong("there must be >= 1 times", 0);
-  points.forEach(({ method, tokens, ms }) => checkTime(method, { tokens, ms }));
+  for (const point of points) {
+    checkTime(point.method, { tokens: point.tokens, ms: point.ms });
+    checkMemory(point);
+  }
   const groups = [...Map.groupBy(points, ({ method }) => method)];
   checkMost("methods", groups.length, MOST.series);
   const series = groups.map(([name, own]) => ({ name, points: leastTimes(own) }));
@@ -58,6 +76,35 @@ export function checkTime(of: string, amounts: Readonly<Record<"tokens" | "ms", 
   for (const [name, value] of Object.entries(amounts)) {
     if (!(Number.isFinite(value) && value > 0)) {
       throw wrong(`${name} of ${of} must be finite and > 0`, value);
+    }
+  }
+}
+
+/** A place where bytes are. */
+export interface MemoryTier {
+  /** Field of its bytes. */
+  readonly bytes: "fastBytes" | "slowBytes" | "indexBytes";
+  /** What it is called. */
+  readonly name: string;
+}
+
+/** Where bytes may be. */
+const TIERS: readonly MemoryTier[] = [
+  { bytes: "fastBytes", name: "fast tier" },
+  { bytes: "slowBytes", name: "slow tier" },
+  { bytes: "indexBytes", name: "index" },
+];
+
+/** The tiers of which some point tells a number above 0. */
+export function tiersOf(points: readonly LatencyPoint[]): MemoryTier[] {
+  return TIERS.filter(({ bytes }) => points.some((point) => (point[bytes] ?? 0) > 0));
+}
+
+function checkMemory(point: LatencyPoint): void {
+  for (const { bytes } of TIERS) {
+    const value = point[bytes] ?? 0;
+    if (!(Number.isFinite(value) && value >= 0)) {
+      throw wrong(`${bytes} of ${point.method} must be finite and >= 0`, value);
     }
   }
 }

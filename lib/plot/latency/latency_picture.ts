@@ -1,4 +1,5 @@
 /** Times by length as SVG. */
+import { stacked } from "../draw/arrange.ts";
 import { chart, type Plot } from "../draw/chart.ts";
 import { planeOf } from "../draw/plane.ts";
 import { lengthText } from "../draw/length_text.ts";
@@ -7,7 +8,14 @@ import { msText } from "../draw/number_text.ts";
 import { OUTLINE, type SeriesLook, seriesLook } from "../draw/series.ts";
 import { seriesSheet } from "../draw/series_sheet.ts";
 import type { Picture } from "../figure.ts";
-import type { LatencyCeiling, LatencyPoint, LatencySeries } from "./latency_data.ts";
+import {
+  type LatencyCeiling,
+  type LatencyPoint,
+  type LatencySeries,
+  tiersOf,
+} from "./latency_data.ts";
+import { extentOf, lengthTicks } from "./length_axis.ts";
+import { drawMemory } from "./memory_picture.ts";
 
 /** Times and how they are to be drawn. */
 export interface LatencyDrawing {
@@ -29,8 +37,6 @@ type Look = LatencySeries & SeriesLook;
 
 const HEIGHT = 320;
 const MARGIN = { top: 20, right: 22, bottom: 36, left: 56 };
-/** Room beside the outermost points, as a factor. */
-const ROOM = 1.25;
 const AXES = {
   x: { label: "tokens (1K = 1,024)", labelAnchor: "center", text: lengthText },
   y: { label: "time", labelAnchor: "top", text: msText },
@@ -43,58 +49,41 @@ const DASHES = [
 ];
 /** Ceilings that can be told apart. */
 export const MOST_CEILINGS: number = DASHES.length;
-/** Width that the text of a length takes. */
-const TICK = 52;
 
 /** Draws the plane and its legend. */
 export async function drawLatency(drawing: LatencyDrawing): Promise<Picture> {
   const { series, ceilings, factOf, title, width, baseline } = drawing;
   const looks = series.map((one, i): Look => ({ ...one, ...seriesLook(i) }));
-  const plane = await drawPlane(drawing, looks);
+  const planes = [await drawPlane(drawing, looks)];
+  const tiers = tiersOf(series.flatMap(({ points }) => points));
+  if (tiers.length > 0) planes.push(await drawMemory(looks, tiers, width));
   const legend = looks.map((look) => ({ ...look, facts: `: ${factOf(look)}` }));
   const facts = ["symbols are measured, lines only join them"];
   if (series.some(({ breakEven }) => breakEven)) {
     facts.push(`ring: faster than ${baseline} from here on`);
   }
+  if (tiers.length > 0) facts.push("what takes no bytes is not drawn");
   facts.push(...ceilings.map(({ name }, i) => `${DASHES[i]!.name}: ${name}`));
-  return { svg: await seriesSheet({ title, plane, legend, facts, width }) };
+  return { svg: await seriesSheet({ title, plane: stacked(planes), legend, facts, width }) };
 }
 
 function drawPlane({ ceilings, width }: LatencyDrawing, looks: readonly Look[]): Promise<string> {
-  const points = [...looks, ...ceilings].flatMap(({ points }) => points as LatencyPoint[]);
+  const measured = looks.flatMap(({ points }) => points);
+  const points = [...measured, ...ceilings.flatMap(({ points }) => points)];
   const x = extentOf(points.map(({ tokens }) => tokens));
   const y = extentOf(points.map(({ ms }) => ms));
+  const room = width - MARGIN.left - MARGIN.right;
   return chart((plot) => ({
     ...planeOf(width, HEIGHT, MARGIN),
     x: { type: "log", domain: x, axis: null },
     y: { type: "log", domain: y, axis: null },
     marks: [
-      ...tickMarks(plot, "x", { ...AXES.x, ticks: lengthTicks(looks, x, width) }),
+      ...tickMarks(plot, "x", { ...AXES.x, ticks: lengthTicks(measured, x, room) }),
       ...tickMarks(plot, "y", { ...AXES.y, ticks: decadeTicks(y) }),
       ...ceilings.map((ceiling, i) => ceilingMarks(plot, ceiling, i)),
       ...looks.flatMap((look) => marksOf(plot, look)),
     ],
   }));
-}
-
-function extentOf(values: readonly number[]): [number, number] {
-  return [Math.min(...values) / ROOM, Math.max(...values) * ROOM];
-}
-
-/** Lengths that were measured, those that have room. */
-function lengthTicks(
-  looks: readonly Look[],
-  [low, high]: readonly [number, number],
-  width: number,
-): number[] {
-  const lengths = new Set(looks.flatMap(({ points }) => points.map(({ tokens }) => tokens)));
-  const pixels = (width - MARGIN.left - MARGIN.right) / Math.log(high / low);
-  const ticks: number[] = [];
-  for (const tokens of [...lengths].sort((a, b) => b - a)) {
-    const next = ticks.at(-1);
-    if (!next || pixels * Math.log(next / tokens) >= TICK) ticks.push(tokens);
-  }
-  return ticks;
 }
 
 function ceilingMarks(plot: Plot, { points }: LatencyCeiling, i: number) {

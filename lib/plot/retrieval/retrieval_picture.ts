@@ -11,8 +11,9 @@ import type { DrawnRow, GatheredTrace } from "./retrieval_rows.ts";
 import { rangeOf, type Scale } from "../draw/scale.ts";
 import { sheet } from "../draw/sheet.ts";
 import { element, svgDocument } from "../draw/svg.ts";
-import { binText, rangeText, tokenTicks } from "../draw/token_axis.ts";
-import { shortToken, visibleToken } from "../draw/token_text.ts";
+import { rangeText } from "../draw/token_axis.ts";
+import { visibleToken } from "../draw/token_text.ts";
+import { positionScale, rowHeight, rowScale, tokenScale, TOLD_HEIGHT } from "./step_axes.ts";
 
 /** A trace and how it is to be drawn. */
 export interface TraceDrawing {
@@ -40,8 +41,6 @@ const COLUMN = 62;
 const COLUMNS_WIDTH = 3 * COLUMN;
 /** A narrower map would show nothing. */
 const LEAST_MAP = 120;
-const ROW = { highest: 16, lowest: 4, room: 480, told: 11 };
-const TOKEN_CHARACTERS = 10;
 const COLOURS = { scanned: "#0072b2", attended: "#e69f00", recall: "#009e73", missed: "#d55e00" };
 
 function mapWidth(width: number): number {
@@ -74,19 +73,10 @@ export async function drawTrace(drawing: TraceDrawing): Promise<Picture> {
   };
 }
 
-function rowHeight({ rows }: GatheredTrace): number {
-  return Math.max(ROW.lowest, Math.min(ROW.highest, Math.floor(ROW.room / rows.length)));
-}
-
-/** The scale of the rows, which map and shares have in common. */
-function rowScale({ rows }: GatheredTrace): NonNullable<ChartOptions["y"]> {
-  return { type: "band", domain: [...rows.keys()], padding: 0, label: null };
-}
-
 /** Steps by positions. */
 function drawMap({ trace, width }: TraceDrawing, uri: string, line: string): Promise<string> {
   const wide = mapWidth(width);
-  const high = trace.rows.length * rowHeight(trace);
+  const high = trace.rows.length * rowHeight(trace.rows);
   const image = element("image", {
     class: "ll-grid",
     x: MARGIN.left,
@@ -106,36 +96,12 @@ function drawMap({ trace, width }: TraceDrawing, uri: string, line: string): Pro
       marginRight: MARGIN.right,
       marginTop: MARGIN.top,
       marginBottom: MARGIN.bottom,
-      x: positionScale(trace, wide),
-      y: tokenScale(trace),
+      x: positionScale(trace.axis, wide),
+      y: tokenScale(trace.rows),
       marks: mapMarks(plot, trace, line),
     }),
     (svg) => svg.insertAdjacentHTML("afterbegin", image),
   );
-}
-
-function positionScale({ axis }: GatheredTrace, wide: number): NonNullable<ChartOptions["x"]> {
-  return {
-    type: "linear",
-    domain: [0, axis.tokens],
-    ticks: tokenTicks(axis.tokens, wide / 60).map(({ token }) => token),
-    tickFormat: grouped,
-    tickSize: 3,
-    label: ["position (token", binText(axis)].filter((part) => part).join("; ") + ")",
-    labelArrow: "none",
-    labelAnchor: "center",
-  };
-}
-
-/** The scale of the rows, with the texts of as many tokens as have room. */
-function tokenScale(trace: GatheredTrace): NonNullable<ChartOptions["y"]> {
-  const step = Math.ceil(ROW.told / rowHeight(trace));
-  return {
-    ...rowScale(trace),
-    ticks: [...trace.rows.keys()].filter((row) => row % step === 0),
-    tickFormat: (row: number) => shortToken(trace.rows[row]!.tokens[0]!, TOKEN_CHARACTERS),
-    tickSize: 3,
-  };
 }
 
 /** Lines, of a colour that is seen where nothing was retrieved, for other attended keys, crosses for missed ones. */
@@ -153,7 +119,7 @@ function mapMarks(
       .map((bin) => ({ row, position: (axis.firstOf(bin) + axis.firstOf(bin + 1)) / 2 }))
   );
   const line = { x1: "start", x2: "end", y1: "row", y2: "row", stroke, strokeOpacity: 0.8 };
-  const strokeWidth = Math.min(2, rowHeight(trace) / 3);
+  const strokeWidth = Math.min(2, rowHeight(trace.rows) / 3);
   const cross = {
     x: "position",
     y: "row",
@@ -180,7 +146,7 @@ interface Bar {
 
 /** The shares of each row, as bars. */
 function drawShares(trace: GatheredTrace): Promise<string> {
-  const high = rowHeight(trace);
+  const high = rowHeight(trace.rows);
   const bars = trace.rows.flatMap((row, place) => barsOf(row, place, trace));
   const most = Math.max(1, rangeOf(bars.map(({ share }) => share))[1]);
   const place = { fx: "name", y: "row" };
@@ -200,7 +166,7 @@ function drawShares(trace: GatheredTrace): Promise<string> {
       padding: 0.14,
     },
     x: { domain: [0, most], axis: null },
-    y: { ...rowScale(trace), axis: null },
+    y: { ...rowScale(trace.rows), axis: null },
     marks: [
       plot.barX(bars, {
         ...place,
@@ -211,7 +177,7 @@ function drawShares(trace: GatheredTrace): Promise<string> {
         insetBottom: 0.5,
       }),
       plot.frame({ strokeOpacity: 0.25 }),
-      plot.text(high < ROW.told ? [] : bars, {
+      plot.text(high < TOLD_HEIGHT ? [] : bars, {
         ...place,
         text: ({ share }: Bar) => percentText(share),
         frameAnchor: "right",

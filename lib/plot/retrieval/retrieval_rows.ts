@@ -139,7 +139,7 @@ function lostKeys({ indices, ranges = [] }: RetrievalRow, exact: ArrayLike<numbe
 }
 
 /** Ranges that do not touch, rising. */
-function joinedRanges(ranges: readonly (readonly [number, number])[]): [number, number][] {
+export function joinedRanges(ranges: readonly (readonly [number, number])[]): [number, number][] {
   const joined: [number, number][] = [];
   for (const [start, end] of [...ranges].sort(([a], [b]) => a - b)) {
     const last = joined.at(-1);
