@@ -1,5 +1,6 @@
 /** Checks of the arguments of what makes and fills tensors, file tensors, pages and page tables. */
 import {
+  type BackendName,
   type MemoryTier,
   type Page,
   PAGE_TOKENS,
@@ -16,6 +17,7 @@ import {
   shapeText,
 } from "./check_core.ts";
 import { blockElements, bytesOf, countOf, isBlocks, KV_BYTES } from "./elements.ts";
+import { BackendError } from "./errors.ts";
 
 /**
  * Checks the shape of a new tensor and returns its number of elements.
@@ -101,6 +103,20 @@ export function checkPageSpec(spec: PageSpec, tier: MemoryTier = "fast"): void {
   if (!(spec.dtype in KV_BYTES)) {
     throw shapeError(call, "spec.dtype must be f32, bf16 or int8", spec.dtype);
   }
+}
+
+/** Checks the arguments of `Backend.pageFile`: a possible spec, and a limit that is a number >= 0 (`RangeError`). */
+export function checkPageFile(spec: PageSpec, limitBytes: number = Infinity): void {
+  checkPageSpec(spec);
+  if (limitBytes >= 0) return;
+  throw rangeError({ action: "make a file of pages" }, "limitBytes must be >= 0", limitBytes);
+}
+
+/** The error of a backend that has no files of pages. */
+export function noPageFile(backend: BackendName): BackendError {
+  return new BackendError(
+    `Cannot keep keys and values in a file as the backend must be cpu: current value is ${backend}`,
+  );
 }
 
 /** Checks the arguments of `Backend.pageTable`: at least one KV head (`ShapeError`) and a possible spec. */

@@ -5,8 +5,8 @@ import type { NativeLibrary } from "./native_library.ts";
 /** Where memory comes from: `ll_alloc`, or `ll_map_file`, which is read-only. */
 export type MemoryKind = "allocated" | "mapped";
 
-// A net for owners that were never closed, not the plan.
-const lost = new FinalizationRegistry<() => void>((free) => free());
+/** A net for owners that were never closed, not the plan. */
+export const lost: FinalizationRegistry<() => void> = new FinalizationRegistry((free) => free());
 
 /** A block of native memory. Whoever made it closes it; views share it. */
 export class Memory {

@@ -1,12 +1,25 @@
 /** Pages of keys and values in native memory, and page tables of their addresses. */
-import type { BackendName, MemoryTier, Page, PageSpec, PageTable } from "./backend.ts";
+import type { BackendName, Page, PageSpec, PageTable, PageTier } from "./backend.ts";
 import { checkTableSet } from "./check_memory.ts";
 import { DTYPE_CODES } from "./elements.ts";
 import { ShapeError } from "./errors.ts";
 import type { NativeLibrary } from "./native_library.ts";
-import type { Memory } from "./native_memory.ts";
 
 const FIRST_CAPACITY = 16;
+
+/** The memory of a page. */
+export interface PageMemory {
+  /** Address of its first byte. */
+  readonly address: bigint;
+  /** Size in bytes. */
+  readonly sizeBytes: number;
+  /** Where it lies. */
+  readonly tier: PageTier;
+  /** Whether it was closed. */
+  readonly closed: boolean;
+  /** Frees it. */
+  close(): void;
+}
 
 /** A page in native memory. */
 export class NativePage implements Page {
@@ -14,13 +27,21 @@ export class NativePage implements Page {
   readonly spec: PageSpec;
   /** Name of the backend. */
   readonly backend: BackendName;
-  readonly #memory: Memory;
+  /** Makes another zeroed page where this one lies. */
+  readonly another: () => NativePage;
+  readonly #memory: PageMemory;
 
   /** Takes over `memory` of `backend`. */
-  constructor(memory: Memory, spec: PageSpec, backend: BackendName) {
+  constructor(
+    memory: PageMemory,
+    spec: PageSpec,
+    backend: BackendName,
+    another: () => NativePage,
+  ) {
     this.#memory = memory;
     this.spec = spec;
     this.backend = backend;
+    this.another = another;
   }
 
   /** Size in bytes. */
@@ -29,7 +50,7 @@ export class NativePage implements Page {
   }
 
   /** Where it lies. */
-  get tier(): MemoryTier {
+  get tier(): PageTier {
     return this.#memory.tier;
   }
 

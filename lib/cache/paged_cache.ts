@@ -5,8 +5,10 @@ import {
   type MemoryTier,
   type Page,
   PAGE_TOKENS,
+  type PageFile,
   type PageSpec,
   type PageTable,
+  type PageTier,
   type Tensor,
 } from "../../ffi/backend.ts";
 import { KV_BYTES } from "../../ffi/elements.ts";
@@ -19,17 +21,19 @@ export interface CacheShape extends PageSpec {
   /** KV heads of a layer. */
   readonly kvHeads: number;
   /**
-   * Where its pages lie.
+   * Where its pages lie that lie in no file.
    * @default "fast"
    */
   readonly tier?: MemoryTier;
 }
 
-/** A page and how many caches hold it. */
-interface SharedPage {
-  readonly page: Page;
+/** A page or a file, and how many caches hold it. */
+interface Shared<T extends { close(): void }> {
+  readonly held: T;
   references: number;
 }
+
+type SharedPage = Shared<Page>;
 
 /** Pages of one layer: `pages[kvHead][index]`. */
 interface LayerPages {
@@ -47,13 +51,15 @@ export class PagedCache {
   readonly #backend: Backend;
   readonly #shape: CacheShape;
   readonly #layers: LayerPages[];
+  #file: Shared<PageFile> | null;
   #length = 0;
   #closed = false;
 
-  /** An empty cache in the backend's memory. */
-  constructor(backend: Backend, shape: CacheShape) {
+  /** An empty cache in the backend's memory, or in `file`, which is closed with the last of its forks. */
+  constructor(backend: Backend, shape: CacheShape, file: PageFile | null = null) {
     this.#backend = backend;
     this.#shape = shape;
+    this.#file = file && { held: file, references: 1 };
     this.#layers = Array.from({ length: shape.layers }, () => this.#emptyLayer());
   }
 
@@ -72,9 +78,9 @@ export class PagedCache {
     return bytesOfPages(this.#pages());
   }
 
-  /** Bytes of those of its pages that lie in the slow tier. */
-  get slowBytes(): number {
-    return bytesOfPages(this.#pages().filter(({ tier }) => tier === "slow"));
+  /** Bytes of those of its pages that lie in `tier`. */
+  bytesIn(tier: PageTier): number {
+    return bytesOfPages(this.#pages().filter((page) => page.tier === tier));
   }
 
   /** Bytes that keys and values of `tokens` tokens take in all layers and KV heads, without page rounding, positions and scales. */
@@ -83,8 +89,12 @@ export class PagedCache {
     return tokens * layers * kvHeads * dim * 2 * KV_BYTES[dtype];
   }
 
-  /** Throws `BudgetError` unless a context of `tokens` tokens takes at most `budgetBytes`. Allocates nothing. */
+  /**
+   * Throws `BudgetError` unless a context of `tokens` tokens takes at most `budgetBytes` of memory, or what is left of the
+   * file. Allocates nothing.
+   */
   checkFits(tokens: number, budgetBytes: number): void {
+    if (this.#file) return this.#checkRoom(tokens, this.#file.held);
     const needed = this.bytesOf(Math.ceil(tokens / PAGE_TOKENS) * PAGE_TOKENS);
     if (needed <= budgetBytes) return;
     throw new BudgetError(
@@ -150,6 +160,7 @@ export class PagedCache {
   fork(): PagedCache {
     const fork = new PagedCache(this.#backend, this.#shape);
     fork.#length = this.#length;
+    fork.#file = this.#file && retain(this.#file);
     const used = Math.ceil(this.#length / PAGE_TOKENS);
     this.#layers.forEach(({ pages }, l) => {
       const target = fork.#layers[l]!;
@@ -165,10 +176,33 @@ export class PagedCache {
     if (this.#closed) return;
     this.#closed = true;
     this.truncate(0);
+    if (this.#file) release(this.#file);
   }
 
   #pages(): Page[] {
-    return this.#layers.flatMap(({ pages }) => pages.flat().map(({ page }) => page));
+    return this.#layers.flatMap(({ pages }) => pages.flat().map(({ held }) => held));
+  }
+
+  #checkRoom(tokens: number, { pageBytes, usedBytes, limitBytes }: PageFile): void {
+    const count = Math.ceil(tokens / PAGE_TOKENS);
+    const heads = this.#layers.flatMap(({ pages }) => pages);
+    const missing = heads.map((pages) => Math.max(0, count - pages.length));
+    const copies = heads.filter((pages) => this.#mustCopy(pages)).length;
+    const neededBytes = (missing.reduce((sum, pages) => sum + pages, 0) + copies) * pageBytes;
+    if (usedBytes + neededBytes <= limitBytes) return;
+    throw new BudgetError(
+      `Cannot hold a context of ${tokens} tokens as its keys and values need ${neededBytes} more bytes of their ` +
+        `file, of which ${usedBytes} bytes are used and ${limitBytes} may be: shorten the text or raise fileBytes`,
+    );
+  }
+
+  /** Number of the page that the next token goes into. */
+  get #partial(): number {
+    return Math.floor(this.#length / PAGE_TOKENS);
+  }
+
+  #mustCopy(pages: readonly SharedPage[]): boolean {
+    return (pages[this.#partial]?.references ?? 0) > 1;
   }
 
   #emptyLayer(): LayerPages {
@@ -181,18 +215,21 @@ export class PagedCache {
 
   #reserveHead(layer: LayerPages, head: number, count: number): void {
     const pages = layer.pages[head]!;
-    const partial = Math.floor(this.#length / PAGE_TOKENS);
-    const shared = pages[partial];
-    if (shared && shared.references > 1) {
-      const copy = this.#backend.copyPage(shared.page, this.#shape);
-      release(shared);
-      pages[partial] = { page: copy, references: 1 };
-      layer.table.set(head, partial, copy);
-    }
-    while (pages.length < count) {
-      const page = this.#backend.page(this.#shape, this.#shape.tier);
-      enter(layer, head, { page, references: 1 });
-    }
+    if (this.#mustCopy(pages)) this.#copyPartial(layer, head);
+    while (pages.length < count) enter(layer, head, { held: this.#newPage(), references: 1 });
+  }
+
+  #copyPartial(layer: LayerPages, head: number): void {
+    const [pages, partial] = [layer.pages[head]!, this.#partial];
+    const shared = pages[partial]!;
+    const copy = this.#backend.copyPage(shared.held, this.#shape);
+    release(shared);
+    pages[partial] = { held: copy, references: 1 };
+    layer.table.set(head, partial, copy);
+  }
+
+  #newPage(): Page {
+    return this.#file?.held.page() ?? this.#backend.page(this.#shape, this.#shape.tier);
   }
 }
 
@@ -202,15 +239,15 @@ function bytesOfPages(pages: readonly Page[]): number {
 
 function enter(layer: LayerPages, head: number, shared: SharedPage): void {
   const pages = layer.pages[head]!;
-  layer.table.set(head, pages.length, shared.page);
+  layer.table.set(head, pages.length, shared.held);
   pages.push(shared);
 }
 
-function retain(shared: SharedPage): SharedPage {
+function retain<T extends { close(): void }>(shared: Shared<T>): Shared<T> {
   shared.references++;
   return shared;
 }
 
-function release(shared: SharedPage): void {
-  if (--shared.references === 0) shared.page.close();
+function release(shared: Shared<{ close(): void }>): void {
+  if (--shared.references === 0) shared.held.close();
 }

@@ -1,15 +1,17 @@
 /** Everything Longlens holds in memory, and how to let go of all of it. */
-import type { MemoryTier } from "../../ffi/backend.ts";
+import type { PageTier } from "../../ffi/backend.ts";
 import { type HeldModel, heldModels, usedBackends } from "./registry.ts";
 
 /** What is held. */
 export interface HeldMemory {
   /** Models with their weights. */
   readonly models: readonly HeldModel[];
-  /** Bytes of tensors and pages, mapped weights excluded. */
+  /** Bytes of tensors and pages, those in files included, mapped weights excluded. */
   readonly allocatedBytes: number;
   /** Bytes of those that lie in the slow tier of a device: memory of the host. */
   readonly slowBytes: number;
+  /** Bytes of those that lie in files. */
+  readonly fileBytes: number;
 }
 
 const open = new Set<{ close(): void }>();
@@ -22,10 +24,15 @@ export function remember(owner: { close(): void }): () => void {
 
 /** Models and bytes held now. */
 export function memory(): HeldMemory {
-  return { models: heldModels(), allocatedBytes: bytesIn(), slowBytes: bytesIn("slow") };
+  return {
+    models: heldModels(),
+    allocatedBytes: bytesIn(),
+    slowBytes: bytesIn("slow"),
+    fileBytes: bytesIn("file"),
+  };
 }
 
-function bytesIn(tier?: MemoryTier): number {
+function bytesIn(tier?: PageTier): number {
   return usedBackends().reduce((sum, backend) => sum + backend.allocatedBytes(tier), 0);
 }
 

@@ -1,13 +1,19 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { BudgetError } from "../../ffi/errors.ts";
+import type { Backend, PageFile } from "../../ffi/backend.ts";
+import { BackendError, BudgetError } from "../../ffi/errors.ts";
 import { openReferenceBackend } from "../../ffi/reference_backend.ts";
 import { type CacheShape, PagedCache } from "../../lib/cache/paged_cache.ts";
+import { openOr } from "../engine/tiny_model.ts";
+import { inFolder } from "../in_folder.ts";
 
 const SHAPE: CacheShape = { layers: 2, kvHeads: 2, dim: 4, dtype: "f32" };
 
-async function append(cache: PagedCache, values: readonly number[]): Promise<void> {
-  const backend = openReferenceBackend();
+async function append(
+  cache: PagedCache,
+  values: readonly number[],
+  backend: Backend = openReferenceBackend(),
+): Promise<void> {
   if (values.length === 0) return;
   const { layers, kvHeads, dim } = cache.shape;
   cache.reserve(values.length);
@@ -18,13 +24,18 @@ async function append(cache: PagedCache, values: readonly number[]): Promise<voi
   const k = backend.tensor([values.length, kvHeads, dim], "f32", data);
   const positions = Float32Array.from(values, (_, x) => cache.length + x);
   for (let layer = 0; layer < layers; layer++) await cache.append(layer, k, k, positions);
+  k.close();
   cache.commit(values.length);
 }
 
-function contents(cache: PagedCache, layer: number): number[] {
+function contents(
+  cache: PagedCache,
+  layer: number,
+  backend: Backend = openReferenceBackend(),
+): number[] {
   if (cache.length === 0) return [];
   const { table, length } = cache.view(layer);
-  const { k } = openReferenceBackend().readKv(table, 1, 0, length);
+  const { k } = backend.readKv(table, 1, 0, length);
   return Array.from({ length }, (_, token) => k[token * cache.shape.dim]!);
 }
 
@@ -47,17 +58,21 @@ const actions: fc.Arbitrary<Action[]> = fc.array(
   { maxLength: 14 },
 );
 
-Deno.test("PagedCache holds what was appended through any forks and truncations", async () => {
+/** Asserts that caches hold what was appended through any forks and truncations, and in the end leave nothing. */
+async function holdsWhatWasAppended(
+  backend: Backend,
+  open: () => PagedCache,
+): Promise<void> {
+  const before = backend.allocatedBytes();
   await fc.assert(
     fc.asyncProperty(actions, async (list) => {
-      const backend = openReferenceBackend();
-      const caches = [{ cache: new PagedCache(backend, SHAPE), values: [] as number[] }];
+      const caches = [{ cache: open(), values: [] as number[] }];
       let next = 1;
       for (const action of list) {
         const entry = caches[action.cache % caches.length]!;
         if (action.kind === "append") {
           const values = Array.from({ length: action.count }, () => next++);
-          await append(entry.cache, values);
+          await append(entry.cache, values, backend);
           entry.values.push(...values);
         } else if (action.kind === "fork") {
           caches.push({ cache: entry.cache.fork(), values: [...entry.values] });
@@ -66,12 +81,30 @@ Deno.test("PagedCache holds what was appended through any forks and truncations"
           entry.cache.truncate(entry.values.length);
         }
       }
-      for (const { cache, values } of caches) assertEquals(contents(cache, 1), values);
+      for (const { cache, values } of caches) assertEquals(contents(cache, 1, backend), values);
       for (const { cache } of caches) cache.close();
-      assertEquals(backend.allocatedBytes(), 0);
+      assertEquals(backend.allocatedBytes(), before);
     }),
     { numRuns: 30, seed: 21 },
   );
+}
+
+Deno.test("PagedCache holds what was appended through any forks and truncations", async () => {
+  const backend = openReferenceBackend();
+  await holdsWhatWasAppended(backend, () => new PagedCache(backend, SHAPE));
+});
+
+Deno.test("PagedCache in a file holds what was appended, and closes it with the last fork", async () => {
+  const backend = await openOr("cpu");
+  if (!backend) return console.log("skipped: no cpu backend here");
+  await inFolder(async (folder) => {
+    const files: PageFile[] = [];
+    await holdsWhatWasAppended(backend, () => {
+      files.push(backend.pageFile(SHAPE, { path: `${folder}/pages` }));
+      return new PagedCache(backend, SHAPE, files.at(-1)!);
+    });
+    for (const file of files) assertThrows(() => file.page(), BackendError, "its file is closed");
+  });
 });
 
 Deno.test("what is appended without commit() is no part of the cache or of its forks", async () => {

@@ -114,12 +114,14 @@ Deno.test("a prefill that runs out of pages gives back those it had got", async 
   model.close();
 });
 
-Deno.test("sessionOptions() takes fast and slow as kvTier, fast where it is not given", () => {
+Deno.test("sessionOptions() takes fast, slow and file as kvTier, fast where it is not given", () => {
   assertEquals(sessionOptions({}).kvTier, "fast");
-  assertEquals(sessionOptions({ kvTier: "slow" }).kvTier, "slow");
+  for (const kvTier of ["slow", "file"] as const) {
+    assertEquals(sessionOptions({ kvTier }).kvTier, kvTier);
+  }
   assertThrows(
     () => sessionOptions({ kvTier: "medium" as "fast" }),
     RangeError,
-    "kvTier must be fast or slow: current value is medium",
+    "kvTier must be fast, slow or file: current value is medium",
   );
 });

@@ -1,6 +1,8 @@
 #include "checks.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <thread>
@@ -74,6 +76,45 @@ void CheckFiles(Checks& checks, const std::string& file) {
   checks.That(ll_unmap_file(address, bytes) == LL_OK, "ll_unmap_file() ends a mapping");
   checks.That(ll_map_file((file + ".not").c_str(), &address, &bytes) == LL_IO_ERROR,
               "ll_map_file() refuses a file that is not there");
+}
+
+bool IsFilled(const char* memory, int64_t bytes, char value) {
+  return memory != nullptr &&
+         std::all_of(memory, memory + bytes, [value](char byte) { return byte == value; });
+}
+
+void CheckPageFiles(Checks& checks, const std::string& path) {
+  constexpr int64_t kBytes = 1 << 17;
+  int32_t file = -1;
+  checks.That(ll_create_file(path.c_str(), &file) == LL_OK, "ll_create_file() creates a file");
+  checks.That(!std::ifstream(path), "ll_create_file() takes away the file's name");
+  void* parts[2] = {};
+  for (void*& part : parts) {
+    checks.That(ll_extend_file(file, kBytes, &part) == LL_OK, "ll_extend_file() gives memory");
+    checks.That(IsFilled(static_cast<char*>(part), kBytes, 0), "ll_extend_file() gives zeros");
+    if (part != nullptr) memset(part, part == parts[0] ? 1 : 2, kBytes);
+  }
+  void* none = nullptr;
+  checks.That(ll_extend_file(file, kBytes + 1, &none) == LL_INVALID_ARGUMENT,
+              "ll_extend_file() refuses other bytes than multiples of 65536");
+  checks.That(ll_extend_file(file, int64_t{1} << 50, &none) == LL_OUT_OF_MEMORY,
+              "ll_extend_file() says that the disk is full");
+  checks.That(ll_close_file(file) == LL_OK, "ll_close_file() closes a file");
+  checks.That(ll_extend_file(file, kBytes, &none) == LL_IO_ERROR,
+              "ll_extend_file() refuses a file that is closed");
+  checks.That(IsFilled(static_cast<char*>(parts[0]), kBytes, 1) &&
+                  IsFilled(static_cast<char*>(parts[1]), kBytes, 2),
+              "ll_close_file() leaves what is mapped");
+  for (void* part : parts) {
+    checks.That(ll_unmap_file(part, kBytes) == LL_OK, "ll_unmap_file() ends a mapping of pages");
+  }
+  std::ofstream(path) << "something";
+  checks.That(ll_create_file(path.c_str(), &file) == LL_IO_ERROR,
+              "ll_create_file() refuses a file that is there");
+  std::ifstream kept(path);
+  std::string word;
+  checks.That(kept >> word && word == "something", "ll_create_file() leaves a file that is there");
+  remove(path.c_str());
 }
 
 constexpr int32_t kDim = 8;
@@ -159,6 +200,7 @@ std::vector<std::string> RunChecks(const std::string& file, int32_t threads,
   CheckInfo(checks, threads, isa);
   CheckMemory(checks);
   CheckFiles(checks, file);
+  CheckPageFiles(checks, file + ".pages");
   CheckShortSearch(checks);
   CheckRunRecord(checks);
   CheckRestarts(checks, threads, isa);
