@@ -11,6 +11,7 @@ import type { VerticalSlash } from "../kernels/reference/estimate_sums.ts";
 import type { KvRows } from "../kernels/reference/pages.ts";
 import type { KeyPlan, TilePlan } from "../kernels/reference/plans.ts";
 import type { TopKeys } from "../kernels/reference/scan.ts";
+import type { IndexOperations } from "./index_operations.ts";
 
 export type { BlockType } from "../kernels/reference/blocks.ts";
 export type { VerticalSlash } from "../kernels/reference/estimate_sums.ts";
@@ -39,6 +40,9 @@ export type KvDType = DType | "int8";
  * there is no such device both are the same, which is `fast`.
  */
 export type MemoryTier = "fast" | "slow";
+
+/** Where a page lies: in memory, or in a `file` of a disk that is mapped, see {@link PageFile}. */
+export type PageTier = MemoryTier | "file";
 
 /** Names of the backends. */
 export type BackendName = "reference" | "cpu" | "cuda";
@@ -95,7 +99,7 @@ export interface Page {
   /** Size in bytes, positions included. */
   readonly sizeBytes: number;
   /** Where it lies. */
-  readonly tier: MemoryTier;
+  readonly tier: PageTier;
   /** Whether `close` was called. */
   readonly closed: boolean;
   /** Frees the page. The caller counts references. */
@@ -108,6 +112,34 @@ export interface PageSpec {
   readonly dim: number;
   /** Element type of keys and values. */
   readonly dtype: KvDType;
+}
+
+/** How a file of pages is made. */
+export interface PageFileOptions {
+  /** Where; there must be no file yet. */
+  readonly path: string;
+  /**
+   * Bytes that its pages may take.
+   * @default as many as the disk has room for
+   */
+  readonly limitBytes?: number;
+}
+
+/**
+ * Pages in a file, which the system writes out and drops when memory runs short: for caches that memory does not hold. The
+ * file has no name as soon as it is made, so that nothing of it is left when the process ends, however it ends.
+ */
+export interface PageFile {
+  /** Bytes that a page takes in it. */
+  readonly pageBytes: number;
+  /** Bytes that its pages may take. */
+  readonly limitBytes: number;
+  /** Bytes that its open pages take. */
+  readonly usedBytes: number;
+  /** A new zeroed page. Beyond the limit, or where the disk is full, it is a `BudgetError`. */
+  page(): Page;
+  /** Closes its pages and gives back their space. Calling it twice is fine. */
+  close(): void;
 }
 
 /** Page table of one layer: which page holds tokens `256 p ..` of KV head `g`. It does not own pages. */
@@ -289,10 +321,12 @@ export interface DeviceInfo {
 export interface Backend {
   /** Which one this is. */
   readonly name: BackendName;
+  /** Operations that indexes over keys are made of. Of a library without them each throws `BackendError`. */
+  readonly indexes: IndexOperations;
   /** What it runs on. */
   info(): BackendInfo;
   /** Bytes of tensors and pages that are open now, mapped weight files excluded: of all, or of those in one tier. */
-  allocatedBytes(tier?: MemoryTier): number;
+  allocatedBytes(tier?: PageTier): number;
   /** A new zeroed tensor, or one filled with `data`, see `Tensor.write`. */
   tensor(shape: readonly number[], dtype?: WeightDType, data?: Float32Array): Tensor;
   /** Opens a weight file. */
@@ -303,7 +337,13 @@ export interface Backend {
    * @param tier default `fast`
    */
   page(spec: PageSpec, tier?: MemoryTier): Page;
-  /** A copy of a page, in the same tier. */
+  /**
+   * Makes a file of pages.
+   *
+   * @throws {BackendError} when it cannot be made, or the backend has none: only `cpu` has
+   */
+  pageFile(spec: PageSpec, options: PageFileOptions): PageFile;
+  /** A copy of a page, in the same tier, or the same file. */
   copyPage(page: Page, spec: PageSpec): Page;
   /** A new empty page table. */
   pageTable(kvHeads: number, spec: PageSpec): PageTable;

@@ -14,8 +14,11 @@ import type {
   MemoryTier,
   OutputWeights,
   Page,
+  PageFile,
+  PageFileOptions,
   PageSpec,
   PageTable,
+  PageTier,
   PartialAttention,
   PooledBlocks,
   QkvTensors,
@@ -50,8 +53,12 @@ import { checkPageCopy, checkPageSpec, checkPageTable, checkTensorShape } from "
 import { checkEmbed, checkLogits, checkLogProbs, checkOutput, checkQkv } from "./check_model.ts";
 import { checkAppend, checkReadKv } from "./check_pages.ts";
 import { bytesOf } from "./elements.ts";
+import { checkedIndexes } from "./checked_indexes.ts";
 import { BackendError } from "./errors.ts";
+import type { IndexOperations } from "./index_operations.ts";
+import { NativeIndexes } from "./native_indexes.ts";
 import type { NativeLibrary, RunOptions } from "./native_library.ts";
+import { NativePageFile } from "./native_page_file.ts";
 import { NativePage, nativePage, NativePageTable, pageBytes } from "./native_pages.ts";
 import { NativeControl } from "./native_run.ts";
 import { NativeTensor } from "./native_tensor.ts";
@@ -70,11 +77,14 @@ export class NativeBackend implements Backend {
   readonly library: NativeLibrary;
   /** What products are of, where the instruction set has such. */
   readonly compute: Compute;
+  /** Operations of indexes over keys. */
+  readonly indexes: IndexOperations;
 
   /** A backend over a library that was started. */
   constructor(library: NativeLibrary, compute: Compute) {
     this.library = library;
     this.compute = compute;
+    this.indexes = checkedIndexes(this.name, new NativeIndexes(library));
   }
 
   /** What it runs on. */
@@ -85,9 +95,9 @@ export class NativeBackend implements Backend {
   }
 
   /** Bytes of tensors and pages that are open. */
-  allocatedBytes(tier?: MemoryTier): number {
-    const { fast, slow } = this.library.allocatedBytes;
-    return tier === undefined ? fast + slow : this.library.allocatedBytes[tier];
+  allocatedBytes(tier?: PageTier): number {
+    const { fast, slow, file } = this.library.allocatedBytes;
+    return tier === undefined ? fast + slow + file : this.library.allocatedBytes[tier];
   }
 
   /** A new zeroed tensor, or one filled with `data`. */
@@ -109,14 +119,20 @@ export class NativeBackend implements Backend {
   page(spec: PageSpec, tier?: MemoryTier): NativePage {
     checkPageSpec(spec, tier);
     const memory = this.library.allocate(pageBytes(this.library, spec), tier);
-    return new NativePage(memory, { ...spec }, this.name);
+    const own = { ...spec };
+    return new NativePage(memory, own, this.name, () => this.page(own, tier));
+  }
+
+  /** Makes a file of pages. */
+  pageFile(spec: PageSpec, options: PageFileOptions): PageFile {
+    return new NativePageFile(this.library, spec, options);
   }
 
   /** A copy of a page. */
   copyPage(page: Page, spec: PageSpec): NativePage {
     const source = nativePage(page, this.name);
     checkPageCopy(spec, page, source.spec);
-    const copy = this.page(spec, source.tier);
+    const copy = source.another();
     const { symbols } = this.library;
     const status = symbols.ll_copy(copy.address, source.address, BigInt(copy.sizeBytes));
     this.library.check(status, "copy a page");

@@ -1,6 +1,13 @@
 /** A loaded native library: its calls, checked, and the lifetime of what they use. */
-import type { Awaitable, BackendName, Compute, DeviceInfo, MemoryTier } from "./backend.ts";
-import { CancelledError, LibraryError } from "./errors.ts";
+import type {
+  Awaitable,
+  BackendName,
+  Compute,
+  DeviceInfo,
+  MemoryTier,
+  PageTier,
+} from "./backend.ts";
+import { BackendError, CancelledError, LibraryError } from "./errors.ts";
 import { Memory } from "./native_memory.ts";
 import { granted } from "./permissions.ts";
 import { NativeControl, statusError, textBytes, textOf } from "./native_run.ts";
@@ -9,6 +16,7 @@ import {
   type Background,
   DIRECT_SYMBOLS,
   inBackground,
+  INDEX_SYMBOLS,
   RUN_SYMBOLS,
   type RunArguments,
   type RunName,
@@ -22,9 +30,12 @@ const BLOCKING_WORK = 2e8;
 const INFO_BYTES = 1024;
 const TIER_CODES: Readonly<Record<MemoryTier, number>> = { fast: 0, slow: 1 };
 
-type Symbols = Deno.StaticForeignLibraryInterface<
-  typeof DIRECT_SYMBOLS & typeof RUN_SYMBOLS & Background
->;
+type Functions =
+  & typeof DIRECT_SYMBOLS
+  & typeof RUN_SYMBOLS
+  & typeof INDEX_SYMBOLS
+  & Background;
+type Symbols = Deno.StaticForeignLibraryInterface<Functions>;
 type RunFunction = (run: Uint8Array<ArrayBuffer>, ...args: readonly unknown[]) => Awaitable<number>;
 
 /** How to run a call that may be long. */
@@ -64,7 +75,7 @@ export class NativeLibrary {
   /** Functions that return at once. */
   readonly symbols: Symbols;
   /** Bytes that are allocated and open. */
-  readonly allocatedBytes: Record<MemoryTier, number> = { fast: 0, slow: 0 };
+  readonly allocatedBytes: Record<PageTier, number> = { fast: 0, slow: 0, file: 0 };
   readonly #flights = new Set<object>();
   readonly #spare = new NativeControl();
   #released: (() => void)[] = [];
@@ -137,7 +148,7 @@ export class NativeLibrary {
     }
     const record = control ?? this.#spare;
     record.begin(compute);
-    const status = (this.symbols[name] as RunFunction)(record.bytes, ...args);
+    const status = this.#function(name)(record.bytes, ...args);
     checkRun(status as number, name, record);
   }
 
@@ -158,12 +169,20 @@ export class NativeLibrary {
     this.#flights.add(flight);
     record.begin(compute);
     try {
-      const call = this.symbols[`${name}_background`] as RunFunction;
+      const call = this.#function(`${name}_background`);
       checkRun(await call(record.bytes, ...args), name, record);
     } finally {
       this.#flights.delete(flight);
       if (this.#flights.size === 0) this.#freeReleased();
     }
+  }
+
+  #function(name: RunName | keyof Background): RunFunction {
+    const found = this.symbols[name];
+    if (found) return found as RunFunction;
+    throw new BackendError(
+      `Cannot run ${name} as this library must have indexes of keys: current backend is ${this.backend}`,
+    );
   }
 
   #offersSlowTier(): boolean {
@@ -201,8 +220,9 @@ function checkRun(status: number, name: RunName, record: NativeControl): void {
   if (status !== 0) throw statusError(status, `run ${name}`, record.error);
 }
 
-function allSymbols(): typeof DIRECT_SYMBOLS & typeof RUN_SYMBOLS & Background {
-  return { ...DIRECT_SYMBOLS, ...RUN_SYMBOLS, ...inBackground(RUN_SYMBOLS) };
+function allSymbols(): Functions {
+  const runs = { ...RUN_SYMBOLS, ...INDEX_SYMBOLS };
+  return { ...DIRECT_SYMBOLS, ...runs, ...inBackground(runs) };
 }
 
 function checkAbi(path: string): void {

@@ -43,8 +43,11 @@ import type {
   MemoryTier,
   OutputWeights,
   Page,
+  PageFile,
+  PageFileOptions,
   PageSpec,
   PageTable,
+  PageTier,
   PartialAttention,
   PooledBlocks,
   QkvTensors,
@@ -74,14 +77,21 @@ import {
   checkPoolQueries,
   checkVerticalSlash,
 } from "./check_estimates.ts";
-import { checkPageCopy, checkPageSpec, checkPageTable, checkTensorShape } from "./check_memory.ts";
+import {
+  checkPageCopy,
+  checkPageFile,
+  checkPageSpec,
+  checkPageTable,
+  checkTensorShape,
+  noPageFile,
+} from "./check_memory.ts";
 import { checkEmbed, checkLogits, checkLogProbs, checkOutput, checkQkv } from "./check_model.ts";
 import { checkAppend, checkFinite, checkReadKv } from "./check_pages.ts";
-import { CancelledError } from "./errors.ts";
+import { REFERENCE_INDEXES } from "./reference_indexes.ts";
 import { ownPage, ReferencePage, ReferenceTable } from "./reference_pages.ts";
+import { ReferenceControl, run } from "./reference_run.ts";
 import { type Account, openReferenceFile, ReferenceTensor } from "./reference_tensor.ts";
 
-const PAUSE_AFTER_MS = 20;
 const NAME = "reference";
 
 /** Makes the reference backend. It needs no permission, except to read weight files. */
@@ -89,17 +99,9 @@ export function openReferenceBackend(): Backend {
   return new ReferenceBackend();
 }
 
-class ReferenceControl implements RunControl {
-  cancelled = false;
-  progress = 0;
-
-  cancel(): void {
-    this.cancelled = true;
-  }
-}
-
 class ReferenceBackend implements Backend {
   readonly name = NAME;
+  readonly indexes = REFERENCE_INDEXES;
   readonly #account: Account = { bytes: 0 };
 
   info(): BackendInfo {
@@ -113,7 +115,7 @@ class ReferenceBackend implements Backend {
     };
   }
 
-  allocatedBytes(tier: MemoryTier = "fast"): number {
+  allocatedBytes(tier: PageTier = "fast"): number {
     return tier === "fast" ? this.#account.bytes : 0;
   }
 
@@ -131,6 +133,11 @@ class ReferenceBackend implements Backend {
   page(spec: PageSpec, tier?: MemoryTier): Page {
     checkPageSpec(spec, tier);
     return new ReferencePage({ ...spec }, this.#account);
+  }
+
+  pageFile(spec: PageSpec, { limitBytes }: PageFileOptions): PageFile {
+    checkPageFile(spec, limitBytes);
+    throw noPageFile(NAME);
   }
 
   copyPage(page: Page, spec: PageSpec): Page {
@@ -476,19 +483,6 @@ function* boundSteps(
 
 function* oneByOne(all: readonly Steps[]): Steps {
   for (const steps of all) yield* steps;
-}
-
-async function run(steps: Steps, control: RunControl | undefined): Promise<void> {
-  const record = control as ReferenceControl | undefined;
-  let resumed = performance.now();
-  do {
-    if (record?.cancelled) throw new CancelledError("Cannot finish the call as it was cancelled");
-    if (steps.next().done) return;
-    if (record) record.progress++;
-    if (performance.now() - resumed < PAUSE_AFTER_MS) continue;
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    resumed = performance.now();
-  } while (true);
 }
 
 function dataOf(tensor: Tensor): Float32Array {

@@ -3,11 +3,20 @@
  * delivers them, too. Import this module only to build or to look for a library.
  */
 import header from "../kernels/include/longlens.h" with { type: "text" };
+import askingRows from "../kernels/common/asking_rows.cpp" with { type: "text" };
+import askingRowsHeader from "../kernels/common/asking_rows.h" with { type: "text" };
+import clusterCalls from "../kernels/common/cluster_calls.cpp" with { type: "text" };
+import clusterCallsHeader from "../kernels/common/cluster_calls.h" with { type: "text" };
 import elementTypesHeader from "../kernels/common/element_types.h" with { type: "text" };
 import estimateCalls from "../kernels/common/estimate_calls.cpp" with { type: "text" };
 import estimateCallsHeader from "../kernels/common/estimate_calls.h" with { type: "text" };
+import flat4Calls from "../kernels/common/flat4_calls.cpp" with { type: "text" };
+import flat4CallsHeader from "../kernels/common/flat4_calls.h" with { type: "text" };
+import flat4LayoutHeader from "../kernels/common/flat4_layout.h" with { type: "text" };
 import freeRanges from "../kernels/common/free_ranges.cpp" with { type: "text" };
 import freeRangesHeader from "../kernels/common/free_ranges.h" with { type: "text" };
+import graphCalls from "../kernels/common/graph_calls.cpp" with { type: "text" };
+import graphCallsHeader from "../kernels/common/graph_calls.h" with { type: "text" };
 import headGroups from "../kernels/common/head_groups.cpp" with { type: "text" };
 import headGroupsHeader from "../kernels/common/head_groups.h" with { type: "text" };
 import keyCalls from "../kernels/common/key_calls.cpp" with { type: "text" };
@@ -38,11 +47,15 @@ import attendTiles from "../kernels/cpu/attend_tiles.cpp" with { type: "text" };
 import avx2 from "../kernels/cpu/avx2.cpp" with { type: "text" };
 import avx512 from "../kernels/cpu/avx512.cpp" with { type: "text" };
 import avx512Bf16 from "../kernels/cpu/avx512bf16.cpp" with { type: "text" };
+import bestKeysHeader from "../kernels/cpu/best_keys.h" with { type: "text" };
 import bf16Attention from "../kernels/cpu/bf16_attention.cpp" with { type: "text" };
 import bf16AttentionHeader from "../kernels/cpu/bf16_attention.h" with { type: "text" };
 import bf16KernelsHeader from "../kernels/cpu/bf16_kernels.h" with { type: "text" };
 import bf16Kernels from "../kernels/cpu/bf16_kernels.inl" with { type: "text" };
 import bf16Vectors from "../kernels/cpu/bf16_vectors.inl" with { type: "text" };
+import clusterKeys from "../kernels/cpu/cluster_keys.cpp" with { type: "text" };
+import clusterSearch from "../kernels/cpu/cluster_search.cpp" with { type: "text" };
+import clusterTail from "../kernels/cpu/cluster_tail.cpp" with { type: "text" };
 import convert from "../kernels/cpu/convert.cpp" with { type: "text" };
 import cpuFeatures from "../kernels/cpu/cpu_features.cpp" with { type: "text" };
 import cpuFeaturesHeader from "../kernels/cpu/cpu_features.h" with { type: "text" };
@@ -56,6 +69,14 @@ import estimateBounds from "../kernels/cpu/estimate_bounds.cpp" with { type: "te
 import estimateVerticalSlash from "../kernels/cpu/estimate_vertical_slash.cpp" with {
   type: "text",
 };
+import flat4 from "../kernels/cpu/flat4.cpp" with { type: "text" };
+import graphBuild from "../kernels/cpu/graph_build.cpp" with { type: "text" };
+import graphLinks from "../kernels/cpu/graph_links.cpp" with { type: "text" };
+import graphLinksHeader from "../kernels/cpu/graph_links.h" with { type: "text" };
+import graphRepair from "../kernels/cpu/graph_repair.cpp" with { type: "text" };
+import graphRepairHeader from "../kernels/cpu/graph_repair.h" with { type: "text" };
+import graphSearch from "../kernels/cpu/graph_search.cpp" with { type: "text" };
+import graphSearchHeader from "../kernels/cpu/graph_search.h" with { type: "text" };
 import kernelsHeader from "../kernels/cpu/kernels.h" with { type: "text" };
 import keyBlocksHeader from "../kernels/cpu/key_blocks.h" with { type: "text" };
 import keyRowsHeader from "../kernels/cpu/key_rows.h" with { type: "text" };
@@ -69,8 +90,10 @@ import linear from "../kernels/cpu/linear.cpp" with { type: "text" };
 import linearHeader from "../kernels/cpu/linear.h" with { type: "text" };
 import memory from "../kernels/cpu/memory.cpp" with { type: "text" };
 import modelOps from "../kernels/cpu/model_ops.cpp" with { type: "text" };
+import nearestKeys from "../kernels/cpu/nearest_keys.cpp" with { type: "text" };
 import packedKv from "../kernels/cpu/packed_kv.cpp" with { type: "text" };
 import packedKvHeader from "../kernels/cpu/packed_kv.h" with { type: "text" };
+import pageFile from "../kernels/cpu/page_file.cpp" with { type: "text" };
 import pool from "../kernels/cpu/pool.cpp" with { type: "text" };
 import poolHeader from "../kernels/cpu/pool.h" with { type: "text" };
 import poolMap from "../kernels/cpu/pool_map.cpp" with { type: "text" };
@@ -79,6 +102,7 @@ import quantise from "../kernels/cpu/quantise.cpp" with { type: "text" };
 import quantiseHeader from "../kernels/cpu/quantise.h" with { type: "text" };
 import queryPanels from "../kernels/cpu/query_panels.cpp" with { type: "text" };
 import queryPanelsHeader from "../kernels/cpu/query_panels.h" with { type: "text" };
+import scoreListedKeys from "../kernels/cpu/score_listed_keys.cpp" with { type: "text" };
 import scratchHeader from "../kernels/cpu/scratch.h" with { type: "text" };
 import seenKeys from "../kernels/cpu/seen_keys.cpp" with { type: "text" };
 import seenKeysHeader from "../kernels/cpu/seen_keys.h" with { type: "text" };
@@ -86,6 +110,7 @@ import simdBlockDots from "../kernels/cpu/simd_block_dots.inl" with { type: "tex
 import simdBlockPanels from "../kernels/cpu/simd_block_panels.inl" with { type: "text" };
 import simdBlocks from "../kernels/cpu/simd_blocks.inl" with { type: "text" };
 import simdFewRows from "../kernels/cpu/simd_few_rows.inl" with { type: "text" };
+import simdFlat4 from "../kernels/cpu/simd_flat4.inl" with { type: "text" };
 import simdKernels from "../kernels/cpu/simd_kernels.inl" with { type: "text" };
 import simdVectors from "../kernels/cpu/simd_vectors.inl" with { type: "text" };
 import tileCall from "../kernels/cpu/tile_call.cpp" with { type: "text" };
@@ -95,11 +120,20 @@ import topKeys from "../kernels/cpu/top_keys.cpp" with { type: "text" };
 /** Text of every file of the library by its path in `kernels/`. */
 export const SOURCES: Readonly<Record<string, string>> = {
   "include/longlens.h": header,
+  "common/asking_rows.cpp": askingRows,
+  "common/asking_rows.h": askingRowsHeader,
+  "common/cluster_calls.cpp": clusterCalls,
+  "common/cluster_calls.h": clusterCallsHeader,
   "common/element_types.h": elementTypesHeader,
   "common/estimate_calls.cpp": estimateCalls,
   "common/estimate_calls.h": estimateCallsHeader,
+  "common/flat4_calls.cpp": flat4Calls,
+  "common/flat4_calls.h": flat4CallsHeader,
+  "common/flat4_layout.h": flat4LayoutHeader,
   "common/free_ranges.cpp": freeRanges,
   "common/free_ranges.h": freeRangesHeader,
+  "common/graph_calls.cpp": graphCalls,
+  "common/graph_calls.h": graphCallsHeader,
   "common/head_groups.cpp": headGroups,
   "common/head_groups.h": headGroupsHeader,
   "common/key_calls.cpp": keyCalls,
@@ -130,11 +164,15 @@ export const SOURCES: Readonly<Record<string, string>> = {
   "cpu/avx2.cpp": avx2,
   "cpu/avx512.cpp": avx512,
   "cpu/avx512bf16.cpp": avx512Bf16,
+  "cpu/best_keys.h": bestKeysHeader,
   "cpu/bf16_attention.cpp": bf16Attention,
   "cpu/bf16_attention.h": bf16AttentionHeader,
   "cpu/bf16_kernels.h": bf16KernelsHeader,
   "cpu/bf16_kernels.inl": bf16Kernels,
   "cpu/bf16_vectors.inl": bf16Vectors,
+  "cpu/cluster_keys.cpp": clusterKeys,
+  "cpu/cluster_search.cpp": clusterSearch,
+  "cpu/cluster_tail.cpp": clusterTail,
   "cpu/convert.cpp": convert,
   "cpu/cpu_features.cpp": cpuFeatures,
   "cpu/cpu_features.h": cpuFeaturesHeader,
@@ -146,6 +184,14 @@ export const SOURCES: Readonly<Record<string, string>> = {
   "cpu/estimate_blocks.cpp": estimateBlocks,
   "cpu/estimate_bounds.cpp": estimateBounds,
   "cpu/estimate_vertical_slash.cpp": estimateVerticalSlash,
+  "cpu/flat4.cpp": flat4,
+  "cpu/graph_build.cpp": graphBuild,
+  "cpu/graph_links.cpp": graphLinks,
+  "cpu/graph_links.h": graphLinksHeader,
+  "cpu/graph_repair.cpp": graphRepair,
+  "cpu/graph_repair.h": graphRepairHeader,
+  "cpu/graph_search.cpp": graphSearch,
+  "cpu/graph_search.h": graphSearchHeader,
   "cpu/kernels.h": kernelsHeader,
   "cpu/key_blocks.h": keyBlocksHeader,
   "cpu/key_rows.h": keyRowsHeader,
@@ -159,8 +205,10 @@ export const SOURCES: Readonly<Record<string, string>> = {
   "cpu/linear.h": linearHeader,
   "cpu/memory.cpp": memory,
   "cpu/model_ops.cpp": modelOps,
+  "cpu/nearest_keys.cpp": nearestKeys,
   "cpu/packed_kv.cpp": packedKv,
   "cpu/packed_kv.h": packedKvHeader,
+  "cpu/page_file.cpp": pageFile,
   "cpu/pool.cpp": pool,
   "cpu/pool.h": poolHeader,
   "cpu/pool_map.cpp": poolMap,
@@ -169,6 +217,7 @@ export const SOURCES: Readonly<Record<string, string>> = {
   "cpu/quantise.h": quantiseHeader,
   "cpu/query_panels.cpp": queryPanels,
   "cpu/query_panels.h": queryPanelsHeader,
+  "cpu/score_listed_keys.cpp": scoreListedKeys,
   "cpu/scratch.h": scratchHeader,
   "cpu/seen_keys.cpp": seenKeys,
   "cpu/seen_keys.h": seenKeysHeader,
@@ -176,6 +225,7 @@ export const SOURCES: Readonly<Record<string, string>> = {
   "cpu/simd_block_panels.inl": simdBlockPanels,
   "cpu/simd_blocks.inl": simdBlocks,
   "cpu/simd_few_rows.inl": simdFewRows,
+  "cpu/simd_flat4.inl": simdFlat4,
   "cpu/simd_kernels.inl": simdKernels,
   "cpu/simd_vectors.inl": simdVectors,
   "cpu/tile_call.cpp": tileCall,

@@ -10,7 +10,7 @@
 /** ABI version this table was written for (`LL_ABI_VERSION`). */
 export const ABI_VERSION = 1;
 
-/** Functions that return at once. */
+/** Functions that return at once. Those of files of pages only the library of the CPU has. */
 export const DIRECT_SYMBOLS = {
   ll_abi_version: { parameters: [], result: "i32" },
   ll_last_error: { parameters: [], result: "pointer" },
@@ -80,6 +80,30 @@ export const DIRECT_SYMBOLS = {
       "i64", // int64_t bytes
     ],
     result: "i32",
+  },
+  ll_create_file: {
+    parameters: [
+      "buffer", // const char* path
+      "buffer", // int32_t* file
+    ],
+    result: "i32",
+    optional: true,
+  },
+  ll_extend_file: {
+    parameters: [
+      "i32", // int32_t file
+      "i64", // int64_t bytes
+      "buffer", // void** out
+    ],
+    result: "i32",
+    optional: true,
+  },
+  ll_close_file: {
+    parameters: [
+      "i32", // int32_t file
+    ],
+    result: "i32",
+    optional: true,
   },
   ll_page_bytes: {
     parameters: [
@@ -470,11 +494,221 @@ export const RUN_SYMBOLS = {
 } as const;
 RUN_SYMBOLS satisfies Deno.ForeignLibraryInterface;
 
+/** Functions over host memory that only the library of the CPU has. */
+export const INDEX_SYMBOLS = {
+  ll_nearest_keys: {
+    parameters: [
+      "buffer", // ll_run* run
+      "buffer", // const float* q
+      "i32", // int32_t rows
+      "i32", // int32_t kv_head
+      "i32", // int32_t dim
+      "buffer", // void* const* pages
+      "i32", // int32_t stride
+      "i32", // int32_t kv_dtype
+      "i32", // int32_t start
+      "i32", // int32_t end
+      "i32", // int32_t k
+      "buffer", // int32_t* keys
+      "buffer", // float* scores
+    ],
+    result: "i32",
+    optional: true,
+  },
+  ll_score_keys: {
+    parameters: [
+      "buffer", // ll_run* run
+      "buffer", // const float* q
+      "i32", // int32_t rows
+      "buffer", // const int32_t* kv_head_of
+      "i32", // int32_t dim
+      "buffer", // void* const* pages
+      "i32", // int32_t stride
+      "i32", // int32_t kv_dtype
+      "i32", // int32_t kv_len
+      "buffer", // const int32_t* ptr
+      "buffer", // const int32_t* keys
+      "buffer", // float* scores
+    ],
+    result: "i32",
+    optional: true,
+  },
+  ll_graph_extend: {
+    parameters: [
+      "buffer", // ll_run* run
+      "i32", // int32_t kv_head
+      "i32", // int32_t dim
+      "buffer", // void* const* pages
+      "i32", // int32_t stride
+      "i32", // int32_t kv_dtype
+      "i32", // int32_t start
+      "i32", // int32_t built
+      "i32", // int32_t nodes
+      "buffer", // const int32_t* lists
+      "i32", // int32_t list_count
+      "i32", // int32_t list_length
+      "i32", // int32_t degree
+      "i32", // int32_t width
+      "buffer", // uint32_t* neighbours
+      "buffer", // int32_t* entries
+      "i32", // int32_t entry_count
+    ],
+    result: "i32",
+    optional: true,
+  },
+  ll_graph_search: {
+    parameters: [
+      "buffer", // ll_run* run
+      "buffer", // const float* q
+      "i32", // int32_t rows
+      "buffer", // const int32_t* kv_head_of
+      "buffer", // const int32_t* graph_of
+      "i32", // int32_t dim
+      "buffer", // void* const* pages
+      "i32", // int32_t stride
+      "i32", // int32_t kv_dtype
+      "i32", // int32_t start
+      "i32", // int32_t nodes
+      "buffer", // const uint32_t* neighbours
+      "i32", // int32_t capacity
+      "i32", // int32_t degree
+      "buffer", // const int32_t* entries
+      "i32", // int32_t entry_count
+      "i32", // int32_t width
+      "i32", // int32_t k
+      "buffer", // int32_t* keys
+      "buffer", // float* scores
+      "buffer", // int32_t* scanned
+    ],
+    result: "i32",
+    optional: true,
+  },
+  ll_flat4_encode: {
+    parameters: [
+      "buffer", // ll_run* run
+      "i32", // int32_t kv_head
+      "i32", // int32_t dim
+      "buffer", // void* const* pages
+      "i32", // int32_t stride
+      "i32", // int32_t kv_dtype
+      "i32", // int32_t start
+      "i32", // int32_t first
+      "i32", // int32_t nodes
+      "buffer", // uint8_t* records
+    ],
+    result: "i32",
+    optional: true,
+  },
+  ll_flat4_search: {
+    parameters: [
+      "buffer", // ll_run* run
+      "buffer", // const float* q
+      "i32", // int32_t rows
+      "buffer", // const int32_t* kv_head_of
+      "i32", // int32_t dim
+      "buffer", // void* const* pages
+      "i32", // int32_t stride
+      "i32", // int32_t kv_dtype
+      "i32", // int32_t start
+      "i32", // int32_t nodes
+      "buffer", // const uint8_t* records
+      "i64", // int64_t record_bytes
+      "i32", // int32_t candidates
+      "i32", // int32_t k
+      "f32", // float scale
+      "buffer", // int32_t* keys
+      "buffer", // float* scores
+      "buffer", // int32_t* scanned
+      "buffer", // float* lse
+    ],
+    result: "i32",
+    optional: true,
+  },
+  ll_cluster_keys: {
+    parameters: [
+      "buffer", // ll_run* run
+      "i32", // int32_t kv_head
+      "i32", // int32_t dim
+      "buffer", // void* const* pages
+      "i32", // int32_t stride
+      "i32", // int32_t kv_dtype
+      "i32", // int32_t start
+      "i32", // int32_t end
+      "i32", // int32_t count
+      "i32", // int32_t iterations
+      "buffer", // float* centroids
+      "buffer", // float* value_sums
+      "buffer", // int32_t* sizes
+      "buffer", // int32_t* cluster_of
+    ],
+    result: "i32",
+    optional: true,
+  },
+  ll_cluster_search: {
+    parameters: [
+      "buffer", // ll_run* run
+      "buffer", // const float* q
+      "i32", // int32_t rows
+      "buffer", // const int32_t* kv_head_of
+      "i32", // int32_t dim
+      "buffer", // void* const* pages
+      "i32", // int32_t stride
+      "i32", // int32_t kv_dtype
+      "i32", // int32_t start
+      "buffer", // const float* centroids
+      "buffer", // const int32_t* sizes
+      "i32", // int32_t capacity
+      "i32", // int32_t clusters
+      "buffer", // const int32_t* member_ptr
+      "buffer", // const int32_t* members
+      "i32", // int32_t node_capacity
+      "i32", // int32_t budget
+      "i32", // int32_t k
+      "buffer", // int32_t* keys
+      "buffer", // float* scores
+      "buffer", // int32_t* scanned
+    ],
+    result: "i32",
+    optional: true,
+  },
+  ll_cluster_tail: {
+    parameters: [
+      "buffer", // ll_run* run
+      "buffer", // const float* q
+      "i32", // int32_t rows
+      "buffer", // const int32_t* kv_head_of
+      "f32", // float scale
+      "i32", // int32_t dim
+      "buffer", // void* const* pages
+      "i32", // int32_t stride
+      "i32", // int32_t kv_dtype
+      "i32", // int32_t start
+      "i32", // int32_t nodes
+      "buffer", // const float* centroids
+      "buffer", // const float* value_sums
+      "buffer", // const int32_t* sizes
+      "i32", // int32_t capacity
+      "i32", // int32_t clusters
+      "buffer", // const int32_t* cluster_of
+      "i32", // int32_t node_capacity
+      "buffer", // const int32_t* ptr
+      "buffer", // const int32_t* listed
+      "buffer", // float* out
+      "buffer", // float* lse
+    ],
+    result: "i32",
+    optional: true,
+  },
+} as const;
+INDEX_SYMBOLS satisfies Deno.ForeignLibraryInterface;
+
+type RunSymbols = typeof RUN_SYMBOLS & typeof INDEX_SYMBOLS;
+
 /** Name of a function that takes an `ll_run`. */
-export type RunName = keyof typeof RUN_SYMBOLS;
+export type RunName = keyof RunSymbols;
 
 /** Arguments of such a function after its `ll_run`. */
-export type RunArguments<Name extends RunName> = (typeof RUN_SYMBOLS)[Name]["parameters"] extends
+export type RunArguments<Name extends RunName> = RunSymbols[Name]["parameters"] extends
   readonly [infer _Run, ...infer Rest extends readonly Deno.NativeType[]]
   ? Deno.ToNativeParameterTypes<Rest>
   : never;
@@ -483,17 +717,18 @@ export type RunArguments<Name extends RunName> = (typeof RUN_SYMBOLS)[Name]["par
 export type Background = {
   readonly [Name in RunName as `${Name}_background`]: {
     readonly name: Name;
-    readonly parameters: (typeof RUN_SYMBOLS)[Name]["parameters"];
+    readonly parameters: RunSymbols[Name]["parameters"];
     readonly result: "i32";
+    readonly optional: boolean;
     readonly nonblocking: true;
   };
 };
 
 /** Makes the second binding of each function that may take long. */
-export function inBackground(symbols: typeof RUN_SYMBOLS): Background {
-  const entries = Object.entries(symbols).map(([name, { parameters, result }]) => [
+export function inBackground(symbols: RunSymbols): Background {
+  const entries = Object.entries(symbols).map(([name, { parameters, result, ...rest }]) => [
     `${name}_background`,
-    { name, parameters, result, nonblocking: true },
+    { name, parameters, result, optional: "optional" in rest, nonblocking: true },
   ]);
   return Object.fromEntries(entries) as Background;
 }

@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+#include "../common/flat4_layout.h"
+
 namespace longlens {
 
 // Largest number of rows of a panel in any unit.
@@ -46,6 +48,15 @@ struct alignas(64) BlockPanel {
   float scales[kGroupElements / 32][kBlockColumns];
   float least[kGroupElements / 32][kBlockColumns];
   bool has_least, has_long_integers;
+};
+
+// A query and a record of keys in 4 bits (flat4_layout.h): the score of key j is
+// base + scale * sums[j].
+struct Flat4Row {
+  const float* q;   // [dim]
+  uint32_t* pairs;  // [dim] at every second place two integers of 8 bits, twice
+  float base, scale;
+  int16_t sums[LL_FLAT4_KEYS];
 };
 
 struct Kernels {
@@ -123,6 +134,17 @@ struct Kernels {
   // out[i][r] = out[i][r] * keep[r] + sum_j p[j][r] values[j][i]
   void (*panel_values)(const float* p, const float* values, int32_t count, int64_t depth,
                        const float* keep, float* out);
+
+  // ---- keys in 4 bits ----
+  // Writes the record of keys [count][dim]; false where a number is not finite.
+  bool (*encode_flat4)(const float* keys, int64_t count, int64_t dim, uint8_t* record);
+  // Fills what rows have beside q.
+  void (*score_flat4)(const uint8_t* record, int64_t dim, Flat4Row* rows, int64_t count);
+  // Writes the numbers of the first `count` sums that are above `least`, -32768 .. 32767, into
+  // found [LL_FLAT4_KEYS]; returns how many they are.
+  int32_t (*find_above)(const int16_t* sums, int32_t count, int32_t least, int32_t* found);
+  // out[j] = base + factor * sums[j]
+  void (*scale_sums)(const int16_t* sums, int32_t count, float factor, float base, float* out);
 };
 
 // Null where this build lacks the unit.

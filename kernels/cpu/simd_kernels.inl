@@ -118,6 +118,7 @@ double LogSumExp(const float* x, int64_t count) {
 #include "simd_few_rows.inl"
 #include "simd_blocks.inl"
 #include "simd_block_dots.inl"
+#include "simd_flat4.inl"
 
 // ---- many rows ----
 
@@ -387,7 +388,8 @@ const Kernels kKernels = {kPanel, kRowBlock, WidenBf16, WidenF16, NarrowBf16, Wi
                           Rotate, Gate, LogSumExp, DotRows, RoundRow, DotBlocks, PackBlocks,
                           GemmBlocks, ScoreRows, WeighRows, OrderRow, ScaleChannels, WidenInt8Keys,
                           WidenInt8Values, PackPanel, GemmSlab, SoftmaxRow, PanelScores,
-                          PanelSoftmax, PanelProbs, PanelValues};
+                          PanelSoftmax, PanelProbs, PanelValues, EncodeFlat4, ScoreFlat4, FindAbove,
+                          ScaleSums};
 
 }  // namespace
 }  // namespace longlens

@@ -2,7 +2,7 @@
 //
 // Conventions, unless a function says otherwise:
 // - Every function returns an ll_status; results go through out-pointers.
-// - "device memory" is memory from ll_alloc or ll_map_file of the same library; "host memory" is the
+// - "device memory" is memory from ll_alloc, ll_map_file or ll_extend_file of the same library; "host memory" is the
 //   caller's. Activations, q, out and lse are device f32; weights, pages and tables are device memory;
 //   ids, plans, page tables, ranges and indices are host memory, read during the call only.
 // - The caller owns everything it passes. Buffers of one call must not be written until it returns.
@@ -28,6 +28,8 @@ extern "C" {
 
 #define LL_ABI_VERSION 1
 #define LL_PAGE_TOKENS 256
+#define LL_FLAT4_KEYS 256
+#define LL_NO_NODE 0xFFFFFFFFu
 
 // Status codes.
 #define LL_OK 0
@@ -113,6 +115,17 @@ LL_API int32_t ll_copy(void* target, const void* source, int64_t bytes);
 LL_API int32_t ll_map_file(const char* path, void** out, int64_t* bytes);
 // Ends a mapping of ll_map_file.
 LL_API int32_t ll_unmap_file(void* address, int64_t bytes);
+// Creates a file of pages: device memory that the system writes out and drops when memory runs short, so that more fits than
+// memory holds. Only the library of the CPU has this and the next two functions. path: UTF-8, zero-terminated, host; a file that
+// is there already is LL_IO_ERROR. Its name is taken away at once: the space is free again when the file is closed and its
+// mappings have ended, or the process has, however it ended. file: what the next two take.
+LL_API int32_t ll_create_file(const char* path, int32_t* file);
+// Adds `bytes` zeros at the end, a multiple of 65536, and maps them: out is the device address of the first. Their space on the disk is
+// taken at once; where it has too little it is LL_OUT_OF_MEMORY, and the file is as before. Calls for one file must not overlap.
+// ll_unmap_file ends the mapping.
+LL_API int32_t ll_extend_file(int32_t file, int64_t bytes, void** out);
+// Closes a file of pages; what is mapped stays.
+LL_API int32_t ll_close_file(int32_t file);
 // Converts `count` elements from any type but LL_INT8 to LL_F32 or LL_BF16 (round to nearest even), or from LL_F32, LL_BF16 or
 // LL_F16 to LL_Q8_0 or LL_Q4_1. `count` is whole blocks of both. source may be unaligned.
 // LL_Q8_0: scale = largest |x| / 127, as f16; LL_Q4_1: least x and (largest - least) / 15, as f16; nearest integers.
@@ -314,6 +327,103 @@ LL_API int32_t ll_key_bounds(ll_run* run, int32_t kv_heads, int32_t dim, void* c
 LL_API int32_t ll_bound_scores(ll_run* run, const float* q, int32_t heads, int32_t kv_heads,
                                int32_t dim, const int32_t* chosen, int32_t count, const float* min,
                                const float* max, int32_t blocks, float* bounds);
+
+// ---- indexes over keys ----
+// What finds the keys that a query attends to most without scoring all of them. All memory of these functions is host memory, queries,
+// results and pages included (of a device: pages of LL_SLOW); only the library of the CPU has them. An index covers keys start .. start+nodes-1
+// of a KV head: node i is key start + i. Rows of q ask together: row r asks for KV head kv_head_of[r]; those of one KV head are best
+// neighbours in the list, their keys are then read once. Scores are q . k, without a scale; results fall by score, equal ones by lower
+// key; where fewer than k keys are found the rest is -1 and -INFINITY. Keys and queries must be finite: what builds an index refuses others
+// with LL_INVALID_ARGUMENT. Results depend on the arguments only, not on the number of threads. `scanned` [rows] counts the keys whose
+// q . k was computed for a row (in clusters: centroids, too).
+
+// The k keys of start <= j < end with the largest q . k for each row, all of one KV head: blocked products for many rows.
+// q [rows][dim]; keys, scores [rows][k]; scores may be null. Progress: a unit per row.
+LL_API int32_t ll_nearest_keys(ll_run* run, const float* q, int32_t rows, int32_t kv_head, int32_t dim,
+                               void* const* pages, int32_t stride, int32_t kv_dtype, int32_t start,
+                               int32_t end, int32_t k, int32_t* keys, float* scores);
+
+// scores[x] = q[r] . k[keys[x]],  ptr[r] <= x < ptr[r+1].  q [rows][dim]; ptr [rows+1]; keys [ptr[rows]] < kv_len.
+LL_API int32_t ll_score_keys(ll_run* run, const float* q, int32_t rows, const int32_t* kv_head_of,
+                             int32_t dim, void* const* pages, int32_t stride, int32_t kv_dtype,
+                             int32_t kv_len, const int32_t* ptr, const int32_t* keys, float* scores);
+
+// Makes a graph over the keys of a KV head, or extends one by nodes built .. nodes-1 (RoarGraph's projection with distances between keys in
+// L2, Chen et al. 2024; queries only rank). neighbours [nodes][degree], read and written: node numbers, LL_NO_NODE behind the last.
+// lists [list_count][list_length]: keys nearest to sampled queries, of ll_nearest_keys, -1 behind the last; they link their keys among each other.
+// Then each new node searches the graph in L2, `width` wide, and is linked to what it found. Every node can be reached from the entries:
+// entries [entry_count], written: nodes at which searches begin, -1 behind the last where there are fewer nodes. degree >= 2.
+// After an error the links of nodes 0 .. built-1 may lack some.
+// Progress: a unit per new node.
+LL_API int32_t ll_graph_extend(ll_run* run, int32_t kv_head, int32_t dim, void* const* pages,
+                               int32_t stride, int32_t kv_dtype, int32_t start, int32_t built,
+                               int32_t nodes, const int32_t* lists, int32_t list_count,
+                               int32_t list_length, int32_t degree, int32_t width,
+                               uint32_t* neighbours, int32_t* entries, int32_t entry_count);
+
+// Best-first search of graphs for the k keys with the largest q . k; width >= k nodes are kept for each row. Each row searches by itself:
+// rows that share what they reach score half as many keys again to find the same, in the same time.
+// graph_of [rows]; neighbours [graphs][capacity][degree]; entries [graphs][entry_count]; nodes: of each graph, <= capacity; edges to nodes at
+// and beyond it are not followed. keys, scores [rows][k]; scanned [rows].
+LL_API int32_t ll_graph_search(ll_run* run, const float* q, int32_t rows, const int32_t* kv_head_of,
+                               const int32_t* graph_of, int32_t dim, void* const* pages,
+                               int32_t stride, int32_t kv_dtype, int32_t start, int32_t nodes,
+                               const uint32_t* neighbours, int32_t capacity, int32_t degree,
+                               const int32_t* entries, int32_t entry_count, int32_t width, int32_t k,
+                               int32_t* keys, float* scores, int32_t* scanned);
+
+// Keys in 4 bits a channel: a record of LL_FLAT4_KEYS keys holds f32 low [dim], step [dim] and 16 levels a channel, for which
+// k[j][i] ~ low[i] + step[i] level[j][i]; low and step are from the least and the largest of the record's keys; a constant channel has step 0.
+// Writes the records of keys start+first .. start+nodes-1 of a KV head; first is a multiple of LL_FLAT4_KEYS. The last record may hold fewer
+// keys; it is written anew when there are more. Levels lie in an order of the library's own, the same on every machine.
+// records [ceil(nodes / LL_FLAT4_KEYS)][LL_FLAT4_KEYS * dim / 2 + 8 * dim] bytes, from record 0 on, at a multiple of 4; dim is a multiple of 4.
+// Progress: a unit per record.
+LL_API int32_t ll_flat4_encode(ll_run* run, int32_t kv_head, int32_t dim, void* const* pages,
+                               int32_t stride, int32_t kv_dtype, int32_t start, int32_t first,
+                               int32_t nodes, uint8_t* records);
+
+// Scores all nodes in 4 bits, then the best `candidates` >= k of each row exactly; the k best of these.
+// records [kv_heads][record_bytes]; scanned is `candidates` at most: exact scores. lse [rows] or null: log sum over all nodes of exp(scale s), with
+// s the 4-bit scores, exact ones for the candidates. Queries are rounded to 8 bits for each record in 4-bit scores. Progress: a unit per row.
+LL_API int32_t ll_flat4_search(ll_run* run, const float* q, int32_t rows, const int32_t* kv_head_of,
+                               int32_t dim, void* const* pages, int32_t stride, int32_t kv_dtype,
+                               int32_t start, int32_t nodes, const uint8_t* records,
+                               int64_t record_bytes, int32_t candidates, int32_t k, float scale,
+                               int32_t* keys, float* scores, int32_t* scanned, float* lse);
+
+// Spherical k-means of the keys of a KV head, their mean subtracted (RetroInfer's wave index): `count` clusters, first centres evenly
+// spaced keys, `iterations` passes; at last each key joins the cluster with the largest product of its centred key and the unit centre,
+// of equal ones the lowest. A cluster that no key joins keeps its centre.
+// centroids, value_sums [count][dim]: mean of a cluster's keys (mean of all added back) and sum of its values, zeros where it has none;
+// sizes [count], may be 0; cluster_of [end - start]. Progress: a unit per pass, and one for the last joining.
+LL_API int32_t ll_cluster_keys(ll_run* run, int32_t kv_head, int32_t dim, void* const* pages,
+                               int32_t stride, int32_t kv_dtype, int32_t start, int32_t end,
+                               int32_t count, int32_t iterations, float* centroids,
+                               float* value_sums, int32_t* sizes, int32_t* cluster_of);
+
+// Scores all centroids; opens the clusters with the largest q . c until they hold `budget` keys or more, and scores their keys; the k best.
+// centroids [kv_heads][capacity][dim]; sizes [kv_heads][capacity]; clusters <= capacity: of each KV head; member_ptr [kv_heads][capacity + 1] and
+// members [kv_heads][node_capacity]: the nodes of each cluster. keys, scores [rows][k]; scanned [rows].
+LL_API int32_t ll_cluster_search(ll_run* run, const float* q, int32_t rows, const int32_t* kv_head_of,
+                                 int32_t dim, void* const* pages, int32_t stride, int32_t kv_dtype,
+                                 int32_t start, const float* centroids, const int32_t* sizes,
+                                 int32_t capacity, int32_t clusters, const int32_t* member_ptr,
+                                 const int32_t* members, int32_t node_capacity, int32_t budget,
+                                 int32_t k, int32_t* keys, float* scores, int32_t* scanned);
+
+// Attention over nodes 0 .. nodes-1 but the listed keys, as if each key were its cluster's mean (RetroInfer's estimation zone):
+//   w[c] = exp(scale q . centroid[c]);  lse = log sum_c n[c] w[c];  out = sum_c w[c] (value_sums[c] - values of listed keys of c) / exp(lse),
+// n[c] = size less the listed keys of c; a cluster without others adds nothing. By Jensen lse is at most that of
+// the same keys where none is listed; with listed keys it may be above it, as the means hold these, too.
+// value_sums [kv_heads][capacity][dim]; cluster_of [kv_heads][node_capacity]; ptr [rows+1] and listed: keys that the estimate leaves out, each once;
+// out [rows][dim], lse [rows]; nothing left: out 0, lse -INFINITY.
+LL_API int32_t ll_cluster_tail(ll_run* run, const float* q, int32_t rows, const int32_t* kv_head_of,
+                               float scale, int32_t dim, void* const* pages, int32_t stride,
+                               int32_t kv_dtype, int32_t start, int32_t nodes,
+                               const float* centroids, const float* value_sums,
+                               const int32_t* sizes, int32_t capacity, int32_t clusters,
+                               const int32_t* cluster_of, int32_t node_capacity,
+                               const int32_t* ptr, const int32_t* listed, float* out, float* lse);
 
 #ifdef __cplusplus
 }

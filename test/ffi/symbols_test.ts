@@ -1,7 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
-import { ABI_VERSION, DIRECT_SYMBOLS, inBackground, RUN_SYMBOLS } from "../../ffi/symbols.ts";
+import {
+  ABI_VERSION,
+  DIRECT_SYMBOLS,
+  inBackground,
+  INDEX_SYMBOLS,
+  RUN_SYMBOLS,
+} from "../../ffi/symbols.ts";
 import { declarations, HEADER } from "./header.ts";
 
+const RUNS = { ...RUN_SYMBOLS, ...INDEX_SYMBOLS };
 const table = await Deno.readTextFile(new URL("../../ffi/symbols.ts", import.meta.url));
 
 /** The C declarations in the comments of ffi/symbols.ts, by function. */
@@ -17,7 +24,7 @@ function typesOf(declaration: string): string[] {
 }
 
 Deno.test("the symbol table names the functions of the header, each once", () => {
-  const names = [...Object.keys(DIRECT_SYMBOLS), ...Object.keys(RUN_SYMBOLS)];
+  const names = [...Object.keys(DIRECT_SYMBOLS), ...Object.keys(RUNS)];
   assertEquals(names.toSorted(), [...declarations().keys()].toSorted());
 });
 
@@ -30,7 +37,7 @@ Deno.test("the symbol table repeats the parameters of the header", () => {
 Deno.test("the symbol table gives each parameter a type that holds it", () => {
   const symbols: Record<string, { parameters: readonly string[] }> = {
     ...DIRECT_SYMBOLS,
-    ...RUN_SYMBOLS,
+    ...RUNS,
   };
   for (const [name, { parameters }] of declarations()) {
     const types = symbols[name]!.parameters;
@@ -42,24 +49,24 @@ Deno.test("the symbol table gives each parameter a type that holds it", () => {
 });
 
 Deno.test("the symbol table returns what the header returns", () => {
-  const symbols: Record<string, { result: string }> = { ...DIRECT_SYMBOLS, ...RUN_SYMBOLS };
+  const symbols: Record<string, { result: string }> = { ...DIRECT_SYMBOLS, ...RUNS };
   for (const [name, { result }] of declarations()) {
     assertEquals(symbols[name]!.result, result.includes("*") ? "pointer" : "i32", name);
   }
 });
 
-Deno.test("RUN_SYMBOLS are the functions that take an ll_run first", () => {
+Deno.test("RUN_SYMBOLS and INDEX_SYMBOLS are the functions that take an ll_run first", () => {
   const taking = [...declarations()].filter(([, { parameters }]) =>
     parameters[0]?.startsWith("ll_run*")
   );
-  assertEquals(Object.keys(RUN_SYMBOLS).toSorted(), taking.map(([name]) => name).toSorted());
+  assertEquals(Object.keys(RUNS).toSorted(), taking.map(([name]) => name).toSorted());
 });
 
 Deno.test("inBackground() binds every function a second time, nonblocking", () => {
-  const background = inBackground(RUN_SYMBOLS);
+  const background = inBackground(RUNS);
   assertEquals(
     Object.keys(background),
-    Object.keys(RUN_SYMBOLS).map((name) => `${name}_background`),
+    Object.keys(RUNS).map((name) => `${name}_background`),
   );
   for (const symbol of Object.values(background)) assert(symbol.nonblocking);
   assertEquals(background.ll_merge_background.parameters, RUN_SYMBOLS.ll_merge.parameters);

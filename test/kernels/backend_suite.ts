@@ -6,10 +6,13 @@ import { contractCases } from "./cases_contract.ts";
 import { errorCases } from "./cases_errors.ts";
 import { blockCases } from "./cases_blocks.ts";
 import { boundCases } from "./cases_bounds.ts";
+import { clusterContract, clusterParity } from "./cases_clusters.ts";
 import { attentionCases } from "./cases_attention.ts";
 import { bf16Cases } from "./cases_bf16.ts";
 import { estimateErrorCases } from "./cases_estimate_errors.ts";
 import { estimateCases } from "./cases_estimates.ts";
+import { graphContract, graphParity } from "./cases_graph.ts";
+import { flat4Contract, flat4Parity } from "./cases_flat4.ts";
 import { int8Cases } from "./cases_int8.ts";
 import { keyCases } from "./cases_keys.ts";
 import { modelCases } from "./cases_model.ts";
@@ -47,6 +50,27 @@ export function paritySuite(name: string, open: OpenBackend, options: SubjectOpt
   attentionCases(subject);
   keyCases(subject);
   estimateCases(subject);
+}
+
+/** Registers the tests of indexes over keys, which the libraries of devices lack. */
+export function indexSuite(name: string, open: OpenBackend, options: SubjectOptions = {}): void {
+  indexContractSuite(name, open, options);
+  const subject = subjectOf(name, open, options);
+  clusterParity(subject);
+  flat4Parity(subject);
+  graphParity(subject);
+}
+
+/** Registers those of them that need no other backend. */
+export function indexContractSuite(
+  name: string,
+  open: OpenBackend,
+  options: SubjectOptions = {},
+): void {
+  const subject = subjectOf(name, open, options);
+  clusterContract(subject);
+  flat4Contract(subject);
+  graphContract(subject);
 }
 
 function subjectOf(name: string, open: OpenBackend, options: SubjectOptions): Subject {

@@ -1,10 +1,12 @@
 /** The cpu backend against the reference, with every instruction set that this machine has. */
 import { LibraryError } from "../../ffi/errors.ts";
 import { openBackend } from "../../ffi/open.ts";
-import { backendSuite, bf16Suite } from "./backend_suite.ts";
+import { backendSuite, bf16Suite, indexSuite } from "./backend_suite.ts";
 
 for (const isa of await instructionSets()) {
-  backendSuite(`cpu ${isa}`, () => openBackend({ backend: "cpu", isa, compute: "f32" }));
+  const open = () => openBackend({ backend: "cpu", isa, compute: "f32" });
+  backendSuite(`cpu ${isa}`, open);
+  indexSuite(`cpu ${isa}`, open);
   const backend = await openBackend({ backend: "cpu", isa, compute: "bf16" });
   if (backend.info().compute === "f32") continue;
   bf16Suite(`cpu ${isa} bf16`, () => openBackend({ backend: "cpu", isa, compute: "bf16" }));

@@ -11,7 +11,7 @@ import type {
 import { BackendError } from "../../ffi/errors.ts";
 import { openReferenceBackend } from "../../ffi/reference_backend.ts";
 import { bf16ToF32, f16ToF32, f32ToBf16 } from "../../kernels/reference/bf16.ts";
-import { contractSuite } from "./backend_suite.ts";
+import { contractSuite, indexContractSuite } from "./backend_suite.ts";
 import { Fixture } from "./fixture.ts";
 import { densePlan, maskedPlan } from "./make_plans.ts";
 import { Scope } from "./scope.ts";
@@ -21,6 +21,7 @@ import { assertClose } from "./tolerance.ts";
 const TOLERANCE = 3e-7;
 
 contractSuite("reference", () => Promise.resolve(openReferenceBackend()));
+indexContractSuite("reference", () => Promise.resolve(openReferenceBackend()));
 
 Deno.test("embed() equals torch's embedding", async () => {
   await withFixture("embed", async (fixture, scope) => {

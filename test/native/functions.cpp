@@ -53,6 +53,9 @@ const std::map<std::string, Caller>& Callers() {
       LL_FUNCTION(ll_pool_keys),    LL_FUNCTION(ll_pool_queries), LL_FUNCTION(ll_block_scores),
       LL_FUNCTION(ll_key_bounds),   LL_FUNCTION(ll_bound_scores), LL_FUNCTION(ll_vertical_slash),
       LL_FUNCTION(ll_antidiagonal_scores),
+      LL_FUNCTION(ll_nearest_keys), LL_FUNCTION(ll_score_keys), LL_FUNCTION(ll_graph_extend),
+      LL_FUNCTION(ll_graph_search), LL_FUNCTION(ll_flat4_encode), LL_FUNCTION(ll_flat4_search),
+      LL_FUNCTION(ll_cluster_keys), LL_FUNCTION(ll_cluster_search), LL_FUNCTION(ll_cluster_tail),
   };
   return callers;
 }

@@ -9,7 +9,7 @@ import { DTYPE_CODES, KV_BYTES } from "../../ffi/elements.ts";
 import { NativeBackend } from "../../ffi/native_backend.ts";
 import type { NativeLibrary, RunOptions } from "../../ffi/native_library.ts";
 import { Memory } from "../../ffi/native_memory.ts";
-import { DIRECT_SYMBOLS, RUN_SYMBOLS } from "../../ffi/symbols.ts";
+import { DIRECT_SYMBOLS, INDEX_SYMBOLS, RUN_SYMBOLS } from "../../ffi/symbols.ts";
 import { declarations } from "../ffi/header.ts";
 import { type Argument, type Block, bytesOf, type Call, type Expectation } from "./case_file.ts";
 
@@ -48,7 +48,7 @@ export class Recorder {
   /** What the backend already relies on. */
   readonly expectations: Expectation[] = [];
   /** What `NativeBackend` counts. */
-  readonly allocatedBytes = { fast: 0, slow: 0 };
+  readonly allocatedBytes = { fast: 0, slow: 0, file: 0 };
   /** Functions that take no `ll_run`. */
   readonly symbols: Readonly<Record<string, (...args: unknown[]) => number>>;
   /** The backend whose calls these are. */
@@ -139,6 +139,7 @@ export class Recorder {
   }
 
   #host(array: HostArray, access: Access): bigint {
+    if (array instanceof Uint8Array) return this.#bytes(array);
     const known = this.#written.get(array);
     if (known !== undefined) return known;
     const kind = array instanceof BigUint64Array ? "addresses" : "host";
@@ -148,8 +149,18 @@ export class Recorder {
     return address;
   }
 
+  /** Bytes are handed from call to call, and nothing may be expected of them. */
+  #bytes({ buffer, byteOffset }: Uint8Array): bigint {
+    const known = this.#written.get(buffer);
+    if (known !== undefined) return known + BigInt(byteOffset);
+    const content = new Uint8Array(buffer).slice();
+    this.#written.set(buffer, this.#block({ kind: "host", bytes: content.length, content }));
+    return this.#written.get(buffer)! + BigInt(byteOffset);
+  }
+
   #fill(array: HostArray, address: bigint): void {
-    if (!(array instanceof Float32Array || array instanceof Int32Array)) {
+    const isInteger = array instanceof Int32Array || array instanceof Uint32Array;
+    if (!(array instanceof Float32Array || isInteger)) {
       throw new Error(
         "Cannot record the call as it writes elements of another type than f32 or i32",
       );
@@ -189,10 +200,14 @@ const RUN = Symbol("ll_run");
 const TYPES: Readonly<Record<string, { readonly parameters: readonly string[] }>> = {
   ...DIRECT_SYMBOLS,
   ...RUN_SYMBOLS,
+  ...INDEX_SYMBOLS,
 };
 
 /** What a function does with what a parameter points to. */
 type Access = "read" | "written" | "both";
+
+/** Functions that go on from what their results hold. */
+const READ_AND_WRITTEN = ["ll_pool_map", "ll_graph_extend", "ll_flat4_encode"];
 
 const ACCESS: ReadonlyMap<string, readonly Access[]> = new Map(
   [...declarations()].map(([name, { parameters }]) => [
@@ -203,5 +218,5 @@ const ACCESS: ReadonlyMap<string, readonly Access[]> = new Map(
 
 function accessOf(name: string, parameter: string): Access {
   if (!parameter.includes("*") || parameter.includes("const")) return "read";
-  return name === "ll_pool_map" ? "both" : "written";
+  return READ_AND_WRITTEN.includes(name) ? "both" : "written";
 }

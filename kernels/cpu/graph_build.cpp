@@ -1,0 +1,152 @@
+// Making and extending graphs over keys (RoarGraph, Chen et al. 2024, with distances between keys
+// in L2, and the lists of a pivot merged).
+//
+//   project   the first key of each list, its pivot, is linked to the others
+//   insert    each new node searches the graph and is linked to what it found
+//   repair    nodes that the entries do not lead to get a link from one that they lead to
+// In each step links are found from the graph as it stood before, then added node by node: the
+// result does not depend on the number of threads. Half of a node's links are for projection.
+#include <algorithm>
+#include <vector>
+
+#include "../common/graph_calls.h"
+#include "dispatch.h"
+#include "graph_links.h"
+#include "graph_repair.h"
+#include "graph_search.h"
+#include "kv.h"
+
+namespace longlens {
+namespace {
+
+// Nodes of a batch are inserted without seeing each other: a small part of those there are.
+constexpr int64_t kLeastBatch = 16, kLargestBatch = 1024, kBatchShare = 8;
+// Lists between two polls.
+constexpr int64_t kPollLists = 1024;
+
+struct Build {
+  const Call& call;
+  const GraphExtendCall& c;
+  const GraphKeys& keys;
+  const GraphLinks& links;
+
+  int64_t Half() const { return links.degree() / 2; }
+};
+
+// Adds to each source its links and to each target its sources.
+void AddBothWays(const Build& b, const std::vector<Nodes>& lists, const Nodes& from) {
+  b.call.For(lists.size(), [&](int64_t i) { b.links.Add(from[i], lists[i]); });
+  const ReverseLinks reverse(lists, from);
+  b.call.For(reverse.targets(),
+             [&](int64_t t) { b.links.Add(reverse.Target(t), reverse.Sources(t)); });
+}
+
+// ---- projection ----
+
+// The other keys of all lists of each pivot.
+std::vector<Nodes> PoolsOfPivots(const Build& b, Nodes* pivots) {
+  const GraphExtendCall& c = b.c;
+  std::vector<int32_t> place(c.nodes, -1);
+  std::vector<Nodes> pools;
+  for (int64_t x = 0; x < c.list_count; ++x) {
+    if (x % kPollLists == 0) b.call.Poll();
+    const int32_t* const list = c.lists + x * c.list_length;
+    if (list[0] < 0) continue;
+    const int32_t pivot = list[0] - c.start;
+    if (place[pivot] < 0) {
+      place[pivot] = static_cast<int32_t>(pools.size());
+      pools.emplace_back();
+      pivots->push_back(pivot);
+    }
+    Nodes& pool = pools[place[pivot]];
+    for (int32_t i = 1; i < c.list_length && list[i] >= 0; ++i) pool.push_back(list[i] - c.start);
+  }
+  return pools;
+}
+
+void Project(const Build& b) {
+  if (b.c.list_length == 0) return;
+  Nodes pivots;
+  std::vector<Nodes> pools = PoolsOfPivots(b, &pivots);
+  b.call.For(pools.size(), [&](int64_t i) {
+    pools[i] = b.links.Prune(b.links.Sort(pivots[i], pools[i]), b.Half(), true);
+  });
+  // What a node is linked to, and what is linked to it, share its half.
+  std::vector<Nodes> both(b.c.nodes);
+  for (size_t i = 0; i < pools.size(); ++i) {
+    if (i % kPollLists == 0) b.call.Poll();
+    for (uint32_t node : pools[i]) {
+      both[pivots[i]].push_back(node);
+      both[node].push_back(pivots[i]);
+    }
+  }
+  b.call.For(b.c.nodes, [&](int64_t x) {
+    if (both[x].empty()) return;
+    b.links.Add(x, b.links.Prune(b.links.Sort(x, both[x]), b.Half(), true));
+  });
+}
+
+// ---- insertion ----
+
+// What a node finds nearest.
+Nodes FindNear(const Build& b, const Nodes& entries, uint32_t x) {
+  thread_local GraphSearch search;
+  NodeScorer scorer(b.keys, x);
+  const GraphView view{b.links.Of(0), b.c.nodes, b.links.degree()};
+  search.Run(view, entries.data(), entries.size(), b.c.width, scorer, [] {});
+  std::vector<Near> found;
+  for (int64_t i = 0; i < search.best().count(); ++i) {
+    const Candidate candidate = search.best().data()[i];
+    const uint32_t node = KeyOf(candidate);
+    if (node == x || b.links.Has(x, node)) continue;
+    found.push_back({b.keys.Half(x) - ScoreOf(candidate), node});
+  }
+  return b.links.Prune(found, b.Half(), false);
+}
+
+void Insert(const Build& b, const Nodes& entries) {
+  for (int64_t next = b.c.built; next < b.c.nodes;) {
+    const int64_t wanted = std::clamp(next / kBatchShare, kLeastBatch, kLargestBatch);
+    const int64_t count = std::min(wanted, b.c.nodes - next);
+    std::vector<Nodes> found(count);
+    Nodes from(count);
+    b.call.For(count, [&](int64_t i) {
+      from[i] = static_cast<uint32_t>(next + i);
+      found[i] = FindNear(b, entries, from[i]);
+    });
+    AddBothWays(b, found, from);
+    b.call.Progress(count);
+    next += count;
+  }
+}
+
+}  // namespace
+}  // namespace longlens
+
+using namespace longlens;
+
+extern "C" int32_t ll_graph_extend(ll_run* run, int32_t kv_head, int32_t dim, void* const* pages,
+                                   int32_t stride, int32_t kv_dtype, int32_t start, int32_t built,
+                                   int32_t nodes, const int32_t* lists, int32_t list_count,
+                                   int32_t list_length, int32_t degree, int32_t width,
+                                   uint32_t* neighbours, int32_t* entries, int32_t entry_count) {
+  return Guard(run, [&] {
+    const KvView kv{pages, stride, int64_t{kv_head} + 1, dim, kv_dtype};
+    const GraphExtendCall extend{kv_head,    kv,          start,  built, nodes,      lists,
+                                 list_count, list_length, degree, width, neighbours, entries,
+                                 entry_count};
+    if (!CheckGraphExtend(extend)) return;
+    const Call call(run);
+    const GraphKeys keys(call, kv, kv_head, start, nodes);
+    const GraphLinks links(keys, neighbours, degree);
+    std::fill_n(neighbours + int64_t{built} * degree, int64_t{nodes - built} * degree, LL_NO_NODE);
+    const Build build{call, extend, keys, links};
+    Project(build);
+    Insert(build, FindEntries(call, links, nodes, entry_count));
+    const Nodes found = FindEntries(call, links, nodes, entry_count);
+    Repair(call, keys, links, found, width);
+    for (int64_t e = 0; e < entry_count; ++e) {
+      entries[e] = e < static_cast<int64_t>(found.size()) ? static_cast<int32_t>(found[e]) : -1;
+    }
+  });
+}

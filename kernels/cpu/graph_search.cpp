@@ -1,0 +1,88 @@
+#include "graph_search.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "../common/graph_calls.h"
+#include "dispatch.h"
+#include "key_scores.h"
+#include "kv.h"
+
+namespace longlens {
+namespace {
+
+// q . k of keys in pages.
+class PageScorer {
+ public:
+  PageScorer(const Kernels& kernels, const KvView& kv, int64_t kv_head, int64_t start,
+             const float* q, Scratch* scratch)
+      : kv_(kv), kv_head_(kv_head), start_(start), scores_(kernels, kv, kv_head, 1, scratch) {
+    scores_.SetQuery(0, q, 1.0f);
+  }
+
+  void Fetch(uint32_t node) const {
+    const char* const row = kv_.Row(kv_head_, start_ + node, Part::kKeys);
+    for (int64_t i = 0; i < kv_.RowBytes(); i += 64) __builtin_prefetch(row + i);
+  }
+  void Score(const uint32_t* nodes, int32_t count, float* scores) {
+    block_.count = count;
+    for (int32_t j = 0; j < count; ++j) {
+      block_.keys[j] = static_cast<int32_t>(start_ + nodes[j]);
+      block_.rows[j] = kv_.Row(kv_head_, block_.keys[j], Part::kKeys);
+    }
+    std::fill_n(block_.rows + count, kRowsAhead, block_.rows[0]);
+    scores_.Score(block_, scores, 0);
+  }
+
+ private:
+  const KvView& kv_;
+  int64_t kv_head_, start_;
+  KeyScores scores_;
+  KeyBlock block_;
+};
+
+void SearchRow(const Call& call, const GraphSearchCall& c, const KvView& kv, int64_t row) {
+  thread_local GraphSearch search;
+  Scratch& scratch = ThreadScratch();
+  scratch.Begin(KeyScores::Floats(kv, 1));
+  const auto& [q, rows, kv_head_of] = c.asking;
+  PageScorer scorer(call.kernels(), kv, kv_head_of[row], c.start, q + row * kv.dim, &scratch);
+  const int64_t graph = c.graph_of[row];
+  const GraphView view{c.neighbours + graph * c.capacity * c.degree, c.nodes, c.degree};
+  const auto* const entries = reinterpret_cast<const uint32_t*>(c.entries + graph * c.entry_count);
+  search.Run(view, entries, c.entry_count, c.width, scorer, [&] { call.Poll(); });
+  const Candidate* const best = search.best().data();
+  const int64_t found = std::min<int64_t>(c.k, search.best().count());
+  for (int64_t i = 0; i < c.k; ++i) {
+    c.keys[row * c.k + i] = i < found ? c.start + KeyOf(best[i]) : -1;
+    c.scores[row * c.k + i] = i < found ? ScoreOf(best[i]) : -INFINITY;
+  }
+  c.scanned[row] = search.scanned();
+}
+
+}  // namespace
+}  // namespace longlens
+
+using namespace longlens;
+
+extern "C" int32_t ll_graph_search(ll_run* run, const float* q, int32_t rows,
+                                   const int32_t* kv_head_of, const int32_t* graph_of, int32_t dim,
+                                   void* const* pages, int32_t stride, int32_t kv_dtype,
+                                   int32_t start, int32_t nodes, const uint32_t* neighbours,
+                                   int32_t capacity, int32_t degree, const int32_t* entries,
+                                   int32_t entry_count, int32_t width, int32_t k, int32_t* keys,
+                                   float* scores, int32_t* scanned) {
+  return Guard(run, [&] {
+    const AskingRows asking{q, rows, kv_head_of};
+    const KvView kv{pages, stride, KvHeadsOf(asking), dim, kv_dtype};
+    const GraphSearchCall search{asking,   graph_of, kv,      start,       nodes, neighbours,
+                                 capacity, degree,   entries, entry_count, width, k,
+                                 keys,     scores,   scanned};
+    if (!CheckGraphSearch(search)) return;
+    const Call call(run);
+    call.For(rows, [&](int64_t row) {
+      SearchRow(call, search, kv, row);
+      call.Progress(1);
+    });
+  });
+}
