@@ -83,6 +83,7 @@ export type { BlockSparseOptions } from "./lib/attention/block_sparse.ts";
 export type { FlexPrefillOptions } from "./lib/attention/flex_prefill.ts";
 export type { MinferenceOptions } from "./lib/attention/minference.ts";
 export type { RetrievalOptions } from "./lib/attention/retrieval.ts";
+export type { RetrievalModes } from "./lib/attention/retrieval_modes.ts";
 export type { StreamingOptions } from "./lib/attention/streaming.ts";
 export type { VerticalSlashOptions } from "./lib/attention/vertical_slash.ts";
 export type { XAttentionOptions } from "./lib/attention/x_attention.ts";
@@ -101,6 +102,7 @@ export type {
   KeyPlan,
   Method,
   PrefillContext,
+  SearchAnswer,
   SearchRequest,
   TopKeys,
   VerticalSlash,
@@ -120,6 +122,26 @@ export type {
   VerticalSlashPlan,
 } from "./lib/attention/plan.ts";
 export type { SearchCost } from "./lib/engine/planner.ts";
+export type { KeptAttention } from "./lib/engine/key_search.ts";
+
+// Indexes over keys
+export type {
+  AutoIndexOptions,
+  BlockIndexOptions,
+  ClusterIndexOptions,
+  ExactIndexOptions,
+  Flat4IndexOptions,
+  GraphIndexOptions,
+  HnswIndexOptions,
+  IndexKind,
+  IndexOptions,
+  PageIndexOptions,
+} from "./lib/retrieval/index_options.ts";
+export type { ClusterSettings } from "./lib/retrieval/cluster_set.ts";
+export type { IndexStats, MassKind } from "./lib/retrieval/kv_index.ts";
+export type { RetrievalWish } from "./lib/retrieval/retrieval_wish.ts";
+export type { LayerIndexStats } from "./lib/engine/session_indexes.ts";
+export type { IndexTrial, IndexTrialOptions, LayerIndexTrial } from "./lib/engine/index_probe.ts";
 
 // Head files and pattern search
 export {
@@ -133,6 +155,7 @@ export {
   type PatternCandidate,
   type QueryHeadEntry,
   readHeadFile,
+  type RetrievalMode,
   writeHeadFile,
 } from "./lib/attention/head_file.ts";
 export type {
@@ -204,12 +227,13 @@ export {
   type TaskQuestion,
 } from "./lib/eval/task.ts";
 export type { Difference, Interval } from "./lib/eval/statistics.ts";
+export { coverage, type CoverageOptions } from "./lib/eval/coverage.ts";
+export type { CoverageText, CoveredModel, ProbedTextOptions } from "./lib/eval/probed_texts.ts";
 export {
-  coverage,
-  type CoverageOptions,
-  type CoverageText,
-  type CoveredModel,
-} from "./lib/eval/coverage.ts";
+  type IndexTrialRow,
+  indexTrials,
+  type IndexTrialsOptions,
+} from "./lib/eval/index_trials.ts";
 export { type CoverageRow, readCoverage, writeCoverage } from "./lib/eval/coverage_row.ts";
 export { type PlanDifference, planDifference, type PlanRows } from "./lib/eval/plan_difference.ts";
 export { TASKS } from "./lib/eval/tasks/all.ts";
@@ -268,6 +292,15 @@ export type { PlanLook } from "./lib/plot/map/plan_overlay.ts";
 export type { BudgetTrial, RecallBudgetOptions } from "./lib/plot/recall_budget.ts";
 export type { LogitTableOptions, MethodLogits } from "./lib/plot/logit_table.ts";
 export type { LatencyCeiling, LatencyOptions, LatencyPoint } from "./lib/plot/latency.ts";
+export {
+  type CountedDistances,
+  type HeadShift,
+  measureShift,
+  type ShiftDistances,
+  type ShiftVectors,
+} from "./lib/plot/query_key_shift.ts";
+export type { IndexReportOptions, IndexReportRow, IndexTargets } from "./lib/plot/index_report.ts";
+export type { KeyRange, KvTimelineStep } from "./lib/plot/kv_timeline.ts";
 export type { CompareFiguresOptions } from "./lib/plot/compare.ts";
 
 // Traces

@@ -71,8 +71,16 @@ export interface KvHeadEntry {
   readonly scores: HeadScores;
 }
 
+/**
+ * What a query head does in a step of retrieval: asks the index, has all of it estimated (a diffuse head), sees every key, or
+ * first and recent ones only.
+ */
+export type RetrievalMode = "index" | "tail" | "dense" | "streaming";
+
 /** What is known of a query head. */
 export interface QueryHeadEntry extends KvHeadEntry {
+  /** What it does in a step of retrieval; absent where nothing says. */
+  readonly retrieval?: RetrievalMode | null;
   /** What it attends to in a prefill; `null` where nothing says. */
   readonly pattern: HeadPattern | null;
   /** The patterns that it was chosen from, if they are known. */
@@ -172,6 +180,9 @@ function schema(z: Zod) {
   const kvHead = { type: z.string().max(MAX_TEXT).nullable(), scores: scoresSchema(z) };
   const queryHead = z.strictObject({
     ...kvHead,
+    retrieval: z.enum(["index", "tail", "dense", "streaming"]).nullish() as unknown as ZodType<
+      RetrievalMode | null
+    >,
     pattern: patternSchema(z).nullable(),
     candidates: z.array(candidateSchema(z)).max(MAX_ITEMS),
   });

@@ -1,5 +1,6 @@
 /** A method decides what every head attends to; it makes plans and touches no kernel. */
 import type { Awaitable, TopKeys, VerticalSlash } from "../../ffi/backend.ts";
+import type { RetrievalWish } from "../retrieval/retrieval_wish.ts";
 import type { HeadPlan } from "./plan.ts";
 
 export type { Awaitable, KeyPlan, TopKeys, VerticalSlash } from "../../ffi/backend.ts";
@@ -91,24 +92,32 @@ export interface DecodeContext {
   /** Place of the row's token in the cache; it sees keys `0 .. position`. */
   readonly position: number;
   /**
-   * Asks an index for the `topK` keys of `start <= j < end` that score highest for each of `heads`. Counted as
-   * scanned keys and timed by the session.
+   * Asks an index for keys outside the first tokens and the window. Counted as scanned keys and timed by the session,
+   * which builds the index when it is first asked.
    */
-  search(request: SearchRequest): Awaitable<TopKeys[]>;
+  search(request: SearchRequest): Awaitable<SearchAnswer>;
 }
 
 /** A question to an index. */
 export interface SearchRequest {
-  /** Id of the index. */
-  readonly index: string;
+  /** The index, and which keys it covers. */
+  readonly wish: RetrievalWish;
   /** Query heads. */
   readonly heads: readonly number[];
-  /** First key. */
-  readonly start: number;
-  /** End of the keys, exclusive. */
-  readonly end: number;
-  /** Keys to return per head. */
+  /** Keys to return for each head at most. */
   readonly topK: number;
+  /** Only as many keys as hold, with the static keys, this share of the attention. */
+  readonly mass?: number | undefined;
+}
+
+/** What an index answered. */
+export interface SearchAnswer {
+  /** For each head the keys that were found, the best first. */
+  readonly found: readonly TopKeys[];
+  /** End of the keys that the index covers for this query; keys from here on belong to the window. */
+  readonly end: number;
+  /** Whether what was not found is estimated and added. */
+  readonly hasTail: boolean;
 }
 
 /** An attention method. Adding one is one file and its test. */
@@ -123,6 +132,8 @@ export interface Method {
   planPrefill(context: PrefillContext): Awaitable<readonly HeadPlan[]>;
   /** One plan for each of `context.heads`, in that order. */
   planDecode(context: DecodeContext): Awaitable<readonly HeadPlan[]>;
+  /** Indexes that its decode plans ask; they are built when a prefill has ended. @default none */
+  readonly indexes?: readonly RetrievalWish[];
   /** Keys of a context of `length` tokens that a query head needs at hand in every step: what a fast tier must hold. */
   residentKeys(layer: number, head: number, length: number): number;
 }

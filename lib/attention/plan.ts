@@ -76,12 +76,14 @@ export interface StaticPlusRetrievedPlan {
   readonly sink: number;
   /** Most recent keys that stay on the fast tier. */
   readonly window: number;
-  /** Id of the index that was asked. */
+  /** Name of the index that was asked. */
   readonly index: string;
   /** How many keys it was asked for. */
   readonly topK: number;
   /** What it returned, rising; none of them in the static set. */
   readonly retrieved: readonly number[];
+  /** Whether the keys of the index that it did not return are estimated and added, cluster by cluster. */
+  readonly tail?: "clusters";
 }
 
 /** Keys that any of the plans holds. */

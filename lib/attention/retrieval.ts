@@ -1,7 +1,16 @@
+import {
+  type IndexKind,
+  indexName,
+  type IndexOptions,
+  indexOptions,
+} from "../retrieval/index_options.ts";
+import type { RetrievalWish } from "../retrieval/retrieval_wish.ts";
 import { checkCount } from "./check.ts";
 import { described } from "./described.ts";
+import type { HeadFile, RetrievalMode } from "./head_file.ts";
 import type { DecodeContext, Method } from "./method.ts";
-import type { HeadPlan } from "./plan.ts";
+import type { HeadPlan, StaticPlusRetrievedPlan } from "./plan.ts";
+import { modeOf, type RetrievalModes, retrievalModes } from "./retrieval_modes.ts";
 
 /** Options of {@link retrieval}. */
 export interface RetrievalOptions {
@@ -16,16 +25,52 @@ export interface RetrievalOptions {
    */
   readonly window?: number;
   /**
-   * Keys retrieved for each query head and step.
+   * Keys retrieved for each query head and step; with `mass` the most.
    * @default 100
    */
   readonly topK?: number;
   /**
-   * Index that is asked: `exact` scores every key outside the static set.
+   * Index that is asked: its kind, or kind and options.
    * @default "exact"
    */
-  readonly index?: "exact";
+  readonly index?: IndexKind | IndexOptions;
+  /**
+   * Share of the attention that is to be kept: as few keys are retrieved as hold it by the index's bound or estimate. Needs an index
+   * that can tell (`exact`, `flat4`, `pages`) or `tail`.
+   * @default all `topK` keys
+   */
+  readonly mass?: number | null;
+  /**
+   * Adds the keys that are not retrieved, each as the mean of its cluster (RetroInfer's estimation zone): nearer to dense attention,
+   * which is not always the better answer.
+   * @default "none"
+   */
+  readonly tail?: "none" | "clusters";
+  /**
+   * Width of a graph's search (`ef`), where the index has one.
+   * @default the index's own
+   */
+  readonly ef?: number | null;
+  /**
+   * What each query head of each layer does: a head file, or its modes. `tail` heads retrieve nothing and need `tail: "clusters"`.
+   * @default every head asks the index
+   */
+  readonly heads?: HeadFile | RetrievalModes | null;
+  /**
+   * Keys that leave the window before they are taken into the index together, and before there is one; `exact` takes
+   * each at once.
+   * @default 256
+   */
+  readonly batch?: number;
 }
+
+type Checked = Required<Omit<RetrievalOptions, "heads">> & {
+  readonly heads: RetrievalModes | null;
+};
+
+const ACTION = "make a retrieval method";
+/** How the tail is clustered. */
+const TAIL = { clusterKeys: 64, iterations: 4 };
 
 /**
  * RetrievalAttention (Liu et al. 2024, arXiv 2409.10516): a static set of first and recent keys, and the keys an
@@ -35,41 +80,107 @@ export interface RetrievalOptions {
  * @throws {RangeError} if an option is out of range
  */
 export function retrieval(options: RetrievalOptions = {}): Method {
-  const { sink = 128, window = 512, topK = 100, index = "exact" } = options;
-  checkCount("make a retrieval method", "sink", sink, 0);
-  checkCount("make a retrieval method", "window", window, 1);
-  checkCount("make a retrieval method", "topK", topK, 0);
-  if (index !== "exact") {
-    throw new RangeError(
-      `Cannot make a retrieval method as index must be "exact": current value is ${index}`,
-    );
-  }
-  const checked = { sink, window, topK, index };
+  const checked = check(options);
+  const { sink, window, topK } = checked;
+  const wish = wishOf(checked);
   return described({
     name: "retrieval",
     options: checked,
     governsPrefill: false,
+    indexes: topK === 0 && !wish.tail ? [] : [wish],
     planPrefill: ({ heads }) => heads.map(() => ({ kind: "dense" })),
-    planDecode: (context) => planDecode(checked, context),
-    residentKeys: (_layer, _head, length) => Math.min(length, sink + window),
+    planDecode: (context) => planDecode(checked, wish, context),
+    residentKeys: (layer, head, length) => {
+      return modeOf(checked.heads, layer, head) === "dense"
+        ? length
+        : Math.min(length, sink + window);
+    },
   });
 }
 
-async function planDecode(
-  options: Required<RetrievalOptions>,
-  { heads, position, search }: DecodeContext,
-): Promise<readonly HeadPlan[]> {
-  const { sink, window, topK, index } = options;
-  const plan = (retrieved: readonly number[]): HeadPlan => ({
-    kind: "staticPlusRetrieved",
+function check(options: RetrievalOptions): Checked {
+  const { sink = 128, window = 512, topK = 100, index = "exact" } = options;
+  const { mass = null, tail = "none", ef = null, batch = 256 } = options;
+  checkCount(ACTION, "sink", sink, 0);
+  checkCount(ACTION, "window", window, 1);
+  checkCount(ACTION, "topK", topK, 0);
+  checkCount(ACTION, "batch", batch, 1);
+  if (mass !== null && !(mass > 0 && mass <= 1)) {
+    throw new RangeError(
+      `Cannot ${ACTION} as mass must be above 0 and at most 1: current value is ${mass}`,
+    );
+  }
+  if (tail !== "none" && tail !== "clusters") {
+    throw new RangeError(
+      `Cannot ${ACTION} as tail must be "none" or "clusters": current value is ${tail}`,
+    );
+  }
+  const heads = options.heads ? retrievalModes(ACTION, options.heads) : null;
+  if (tail === "none" && heads?.flat().includes("tail")) {
+    throw new RangeError(
+      `Cannot ${ACTION} with heads of mode tail as tail must be "clusters": current value is ${tail}`,
+    );
+  }
+  return { sink, window, topK, index: withWidth(index, ef), mass, tail, ef, heads, batch };
+}
+
+function withWidth(index: IndexKind | IndexOptions, ef: number | null): IndexOptions {
+  const filled: IndexOptions = indexOptions(ACTION, index);
+  if (ef === null) return filled;
+  checkCount(ACTION, "ef", ef, 1);
+  if (filled.kind === "graph" || filled.kind === "hnsw") return { ...filled, width: ef };
+  throw new RangeError(
+    `Cannot ${ACTION} with ef as index must be graph or hnsw: current value is ${filled.kind}`,
+  );
+}
+
+function wishOf({ sink, window, index, tail, batch }: Checked): RetrievalWish {
+  const exact = (index as IndexOptions).kind === "exact" && tail === "none";
+  return {
+    index: index as IndexOptions,
+    tail: tail === "clusters" ? TAIL : null,
     sink,
     window,
-    index,
-    topK,
-    retrieved,
-  });
-  const end = position + 1 - window;
-  if (end <= sink || topK === 0) return heads.map(() => plan([]));
-  const found = await search({ index, heads, start: sink, end, topK });
-  return found.map(({ indices }) => plan(Array.from(indices).sort((a, b) => a - b)));
+    batch: exact ? 1 : batch,
+  };
+}
+
+async function planDecode(
+  options: Checked,
+  wish: RetrievalWish,
+  context: DecodeContext,
+): Promise<readonly HeadPlan[]> {
+  const { layer, heads } = context;
+  const plans: HeadPlan[] = [];
+  const modes = heads.map((head) => modeOf(options.heads, layer, head));
+  for (const mode of new Set(modes)) {
+    const some = heads.filter((_, x) => modes[x] === mode);
+    const found = await planMode(mode, options, wish, { ...context, heads: some });
+    some.forEach((head, x) => plans[heads.indexOf(head)] = found[x]!);
+  }
+  return plans;
+}
+
+async function planMode(
+  mode: RetrievalMode,
+  { sink, window, topK, mass }: Checked,
+  wish: RetrievalWish,
+  { heads, position, search }: DecodeContext,
+): Promise<readonly HeadPlan[]> {
+  if (mode === "dense") return heads.map(() => ({ kind: "dense" }));
+  if (mode === "streaming") return heads.map(() => ({ kind: "streaming", sink, window }));
+  const count = mode === "tail" ? 0 : topK;
+  const plan: StaticPlusRetrievedPlan = {
+    ...{ kind: "staticPlusRetrieved", sink, window, index: indexName(wish.index) },
+    ...{ topK: count, retrieved: [] },
+  };
+  if (position + 1 - window <= sink || (count === 0 && !wish.tail)) return heads.map(() => plan);
+  const wanted = mode === "tail" ? undefined : mass ?? undefined;
+  const { found, end, hasTail } = await search({ wish, heads, topK: count, mass: wanted });
+  return found.map(({ indices }) => ({
+    ...plan,
+    window: position + 1 - end,
+    retrieved: Array.from(indices).sort((a, b) => a - b),
+    ...(hasTail ? { tail: "clusters" } as const : {}),
+  }));
 }

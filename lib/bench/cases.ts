@@ -2,6 +2,7 @@
 import type { BenchCase } from "./bench_case.ts";
 import { denseDecode, sparseDecode } from "./kernels/decode.ts";
 import { estimates } from "./kernels/estimates.ts";
+import { indexSearches } from "./kernels/indexes.ts";
 import { linearLayers } from "./kernels/linear.ts";
 import { densePrefill, sparsePrefill } from "./kernels/prefill.ts";
 import type { Sizes } from "./sizes.ts";
@@ -13,6 +14,7 @@ const FAMILIES: readonly ((sizes: Sizes) => BenchCase[])[] = [
   denseDecode,
   sparseDecode,
   estimates,
+  indexSearches,
   linearLayers,
 ];
 

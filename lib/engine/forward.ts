@@ -15,11 +15,13 @@ import type { LayerPlan } from "../attention/plan.ts";
 import type { PagedCache } from "../cache/paged_cache.ts";
 import { ropeTable } from "../model/rope.ts";
 import type { ModelConfig, ModelWeights, RopeConfig } from "../model/types.ts";
-import { exactIndex } from "../retrieval/exact.ts";
 import { breathe } from "./breathe.ts";
 import { ChunkEstimates } from "./chunk_estimates.ts";
+import { KeySearch, type SearchingRow } from "./key_search.ts";
 import { lowerRows, lowerTiles, Planner, type SearchCost } from "./planner.ts";
+import type { SessionIndexes } from "./session_indexes.ts";
 import { LayerState, type Stage, type StateName } from "./state.ts";
+import { TailAttention } from "./tail_attention.ts";
 import { Workspace, type WorkspaceName } from "./workspace.ts";
 
 /** Which plans rows get: a prefill's, or one per row from `planDecode`. */
@@ -77,6 +79,8 @@ export interface ForwardParts {
   readonly cache: PagedCache;
   /** Decides what is attended. */
   readonly method: Method;
+  /** What the method may ask. */
+  readonly indexes: SessionIndexes;
 }
 
 /** Rows whose logits are in memory together when a text is scored. */
@@ -86,14 +90,17 @@ const SCORED_ROWS = 32;
 export class Forward {
   readonly #parts: ForwardParts;
   readonly #planner: Planner;
+  readonly #tails: TailAttention;
   readonly #logits: Tensor;
   #workspace: Workspace;
 
   /** Passes over `parts.cache` of up to `rows` rows at once (grows when asked for more). */
   constructor(parts: ForwardParts, rows: number) {
     this.#parts = parts;
-    const { backend, config, method } = parts;
-    this.#planner = new Planner(method, config, [exactIndex(backend)]);
+    const { backend, config, method, indexes } = parts;
+    const search = new KeySearch(backend, config, indexes);
+    this.#planner = new Planner(method, config, search);
+    this.#tails = new TailAttention(backend, search);
     this.#logits = backend.tensor([1, config.vocab]);
     this.#workspace = new Workspace(backend, config, rows);
   }
@@ -181,6 +188,9 @@ export class Forward {
     const { backend, weights } = this.#parts;
     await backend.qkv(tensors.x, weights.layers[layer]!.qkv, rope, tensors, request.control);
     yield event(request, "qkv", layer, tensors, ["q", "k", "v"]);
+    if (request.phase === "prefill" && request.replayTo === undefined) {
+      this.#parts.indexes.sample(layer, tensors.q, request.start);
+    }
   }
 
   async *#attend(
@@ -235,16 +245,23 @@ export class Forward {
   }
 
   async #planRows(request: ForwardRequest, layer: number, q: Tensor) {
-    const { start, ids, control } = request;
     const plans: LayerPlan[] = [];
     const searches: SearchCost[] = [];
-    for (let row = 0; row < ids.length; row++) {
-      const planned = await this.#planner
-        .decode(layer, start + row, row, q, this.#parts.cache, control);
+    for (const row of this.#searchingRows(request, layer, q)) {
+      const planned = await this.#planner.decode(row);
       plans.push(planned.plan);
       searches.push(...planned.searches);
     }
     return { plans, searches };
+  }
+
+  #searchingRows(
+    { start, ids, control }: ForwardRequest,
+    layer: number,
+    q: Tensor,
+  ): SearchingRow[] {
+    const { cache } = this.#parts;
+    return Array.from(ids, (_, row) => ({ layer, position: start + row, q, row, cache, control }));
   }
 
   async #attendChunk(
@@ -274,6 +291,8 @@ export class Forward {
     const keys = plans.flatMap((plan, row) => lowerRows(plan, start + row));
     const kv = cache.view(layer, start + ids.length);
     await backend.attendKeys(tensors.q, config.scale, kv, keys, tensors, control);
+    await this.#tails
+      .add(this.#searchingRows(request, layer, tensors.q), plans, searches, tensors);
     return { plans, keys, searches };
   }
 

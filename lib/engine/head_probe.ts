@@ -9,6 +9,7 @@ import type { PagedCache } from "../cache/paged_cache.ts";
 import { breathe } from "./breathe.ts";
 import { ChunkEstimates } from "./chunk_estimates.ts";
 import { Forward } from "./forward.ts";
+import type { IndexTrialOptions, LayerIndexTrial } from "./index_probe.ts";
 import { lowerTiles, type SearchCost } from "./planner.ts";
 import { emptyState } from "./session_state.ts";
 import type { SessionModel, SessionOptions } from "./session_types.ts";
@@ -44,7 +45,7 @@ export interface ProbeContext extends PrefillContext {
 export type ChunkPlanner = (context: ProbeContext) => Awaitable<readonly HeadPlan[]>;
 
 /** What a probe works with. */
-interface ProbeParts {
+export interface ProbeParts {
   readonly model: Pick<SessionModel, "backend" | "config">;
   readonly cache: PagedCache;
   readonly layer: number;
@@ -152,6 +153,12 @@ export class LayerProbe {
     });
   }
 
+  /** Builds an index over the layer's keys, asks it by the last rows, and compares with exact search and dense attention. */
+  async tryIndex(options: IndexTrialOptions): Promise<LayerIndexTrial> {
+    const { tryIndex } = await import("./index_probe.ts");
+    return await tryIndex(this.#parts, options);
+  }
+
   #estimates(qStart: number, qLen: number): ChunkEstimates {
     const { model: { backend, config: { scale } }, cache, layer, tensors, control } = this.#parts;
     const kv = cache.view(layer, qStart + qLen);
@@ -215,8 +222,8 @@ export async function* probeLayers(
   control: RunControl,
 ): AsyncGenerator<LayerProbe, void> {
   const { backend, config, weights } = model;
-  const { cache } = emptyState(model, options);
-  const parts = { backend, config, weights, cache, method: dense() };
+  const { cache, indexes } = emptyState(model, { ...options, querySamples: 0 });
+  const parts = { backend, config, weights, cache, indexes, method: dense() };
   const forward = new Forward(parts, 1);
   const last = layers === undefined ? config.layers - 1 : Math.max(-1, ...layers);
   try {

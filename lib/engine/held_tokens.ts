@@ -1,6 +1,7 @@
 import type { Tokenizer } from "../model/types.ts";
 import type { PagedCache } from "../cache/paged_cache.ts";
 import type { Phase } from "./forward.ts";
+import type { SessionIndexes } from "./session_indexes.ts";
 import type { SessionState } from "./session_state.ts";
 import type { SessionModel, SessionOptions } from "./session_types.ts";
 import type { LayerRecord } from "./step.ts";
@@ -30,6 +31,8 @@ export class HeldTokens {
   readonly log: TokenLog;
   /** Keys and values: of all tokens, or of all but those that are being read and the last. */
   readonly cache: PagedCache;
+  /** Indexes over the keys. */
+  readonly indexes: SessionIndexes;
   /** What `layers()` ended with and no step has used: forgotten when the tokens change. */
   next: NextLogits | null = null;
   readonly #model: Pick<SessionModel, "config" | "tokenizer">;
@@ -42,11 +45,12 @@ export class HeldTokens {
   constructor(
     model: Pick<SessionModel, "config" | "tokenizer">,
     { memoryBytes }: SessionOptions,
-    { cache, log, contextTokens, streamStart }: SessionState,
+    { cache, indexes, log, contextTokens, streamStart }: SessionState,
   ) {
     this.#model = model;
     this.#memoryBytes = memoryBytes;
     this.cache = cache;
+    this.indexes = indexes;
     this.log = log;
     this.#contextTokens = contextTokens;
     this.#stream = model.tokenizer.stream();
@@ -106,6 +110,7 @@ export class HeldTokens {
   truncate(length: number, contextTokens: number = this.#contextTokens): void {
     this.log.truncate(length);
     this.cache.truncate(Math.min(length, this.cache.length)); // gives back what was reserved, too
+    this.indexes.truncate(this.cache.length);
     if (this.cache.length === 0) this.#contextTokens = contextTokens;
     this.next = null;
     this.startStream();

@@ -1,6 +1,7 @@
 import type { Method } from "../attention/method.ts";
 import type { PagedCache } from "../cache/paged_cache.ts";
 import type { ModelConfig } from "../model/types.ts";
+import type { SessionIndexes } from "./session_indexes.ts";
 
 /** What a session's keys and values take. */
 export interface SessionMemory {
@@ -8,15 +9,22 @@ export interface SessionMemory {
   readonly tokens: number;
   /** Bytes of the pages held; pages shared with forks count in each of them. */
   readonly kvBytes: number;
+  /** Bytes of those that lie in the fast tier. */
+  readonly fastBytes: number;
   /** Bytes of those that lie in the slow tier: 0 where the backend has none. */
   readonly slowBytes: number;
+  /** Bytes of those that lie in a file. */
+  readonly fileBytes: number;
   /** Bytes of the keys and values that the method needs at hand in every step: what a fast tier would hold. */
   readonly residentBytes: number;
+  /** Bytes of indexes over the keys, and of queries that are kept for building them; what forks share counts in each of them. */
+  readonly indexBytes: number;
 }
 
 /** Memory of a session's cache under a method. */
 export function sessionMemory(
   cache: PagedCache,
+  indexes: SessionIndexes,
   method: Method,
   { layers, heads, kvHeads, windows }: ModelConfig,
 ): SessionMemory {
@@ -33,5 +41,13 @@ export function sessionMemory(
     }
   }
   const residentBytes = cache.bytesOf(resident) / layers / kvHeads;
-  return { tokens, kvBytes: cache.sizeBytes, slowBytes: cache.slowBytes, residentBytes };
+  return {
+    tokens,
+    kvBytes: cache.sizeBytes,
+    fastBytes: cache.bytesIn("fast"),
+    slowBytes: cache.bytesIn("slow"),
+    fileBytes: cache.bytesIn("file"),
+    residentBytes,
+    indexBytes: indexes.sizeBytes,
+  };
 }

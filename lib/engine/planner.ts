@@ -1,19 +1,13 @@
 /** Asks the method for plans, checks and lowers them, and counts what selecting cost. */
-import type { KeyPlan, RunControl, Tensor, TilePlan, TopKeys } from "../../ffi/backend.ts";
+import type { KeyPlan, TilePlan } from "../../ffi/backend.ts";
 import { lower } from "../attention/lower.ts";
 import { lowerRow } from "../attention/lower_row.ts";
-import type {
-  Awaitable,
-  Estimates,
-  Method,
-  PrefillContext,
-  SearchRequest,
-} from "../attention/method.ts";
+import type { Estimates, Method, PrefillContext, SearchRequest } from "../attention/method.ts";
 import type { HeadPlan, LayerPlan } from "../attention/plan.ts";
-import { windowStart, withinWindow } from "../attention/window.ts";
-import type { PagedCache } from "../cache/paged_cache.ts";
+import { withinWindow } from "../attention/window.ts";
 import type { ModelConfig } from "../model/types.ts";
-import type { IndexAnswer, IndexQuery, KvIndex } from "../retrieval/kv_index.ts";
+import type { RetrievalWish } from "../retrieval/retrieval_wish.ts";
+import type { KeptAttention, KeySearch, SearchingRow } from "./key_search.ts";
 
 /** What selecting keys cost one head of one row, or of a chunk. */
 export interface SearchCost {
@@ -21,6 +15,10 @@ export interface SearchCost {
   readonly scanned: number;
   /** Milliseconds of the search or estimate, shared by the heads that asked together. */
   readonly ms: number;
+  /** Attention that the search says is kept; absent where it was not asked. */
+  readonly kept?: KeptAttention | null;
+  /** The index that was asked, if any. */
+  readonly wish?: RetrievalWish;
 }
 
 /** Plans of one decode row in one layer, and what they cost. */
@@ -32,26 +30,25 @@ export interface RowPlan {
 }
 
 const NO_SEARCH: SearchCost = { scanned: 0, ms: 0 };
-const NOTHING: TopKeys = { indices: new Int32Array(), scores: new Float32Array() };
 
 /** Plans for one session's method, cut to the sliding windows of the model's layers. */
 export class Planner {
   readonly #method: Method;
   readonly #memory = new Map<string, unknown>();
-  readonly #indexes: ReadonlyMap<string, KvIndex>;
+  readonly #search: KeySearch;
   readonly #heads: readonly number[];
   readonly #windows: readonly (number | null)[];
 
-  /** Plans the layers of a model with `method`, which may ask `indexes`. */
+  /** Plans the layers of a model with `method`, which may ask for keys. */
   constructor(
     method: Method,
     { heads, windows }: Pick<ModelConfig, "heads" | "windows">,
-    indexes: readonly KvIndex[],
+    search: KeySearch,
   ) {
     this.#method = method;
     this.#heads = Array.from({ length: heads }, (_, head) => head);
     this.#windows = windows;
-    this.#indexes = new Map(indexes.map((index) => [index.id, index]));
+    this.#search = search;
   }
 
   /** Plans of a prefill chunk. */
@@ -73,55 +70,28 @@ export class Planner {
     return this.#checked(await this.#method.planPrefill(context), layer, kvLength);
   }
 
-  /** Plans of row `row` of `q`, whose token stands at `position`. */
-  async decode(
-    layer: number,
-    position: number,
-    row: number,
-    q: Tensor,
-    cache: PagedCache,
-    control: RunControl,
-  ): Promise<RowPlan> {
+  /** Plans of a row of queries. */
+  async decode(row: SearchingRow): Promise<RowPlan> {
+    const { layer, position } = row;
     const searches = this.#heads.map(() => NO_SEARCH);
     const search = async (request: SearchRequest) => {
       const began = performance.now();
-      const kv = cache.view(layer, position + 1);
-      const seen = windowStart(this.#window(layer), position);
-      const { found, scanned } = await this.#search({ ...request, q, row, kv }, seen, control);
+      const { answer, heads } = await this.#search.search(request, row);
       const ms = performance.now() - began;
-      for (const head of request.heads) {
+      request.heads.forEach((head, h) => {
         const before = searches[head]!;
-        searches[head] = { scanned: before.scanned + scanned, ms: before.ms + ms };
-      }
-      return found;
+        const { scanned, kept } = heads[h]!;
+        const { wish } = request;
+        searches[head] = { scanned: before.scanned + scanned, ms: before.ms + ms, kept, wish };
+      });
+      return answer;
     };
-    const context = { layer, heads: this.#heads, position, search };
-    const plans = await this.#method.planDecode(context);
+    const plans = await this.#method.planDecode({ layer, heads: this.#heads, position, search });
     return { plan: this.#checked(plans, layer, position + 1), searches };
-  }
-
-  /** Asks an index for keys from `seen` on: the layer's window hides those before. */
-  #search(
-    query: SearchRequest & IndexQuery,
-    seen: number,
-    control: RunControl,
-  ): Awaitable<IndexAnswer> {
-    const index = this.#index(query.index);
-    if (seen <= query.start) return index.search(query, control);
-    if (seen < query.end) return index.search({ ...query, start: seen }, control);
-    return { found: query.heads.map(() => NOTHING), scanned: 0 };
   }
 
   #window(layer: number): number | null {
     return this.#windows[layer] ?? null;
-  }
-
-  #index(id: string): KvIndex {
-    const index = this.#indexes.get(id);
-    if (index) return index;
-    throw new RangeError(
-      `Cannot search as index must be one of ${[...this.#indexes.keys()]}: current value is ${id}`,
-    );
   }
 
   #checked(heads: readonly HeadPlan[], layer: number, length: number): LayerPlan {

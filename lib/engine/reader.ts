@@ -1,3 +1,4 @@
+import type { RetrievalWish } from "../retrieval/retrieval_wish.ts";
 import type { Part } from "./held_tokens.ts";
 import type { Passes } from "./passes.ts";
 import { type RunScope, throwIfAborted } from "./run.ts";
@@ -44,6 +45,19 @@ export class Reader {
       const ms = performance.now() - began;
       emit({ kind: "progress", phase: segment.phase, done, total, ms });
     }
+  }
+
+  /** Builds indexes over all that is in the cache. */
+  async index(
+    wishes: readonly RetrievalWish[],
+    { emit, signal, control }: RunScope<Progress>,
+  ): Promise<void> {
+    const { indexes, cache } = this.#passes.held;
+    const began = performance.now();
+    await indexes.prepare(wishes, cache, control, (done, total) => {
+      throwIfAborted(signal);
+      emit({ kind: "progress", phase: "index", done, total, ms: performance.now() - began });
+    });
   }
 
   async #readSegment(segment: Segment, control: RunScope<Progress>["control"]): Promise<void> {

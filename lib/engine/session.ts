@@ -18,6 +18,7 @@ import { HeldTokens } from "./held_tokens.ts";
 import { type Hook, type HookOptions, Hooks } from "./hooks.ts";
 import { type AttentionMap, mapHead, type MapOptions } from "./map.ts";
 import { type SessionMemory, sessionMemory } from "./memory.ts";
+import type { LayerIndexStats } from "./session_indexes.ts";
 import { Passes } from "./passes.ts";
 import { Reader } from "./reader.ts";
 import type { Run, RunScope } from "./run.ts";
@@ -92,7 +93,8 @@ export class Session {
     this.#model = model;
     this.#options = options;
     const held = this.#held = new HeldTokens(model, options, start);
-    const parts = { backend, config, weights, cache: held.cache, method: attention };
+    const { cache, indexes } = held;
+    const parts = { backend, config, weights, cache, indexes, method: attention };
     const forward = new Forward(parts, 1);
     const limits = { prefill: chunkTokens, decode: DECODE_ROWS };
     const passes = this.#passes = new Passes({ held, forward, hooks: this.#hooks, limits });
@@ -107,6 +109,7 @@ export class Session {
     const free = () => {
       tracing.close();
       forward.close();
+      held.indexes.close();
       held.cache.close();
       model.onClose(this);
     };
@@ -146,11 +149,30 @@ export class Session {
 
   /** Bytes of keys and values, and how many of them the method needs at hand. */
   memory(): SessionMemory {
-    return sessionMemory(this.#held.cache, this.#options.attention, this.#model.config);
+    const { cache, indexes } = this.#held;
+    return sessionMemory(cache, indexes, this.#options.attention, this.#model.config);
+  }
+
+  /** What each index over the keys took and takes, layer by layer. */
+  indexes(): LayerIndexStats[] {
+    return this.#held.indexes.stats();
   }
 
   /**
-   * Reads `text` (or ids) in chunks with the method's prefill plans. The first text gets a BOS token, a second is
+   * Builds the indexes that the method asks over what the session holds, as a prefill does at its end. Without it they are built when
+   * they are first asked: forks that are made before each build their own.
+   *
+   * @throws {SessionBusyError} while another run is active
+   */
+  buildIndexes(options: PrefillOptions = {}): Run<Progress, LayerIndexStats[]> {
+    return this.#runs.run("buildIndexes", options.signal, async (scope: RunScope<Progress>) => {
+      await this.#reader.index(this.attention.indexes ?? [], scope);
+      return this.indexes();
+    });
+  }
+
+  /**
+   * Reads `text` (or ids) in chunks with the method's prefill plans, then builds the indexes that the method asks. The first text gets a BOS token, a second is
    * appended. After an abort the session holds the chunks that were completed.
    *
    * @throws {SessionBusyError} while another run is active
@@ -164,6 +186,7 @@ export class Session {
       const began = performance.now();
       const ids = this.#held.encode(text);
       await this.#reader.read([{ ids, phase: "prefill" }], scope);
+      await this.#reader.index(this.attention.indexes ?? [], scope);
       return { tokens: ids.length, ms: performance.now() - began };
     });
   }
@@ -330,8 +353,9 @@ export class Session {
 
   #forked({ attention = this.attention }: { attention?: Method }): Session {
     const settings = { ...this.#settings(), attention };
-    const { cache, log } = this.#held;
-    const state = { ...this.#state(), cache: cache.fork(), log: new TokenLog(log) };
+    const { cache, indexes, log } = this.#held;
+    const own = { cache: cache.fork(), indexes: indexes.fork(), log: new TokenLog(log) };
+    const state = { ...this.#state(), ...own };
     const fork = new Session(this.#model, settings, state);
     if (attention === this.attention) fork.#held.next = this.#held.next;
     return fork;
@@ -343,8 +367,8 @@ export class Session {
   }
 
   #state(): SessionState {
-    const { cache, log, contextTokens, streamStart } = this.#held;
-    return { cache, log, contextTokens, chat: this.#conversation.chat, streamStart };
+    const { cache, indexes, log, contextTokens, streamStart } = this.#held;
+    return { cache, indexes, log, contextTokens, chat: this.#conversation.chat, streamStart };
   }
 
   #generation<Event>(

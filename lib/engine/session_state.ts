@@ -1,5 +1,7 @@
 import { PagedCache } from "../cache/paged_cache.ts";
 import type { HeldChat } from "./chat.ts";
+import { openKvFile } from "./kv_file.ts";
+import { SessionIndexes } from "./session_indexes.ts";
 import type { SessionModel, SessionOptions } from "./session_types.ts";
 import { TokenLog } from "./token_log.ts";
 
@@ -7,6 +9,8 @@ import { TokenLog } from "./token_log.ts";
 export interface SessionState {
   /** Keys and values: of all tokens, or of all but the last. */
   readonly cache: PagedCache;
+  /** Indexes over its keys. */
+  readonly indexes: SessionIndexes;
   /** The tokens. */
   readonly log: TokenLog;
   /** Tokens the context was planned for; dynamic RoPE scaling depends on it. */
@@ -20,9 +24,13 @@ export interface SessionState {
 /** The state of a session without tokens. */
 export function emptyState(
   { backend, config }: SessionModel,
-  { kv, kvTier, contextTokens = 0 }: SessionOptions,
+  options: SessionOptions,
 ): SessionState {
+  const { kv, kvTier, contextTokens = 0 } = options;
   const { layers, kvHeads, dim } = config;
-  const cache = new PagedCache(backend, { layers, kvHeads, dim, dtype: kv, tier: kvTier });
-  return { cache, log: new TokenLog(), contextTokens, chat: null, streamStart: 0 };
+  const file = openKvFile(backend, { dim, dtype: kv }, options);
+  const tier = kvTier === "slow" ? "slow" : "fast";
+  const cache = new PagedCache(backend, { layers, kvHeads, dim, dtype: kv, tier }, file);
+  const indexes = new SessionIndexes({ backend, config, samples: options.querySamples });
+  return { cache, indexes, log: new TokenLog(), contextTokens, chat: null, streamStart: 0 };
 }

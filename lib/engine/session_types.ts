@@ -22,22 +22,43 @@ export interface SessionOptions {
   readonly kv: "f32" | "bf16" | "int8";
   /**
    * Where keys and values lie. On a GPU `fast` is the device's memory, and `slow` the host's, pinned, which the device reads
-   * through the bus: for contexts that the device has no room for. Elsewhere both are the same.
+   * through the bus: for contexts that the device has no room for. Elsewhere both are the same. `file`, on the CPU only, is a
+   * file that is mapped, for contexts that memory has no room for: the system writes out and drops what is not used.
    * @default "fast"
    */
-  readonly kvTier: "fast" | "slow";
+  readonly kvTier: "fast" | "slow" | "file";
+  /**
+   * The file of `kvTier: "file"`, on a disk that has room. There must be none yet, and nobody sees this one: it loses its name at
+   * once, so that its space is free again when the session and its forks are closed, or the process ends, however it ends.
+   * Needs `--allow-read` and `--allow-write` of it.
+   * @default a new one in the folder `TMPDIR`, or `/var/tmp` where that is not set or `--allow-env=TMPDIR` not given
+   */
+  readonly kvFile?: string | URL;
+  /**
+   * Bytes that keys and values may take in that file, those of forks included; a text that needs more is refused with the
+   * numbers.
+   * @default as many as the disk has room for
+   */
+  readonly fileBytes?: number;
   /**
    * Tokens that pass through the model together in a prefill.
    * @default 512
    */
   readonly chunkTokens: number;
   /**
+   * Queries of each head that a prefill keeps, evenly over its tokens: what a graph over its keys is built by. 4096 take, as f32,
+   * as much memory as keys and values of 4096 tokens would with a KV head for each query head.
+   * @default 4096 where the method asks an index that needs them, else 0
+   */
+  readonly querySamples: number;
+  /**
    * Seed of the sampler.
    * @default 0
    */
   readonly seed: number;
   /**
-   * Bytes that keys and values may take; a text that needs more is refused with the numbers.
+   * Bytes that keys and values may take in memory (with `kvTier: "file"` they are not counted); a text that needs more is
+   * refused with the numbers.
    * @default the memory the machine has free, where `--allow-sys=systemMemoryInfo` lets it be read
    */
   readonly memoryBytes: number;
@@ -70,8 +91,8 @@ export interface SessionModel {
 export interface Progress {
   /** Tells it from steps. */
   readonly kind: "progress";
-  /** Which plans the tokens get. */
-  readonly phase: Phase;
+  /** Which plans the tokens get; `index` while indexes are built, where `done` and `total` count layers. */
+  readonly phase: Phase | "index";
   /** Tokens done in this run. */
   readonly done: number;
   /** Tokens of this run. */

@@ -1,6 +1,7 @@
 import type { KeyPlan } from "../../ffi/backend.ts";
 import type { HeadPlan, LayerPlan } from "../attention/plan.ts";
 import { attendedKeys } from "../attention/lower_row.ts";
+import type { KeptAttention } from "./key_search.ts";
 import type { SearchCost } from "./planner.ts";
 
 /** Which attention rows a step keeps. */
@@ -35,6 +36,11 @@ export interface HeadRetrieval {
   readonly keys: number;
   /** Share of the dense attention mass on the attended keys; `null` unless `exactMass` was asked for. */
   readonly mass: number | null;
+  /**
+   * Share of the attention that the search says is kept, and how sure that is; `null` unless the method asked for a
+   * mass.
+   */
+  readonly kept: KeptAttention | null;
   /** Milliseconds of the search, shared by the heads of the layer. */
   readonly ms: number;
 }
@@ -134,6 +140,7 @@ export class Step {
       attended: attendedKeys(record.keys[head]!),
       keys: this.index,
       mass: record.masses.get(head) ?? null,
+      kept: record.searches[head]!.kept ?? null,
       ms: record.searches[head]!.ms,
     };
   }

@@ -1,16 +1,18 @@
 import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
-import type { TopKeys } from "../../ffi/backend.ts";
 import { methods } from "../../lib/attention/methods.ts";
-import type { DecodeContext, SearchRequest } from "../../lib/attention/method.ts";
+import type { DecodeContext, SearchAnswer, SearchRequest } from "../../lib/attention/method.ts";
 import { prefillContext } from "./contexts.ts";
 
 function decodeContext(position: number, heads: readonly number[], asked: SearchRequest[] = []) {
-  const search = (request: SearchRequest): TopKeys[] => {
+  const search = (request: SearchRequest): SearchAnswer => {
     asked.push(request);
-    return request.heads.map((head) => ({
-      indices: Int32Array.of(request.end - 1 - head, request.start),
+    const { sink, window } = request.wish;
+    const end = position + 1 - window;
+    const found = request.heads.map((head) => ({
+      indices: Int32Array.of(end - 1 - head, sink),
       scores: Float32Array.of(2, 1),
     }));
+    return { found, end, hasTail: request.wish.tail !== null };
   };
   return { layer: 1, heads, position, search } satisfies DecodeContext;
 }
@@ -37,7 +39,8 @@ Deno.test("retrieval() prefills densely and searches what the static set leaves"
   assertEquals(await method.planPrefill(context), [{ kind: "dense" }]);
   const asked: SearchRequest[] = [];
   const [plan] = await method.planDecode(decodeContext(99, [1], asked));
-  assertEquals(asked, [{ index: "exact", heads: [1], start: 10, end: 80, topK: 2 }]);
+  const wish = { index: { kind: "exact" as const }, tail: null, sink: 10, window: 20, batch: 1 };
+  assertEquals(asked, [{ wish, heads: [1], topK: 2, mass: undefined }]);
   assertEquals(plan, {
     kind: "staticPlusRetrieved",
     sink: 10,
@@ -52,6 +55,30 @@ Deno.test("retrieval() asks no index while the static set holds everything", asy
   const asked: SearchRequest[] = [];
   await methods.retrieval({ sink: 10, window: 20 }).planDecode(decodeContext(29, [0], asked));
   assertEquals(asked, []);
+});
+
+Deno.test("retrieval() wants its index, its own options filled in, and a tail where it is asked for", () => {
+  const options = { index: "graph", ef: 300, tail: "clusters", sink: 4, window: 8 } as const;
+  const [wish] = methods.retrieval(options).indexes!;
+  assertEquals(wish, {
+    index: {
+      ...{ kind: "graph", degree: 32, width: 300, buildWidth: 100 },
+      ...{ queryShare: 0.24, listLength: 32, perQueryHead: false },
+    },
+    tail: { clusterKeys: 64, iterations: 4 },
+    ...{ sink: 4, window: 8, batch: 256 },
+  });
+});
+
+Deno.test("retrieval() counts keys that are not in the index yet to the window, and asks for the tail", async () => {
+  const method = methods.retrieval({ sink: 10, window: 20, topK: 2, tail: "clusters" });
+  const none = { indices: new Int32Array(), scores: new Float32Array() };
+  const search = (): SearchAnswer => ({ found: [none], end: 64, hasTail: true });
+  const [plan] = await method.planDecode({ layer: 0, heads: [0], position: 99, search });
+  assertEquals(plan, {
+    ...{ kind: "staticPlusRetrieved", sink: 10, window: 36, index: "exact", topK: 2 },
+    ...{ retrieved: [], tail: "clusters" },
+  });
 });
 
 Deno.test("perHead() lets each head have its method and asks each method once", async () => {
@@ -73,8 +100,20 @@ Deno.test("methods refuse options out of range", async () => {
   assertThrows(() => methods.streaming({ window: 0 }), RangeError, "window must be");
   assertThrows(() => methods.streaming({ sink: 0.5 }), RangeError, "sink must be");
   assertThrows(() => methods.retrieval({ topK: -1 }), RangeError, "topK must be");
-  const graph = "graph" as "exact";
-  assertThrows(() => methods.retrieval({ index: graph }), RangeError, 'index must be "exact"');
+  const index = "tree" as "exact";
+  assertThrows(() => methods.retrieval({ index }), RangeError, "index must be of exact,graph");
+  const wide = { kind: "graph", width: 0 } as const;
+  assertThrows(
+    () => methods.retrieval({ index: wide }),
+    RangeError,
+    "width must be a whole number",
+  );
+  const wrong = { kind: "flat4", ef: 3 } as unknown as { kind: "flat4" };
+  assertThrows(() => methods.retrieval({ index: wrong }), RangeError, "options of index flat4");
+  assertThrows(() => methods.retrieval({ ef: 100 }), RangeError, "index must be graph or hnsw");
+  assertThrows(() => methods.retrieval({ mass: 1.5 }), RangeError, "mass must be above 0");
+  const tail = "all" as "none";
+  assertThrows(() => methods.retrieval({ tail }), RangeError, "tail must be");
   const failing = methods.perHead(() => {
     throw new RangeError("no such head");
   });

@@ -23,6 +23,7 @@ function withFactors(model: TinyModel, kind: "shortFactor" | "longFactor"): Sess
     kvTier: "fast",
     chunkTokens: 512,
     seed: 0,
+    querySamples: 0,
   } as const;
   return openSession({ ...model, config }, { ...options, memoryBytes: Infinity });
 }

@@ -34,9 +34,10 @@ Deno.test("keys of several searches of a head are counted together", async () =>
     attention: {
       ...dense,
       async planDecode(context) {
-        for (const [start, end] of [[0, 10], [10, 25]] as const) {
+        for (const [sink, window] of [[0, 30], [10, 15]] as const) {
           const { heads } = context;
-          await context.search({ index: "exact", heads, start, end, topK: 2 });
+          const wish = { index: { kind: "exact" }, tail: null, sink, window, batch: 1 } as const;
+          await context.search({ wish, heads, topK: 2 });
         }
         return await dense.planDecode(context);
       },

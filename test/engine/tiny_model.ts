@@ -72,6 +72,7 @@ export async function fromFolder(folder: string, backend: Backend): Promise<Tiny
         chunkTokens: 512,
         seed: 0,
         memoryBytes: Infinity,
+        querySamples: 0,
         ...options,
       }),
     close() {

@@ -27,6 +27,7 @@ function unwindowed(model: TinyModel, attention: Method): Session {
     chunkTokens: 512,
     seed: 0,
     memoryBytes: Infinity,
+    querySamples: 0,
   });
 }
 

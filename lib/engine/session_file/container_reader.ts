@@ -16,7 +16,8 @@ export class ContainerReader {
   readonly header: Header;
   /** Bytes of all sections. */
   readonly dataBytes: number;
-  readonly #path: string;
+  /** Where the file is. */
+  readonly path: string;
   readonly #file: Deno.FsFile;
   readonly #cursors: ReadonlyMap<string, SectionCursor>;
   readonly #dataStart: number;
@@ -25,7 +26,7 @@ export class ContainerReader {
   private constructor(path: string, file: Deno.FsFile, header: Header, dataStart: number) {
     this.header = header;
     this.dataBytes = header.sections.reduce((sum, { bytes }) => sum + bytes, 0);
-    this.#path = path;
+    this.path = path;
     this.#file = file;
     this.#cursors = new Map(
       header.sections.map((entry) => [entry.name, new SectionCursor(entry)]),
@@ -61,13 +62,13 @@ export class ContainerReader {
   /** The next bytes of a section, as many as `length`. */
   async read(name: string, length: number): Promise<Uint8Array<ArrayBuffer>> {
     const cursor = this.#cursors.get(name)!;
-    const bytes = await readAt(this.#file, this.#dataStart + cursor.offset, length, this.#path);
+    const bytes = await readAt(this.#file, this.#dataStart + cursor.offset, length, this.path);
     cursor.pass(bytes);
     this.#doneBytes += bytes.length;
     if (cursor.ended && cursor.digest() !== cursor.entry.sha256) {
       throw refusal(
         SessionFileError,
-        `read ${this.#path}`,
+        `read ${this.path}`,
         `section ${name} must have its digest`,
         "another one",
       );

@@ -11,6 +11,8 @@ import type { SessionState } from "../session_state.ts";
 import type { SessionOptions } from "../session_types.ts";
 import type { TokenLog } from "../token_log.ts";
 import type { SectionShape } from "./container.ts";
+import type { SavedLayerIndex } from "../session_indexes.ts";
+import { type IndexContent, indexContent, indexSchema, indexSections } from "./saved_indexes.ts";
 import type { Fingerprint } from "./fingerprint.ts";
 
 /** The JSON of a session. */
@@ -38,6 +40,8 @@ export interface SessionContent {
     readonly name: string;
     readonly options: Readonly<Record<string, unknown>> | null;
   };
+  /** The indexes over its keys. */
+  readonly indexes: readonly IndexContent[];
 }
 
 const PHASES: readonly Phase[] = ["prefill", "decode"];
@@ -48,6 +52,7 @@ export function contentOf(
   model: Fingerprint,
   { attention, kv, chunkTokens, seed }: SessionOptions,
   { cache, log, contextTokens, chat, streamStart }: SessionState,
+  indexes: readonly SavedLayerIndex[],
 ): SessionContent {
   const options = describeMethod(attention)?.options ?? null;
   return {
@@ -61,13 +66,14 @@ export function contentOf(
     chunkTokens,
     seed,
     attention: { name: attention.name, options },
+    indexes: indexes.map(indexContent),
   };
 }
 
 /** The arrays of a session, in their order in the file. */
 export function sectionsOf(
   { layers, kvHeads, dim }: ModelConfig,
-  { tokens, cached, kv }: SessionContent,
+  { tokens, cached, kv, indexes }: SessionContent,
 ): SectionShape[] {
   const sections: SectionShape[] = [
     { name: "ids", dtype: "i32", shape: [tokens] },
@@ -79,7 +85,7 @@ export function sectionsOf(
       { name: positionsName(layer), dtype: "f32", shape: [cached] },
     );
   }
-  return sections;
+  return sections.concat(indexes.flatMap(indexSections));
 }
 
 /** Section of a layer's keys and values. */
@@ -122,12 +128,20 @@ function contentSchema(z: Zod): ZodType<SessionContent> {
     chunkTokens: z.int().min(1),
     seed: z.int(),
     attention: z.strictObject({ name: z.string(), options: object.nullable() }),
+    indexes: z.array(indexSchema(z)).max(2 ** 12),
   });
   return content
     .refine(({ tokens, cached }) => cached === tokens || cached === tokens - 1, {
       path: ["cached"],
       message: "Must be all tokens or all but the last",
     })
+    .refine(
+      ({ cached, indexes }) => indexes.every(({ start, end }) => start <= end && end <= cached),
+      {
+        path: ["indexes"],
+        message: "Must be over cached tokens",
+      },
+    )
     .refine(({ tokens, contextTokens }) => tokens === 0 || contextTokens > 0, {
       path: ["contextTokens"],
       message: "Must be above 0",

@@ -10,7 +10,7 @@ import type { ModelConfig } from "../../model/types.ts";
 import { type RunScope, throwIfAborted } from "../run.ts";
 import { openSession, type Session } from "../session.ts";
 import { sessionOptions } from "../session_options.ts";
-import { emptyState } from "../session_state.ts";
+import { emptyState, type SessionState } from "../session_state.ts";
 import type { FileProgress, SessionModel, SessionOptions } from "../session_types.ts";
 import type { TokenLog } from "../token_log.ts";
 import { blocks, blockTokens } from "./blocks.ts";
@@ -24,6 +24,7 @@ import {
   type SessionContent,
 } from "./content.ts";
 import { type Fingerprint, fingerprintOf } from "./fingerprint.ts";
+import { savedIndex, sectionName } from "./saved_indexes.ts";
 import { progressOf } from "./progress.ts";
 
 /** Makes a session of a file. What `given` says counts for more than what the file says. */
@@ -43,9 +44,11 @@ export async function restoreSession(
     state.cache.checkFits(content.tokens, options.memoryBytes);
     await readLog(reader, state.log, model.config.vocab, path);
     await readCache(reader, model.backend, state.cache, content.cached, run);
+    await readIndexes(reader, state, content, options, run);
     const { chat, streamStart } = content;
     return openSession(model, options, { ...state, chat, streamStart });
   } catch (error) {
+    state.indexes.close();
     state.cache.close();
     throw error;
   }
@@ -168,6 +171,37 @@ async function readCache(
     throwIfAborted(signal);
   } finally {
     writer.close();
+  }
+}
+
+/** Those that the method asks for; the others of the file are passed over. */
+async function readIndexes(
+  reader: ContainerReader,
+  { indexes, cache }: SessionState,
+  content: SessionContent,
+  { attention }: SessionOptions,
+  { signal, control }: RunScope<FileProgress>,
+): Promise<void> {
+  const wanted = attention.indexes?.map((wish) => JSON.stringify(wish));
+  for (const [number, index] of content.indexes.entries()) {
+    throwIfAborted(signal);
+    const sections: Uint8Array<ArrayBuffer>[] = [];
+    for (let array = 0; array < index.arrays.length + index.tailArrays.length; array++) {
+      sections.push(await reader.readAll(sectionName(number, array)));
+    }
+    if (wanted && !wanted.includes(JSON.stringify(index.wish))) continue;
+    if (index.layer >= cache.shape.layers) {
+      throw wrong(
+        reader.path,
+        `layer of index ${number} must be < ${cache.shape.layers}`,
+        index.layer,
+      );
+    }
+    try {
+      await indexes.load(savedIndex(index, sections), cache.view(index.layer), control);
+    } catch (cause) {
+      throw wrong(reader.path, `index ${number} must be whole`, reasonOf(cause));
+    }
   }
 }
 

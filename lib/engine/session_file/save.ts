@@ -6,6 +6,7 @@ import type { PagedCache } from "../../cache/paged_cache.ts";
 import { reasonOf } from "../../model/refusal.ts";
 import { loadZod } from "../../model/schema.ts";
 import { type RunScope, throwIfAborted } from "../run.ts";
+import type { SavedLayerIndex } from "../session_indexes.ts";
 import type { SessionState } from "../session_state.ts";
 import type { FileProgress, SavedFile, SessionModel, SessionOptions } from "../session_types.ts";
 import type { TokenLog } from "../token_log.ts";
@@ -21,6 +22,7 @@ import {
   type SessionContent,
 } from "./content.ts";
 import { fingerprintOf } from "./fingerprint.ts";
+import { indexArrays, sectionName } from "./saved_indexes.ts";
 import { progressOf } from "./progress.ts";
 
 /** What is saved. */
@@ -42,12 +44,17 @@ export async function saveSession(
   const began = performance.now();
   try {
     const fingerprint = await fingerprintOf(session.model, run.control);
-    const content = await restorable(contentOf(fingerprint, session.options, session.state), path);
+    const indexes = session.state.indexes.save();
+    const content = await restorable(
+      contentOf(fingerprint, session.options, session.state, indexes),
+      path,
+    );
     const sections = sectionsOf(session.model.config, content);
     const bytes = await replaceFile(path, run.signal, async (file) => {
       const writer = new ContainerWriter(file, content, sections);
       await writeLog(writer, session.state.log);
       await writeCache(writer, session.model.backend, session.state.cache, run);
+      await writeIndexes(writer, indexes, run);
       return await writer.finish();
     });
     return { path, bytes, ms: performance.now() - began };
@@ -68,6 +75,20 @@ async function restorable(content: SessionContent, path: string): Promise<Sessio
 async function writeLog(writer: ContainerWriter, log: TokenLog): Promise<void> {
   await writer.write("ids", new Uint8Array(Int32Array.from(log.ids).buffer));
   await writer.write("phases", phaseCodes(log));
+}
+
+async function writeIndexes(
+  writer: ContainerWriter,
+  indexes: readonly SavedLayerIndex[],
+  { signal }: RunScope<FileProgress>,
+): Promise<void> {
+  for (const [number, index] of indexes.entries()) {
+    let array = 0;
+    for (const bytes of indexArrays(index)) {
+      throwIfAborted(signal);
+      await writer.write(sectionName(number, array++), bytes);
+    }
+  }
 }
 
 async function writeCache(

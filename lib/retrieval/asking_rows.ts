@@ -1,0 +1,33 @@
+/** From a question about heads to the rows that native calls take, and back. */
+import type { TopKeys } from "../../ffi/backend.ts";
+import type { AskingRows, FoundKeys } from "../../ffi/index_operations.ts";
+import type { IndexQuery } from "./kv_index.ts";
+
+/** The queries of the asking heads, in their order. */
+export function askingRows({ q, row, heads, kv }: IndexQuery): AskingRows {
+  const [, all = 0, dim = 0] = q.shape;
+  const group = all / kv.table.kvHeads;
+  const whole = q.rows(row, 1).read();
+  const rows = new Float32Array(heads.length * dim);
+  heads.forEach((head, r) => rows.set(whole.subarray(head * dim, (head + 1) * dim), r * dim));
+  return { q: rows, kvHeadOf: Int32Array.from(heads, (head) => Math.floor(head / group)) };
+}
+
+/** What was found, head by head, without the places that nothing was found for. */
+export function topKeysOf({ keys, scores, scanned }: FoundKeys): TopKeys[] {
+  const k = keys.length / scanned.length;
+  return Array.from(scanned, (_, r) => {
+    const row = keys.subarray(r * k, (r + 1) * k);
+    const missing = row.indexOf(-1);
+    const count = missing < 0 ? k : missing;
+    return { indices: row.slice(0, count), scores: scores.slice(r * k, r * k + count) };
+  });
+}
+
+/** What was found without the keys from `end` on. */
+export function keysBefore(end: number, found: readonly TopKeys[]): TopKeys[] {
+  return found.map(({ indices, scores }) => ({
+    indices: indices.filter((key) => key < end),
+    scores: scores.filter((_, i) => indices[i]! < end),
+  }));
+}

@@ -1,0 +1,209 @@
+/**
+ * The attention-aware graph: RetrievalAttention's index (Liu et al. 2024, arXiv 2409.10516) by RoarGraph's projection (Chen et al.
+ * 2024). Keys that sampled queries find together are linked; distances between keys are L2, only queries rank by inner product.
+ */
+import type { Backend, KvView, RunControl } from "../../ffi/backend.ts";
+import type { NearestLists } from "../../ffi/index_operations.ts";
+import { askingRows, topKeysOf } from "./asking_rows.ts";
+import { regrown, roomFor } from "./growing.ts";
+import { emptyPlace, GrowingIndex, type IndexPlace, savedPlace } from "./growing_index.ts";
+import { checkPlaces, savedArray } from "./check_saved.ts";
+import type { Filled } from "./index_options.ts";
+import type {
+  IndexAnswer,
+  IndexQuery,
+  IndexSource,
+  KvIndex,
+  SampledQueries,
+  SavedIndex,
+} from "./kv_index.ts";
+
+/** Nodes at which searches of a graph begin. */
+const ENTRIES = 4;
+/** Queries whose nearest keys are found in one call. */
+const QUERIES_AT_ONCE = 4096;
+
+interface GraphArrays {
+  readonly neighbours: Uint32Array<ArrayBuffer>;
+  readonly entries: Int32Array<ArrayBuffer>;
+}
+
+/**
+ * Builds a graph for each KV head, or for each query head.
+ *
+ * @throws {RangeError} when no queries were sampled and its options ask for them
+ */
+export async function buildGraph(
+  backend: Backend,
+  options: Filled<"graph">,
+  source: IndexSource,
+  control?: RunControl,
+): Promise<KvIndex> {
+  const { kv, start, end, heads, queries } = source;
+  if (queries.count === 0 && options.queryShare > 0 && end > start) {
+    throw new RangeError(
+      `Cannot build a graph as the prefill must have kept queries or queryShare be 0: current value is ` +
+        `${options.queryShare} and no queries`,
+    );
+  }
+  const graphs = options.perQueryHead ? heads : kv.table.kvHeads;
+  const arrays = { neighbours: new Uint32Array(), entries: new Int32Array(graphs * ENTRIES) };
+  const index = new GraphIndex(backend, options, emptyPlace(source), heads, arrays);
+  index.queries = queries;
+  await index.build(kv, end, control);
+  index.queries = null; // only keys of the prefill are linked by queries
+  return index;
+}
+
+/** The index that was saved. */
+export function loadGraph(
+  backend: Backend,
+  options: Filled<"graph">,
+  saved: SavedIndex,
+  { kv, heads }: Pick<IndexSource, "kv" | "heads">,
+): KvIndex {
+  const nodes = saved.end - saved.start;
+  const graphs = options.perQueryHead ? heads : kv.table.kvHeads;
+  const entries = savedArray(saved, "entries", Int32Array<ArrayBuffer>, (length) => {
+    return length === graphs * ENTRIES;
+  });
+  const neighbours = savedArray(saved, "neighbours", Uint32Array<ArrayBuffer>, (length) => {
+    return length % (graphs * options.degree) === 0 && length >= graphs * options.degree * nodes;
+  });
+  checkPlaces("entries", entries, Math.max(1, nodes));
+  return new GraphIndex(backend, options, savedPlace(saved), heads, { neighbours, entries });
+}
+
+class GraphIndex extends GrowingIndex<Filled<"graph">> {
+  /** Queries that link keys while it is built. */
+  queries: SampledQueries | null = null;
+  readonly #backend: Backend;
+  readonly #heads: number;
+  #arrays: GraphArrays;
+
+  constructor(
+    backend: Backend,
+    options: Filled<"graph">,
+    place: IndexPlace,
+    heads: number,
+    arrays: GraphArrays,
+  ) {
+    super(options, place);
+    this.#backend = backend;
+    this.#heads = heads;
+    this.#arrays = arrays;
+  }
+
+  protected get arrays() {
+    return { ...this.#arrays };
+  }
+
+  async search(query: IndexQuery, control?: RunControl): Promise<IndexAnswer> {
+    const { kv, topK: k, heads } = query;
+    const { start, options } = this;
+    const nodes = this.nodesBefore(query.end);
+    const rows = askingRows(query);
+    const graphOf = options.perQueryHead ? Int32Array.from(heads) : rows.kvHeadOf;
+    const how = { graphOf, width: Math.max(options.width, k), k };
+    const found = await this.#backend.indexes
+      .searchGraph(rows, { kv, start, nodes }, this.#graphs(), how, control);
+    return { found: topKeysOf(found), scanned: found.scanned, mass: null };
+  }
+
+  protected async extend(kv: KvView, end: number, control?: RunControl): Promise<void> {
+    const nodes = end - this.start;
+    this.#makeRoom(nodes);
+    for (let graph = 0; graph < this.#count; graph++) {
+      const group = this.#count / kv.table.kvHeads;
+      const kvHead = Math.floor(graph / group);
+      const lists = await this.#lists(graph, kvHead, kv, end, control);
+      const how = { graph, kvHead, built: this.nodes, lists, width: this.options.buildWidth };
+      const keys = { kv, start: this.start, nodes };
+      await this.#backend.indexes.extendGraph(keys, this.#graphs(), how, control);
+    }
+  }
+
+  protected copy(place: IndexPlace): GraphIndex {
+    return new GraphIndex(this.#backend, this.options, place, this.#heads, this.#arrays);
+  }
+
+  close(): void {
+    this.#arrays = { neighbours: new Uint32Array(), entries: new Int32Array() };
+  }
+
+  get #count(): number {
+    return this.#arrays.entries.length / ENTRIES;
+  }
+
+  #graphs() {
+    const { degree } = this.options;
+    const capacity = this.#arrays.neighbours.length / this.#count / degree;
+    return { ...this.#arrays, capacity, degree, entryCount: ENTRIES };
+  }
+
+  #makeRoom(nodes: number): void {
+    const { neighbours, entries } = this.#arrays;
+    const { degree } = this.options;
+    if (!this.isShared && neighbours.length >= this.#count * nodes * degree) return;
+    const grown = regrown(neighbours, this.#count, roomFor(nodes), degree);
+    this.#arrays = { neighbours: grown, entries: entries.slice() };
+    this.isShared = false;
+  }
+
+  /** Nearest keys of sampled queries; none when keys are appended. */
+  async #lists(
+    graph: number,
+    kvHead: number,
+    kv: KvView,
+    end: number,
+    control: RunControl | undefined,
+  ): Promise<NearestLists> {
+    const { start, options: { listLength, queryShare, perQueryHead } } = this;
+    const length = Math.min(listLength, end - start);
+    const wanted = Math.round(queryShare * (end - start));
+    if (!this.queries || wanted === 0) return { keys: new Int32Array(), length: listLength };
+    const group = this.#heads / kv.table.kvHeads;
+    const heads = perQueryHead
+      ? [graph]
+      : Array.from({ length: group }, (_, i) => kvHead * group + i);
+    const keys: Int32Array[] = [];
+    for (const q of queriesOf(this.queries, heads, wanted, kv.table.spec.dim)) {
+      const found = await this.#backend.indexes
+        .nearestKeys(q, kvHead, kv, { start, end }, length, control);
+      keys.push(found.keys);
+    }
+    return { keys: joined(keys), length };
+  }
+}
+
+/** About `wanted` queries of some heads, evenly from all that there are, some at a time. */
+function* queriesOf(
+  queries: SampledQueries,
+  heads: readonly number[],
+  wanted: number,
+  dim: number,
+): Generator<Float32Array<ArrayBuffer>> {
+  const each = Math.min(queries.count, Math.ceil(wanted / heads.length));
+  for (const head of heads) {
+    const all = queries.head(head);
+    for (let first = 0; first < each; first += QUERIES_AT_ONCE) {
+      const count = Math.min(QUERIES_AT_ONCE, each - first);
+      const some = new Float32Array(count * dim);
+      for (let i = 0; i < count; i++) {
+        const row = Math.floor((first + i + 0.5) * queries.count / each);
+        some.set(all.subarray(row * dim, (row + 1) * dim), i * dim);
+      }
+      yield some;
+    }
+  }
+}
+
+function joined(parts: readonly Int32Array[]): Int32Array<ArrayBuffer> {
+  const all = new Int32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}

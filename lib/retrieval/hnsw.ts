@@ -1,0 +1,132 @@
+/** `npm:hnswlib-node` as an index: what one would take off the shelf, and what attention-aware indexes must beat. */
+import type { Backend, KvView, RunControl } from "../../ffi/backend.ts";
+import { BackendError } from "../../ffi/errors.ts";
+import { askingRows, keysBefore } from "./asking_rows.ts";
+import { emptyPlace, GrowingIndex, type IndexPlace } from "./growing_index.ts";
+import { roomFor } from "./growing.ts";
+import type { Filled } from "./index_options.ts";
+import type { IndexAnswer, IndexQuery, IndexSource, KvIndex } from "./kv_index.ts";
+
+/** What is used of the package. */
+interface Hnsw {
+  initIndex(maxElements: number, m: number, efConstruction: number, randomSeed: number): void;
+  resizeIndex(maxElements: number): void;
+  getMaxElements(): number;
+  addPoint(point: number[], label: number): void;
+  setEf(ef: number): void;
+  searchKnn(query: number[], k: number): { distances: number[]; neighbors: number[] };
+}
+type HnswClass = new (space: "ip", dim: number) => Hnsw;
+
+const PACKAGE = "npm:hnswlib-node@3.0.0";
+const SEED = 100;
+/** Keys that are added before other things may happen. */
+const KEYS_AT_ONCE = 256;
+
+/**
+ * Builds an index for each KV head, by inner product, as the package does.
+ *
+ * @throws {BackendError} when the package is not installed, or its native part was not built
+ */
+export async function buildHnsw(
+  backend: Backend,
+  options: Filled<"hnsw">,
+  source: IndexSource,
+  control?: RunControl,
+): Promise<KvIndex> {
+  const make = await load();
+  const { kvHeads, spec: { dim } } = source.kv.table;
+  const graphs = Array.from({ length: kvHeads }, () => new make("ip", dim));
+  const index = new HnswIndex(backend, options, emptyPlace(source), graphs);
+  return await index.build(source.kv, source.end, control);
+}
+
+async function load(): Promise<HnswClass> {
+  try {
+    const { default: found } = await import(PACKAGE);
+    return found.HierarchicalNSW as HnswClass;
+  } catch (cause) {
+    throw new BackendError(
+      `Cannot build an hnsw index as hnswlib-node must be installed with its native part (node-gyp rebuild): ` +
+        `current problem is ${(cause as Error).message}`,
+      { cause },
+    );
+  }
+}
+
+class HnswIndex extends GrowingIndex<Filled<"hnsw">> {
+  readonly #backend: Backend;
+  readonly #graphs: readonly Hnsw[];
+
+  constructor(
+    backend: Backend,
+    options: Filled<"hnsw">,
+    place: IndexPlace,
+    graphs: readonly Hnsw[],
+  ) {
+    super(options, place);
+    this.#backend = backend;
+    this.#graphs = graphs;
+  }
+
+  /** It is built again from the keys. */
+  protected get arrays() {
+    return {};
+  }
+
+  search(query: IndexQuery): Promise<IndexAnswer> {
+    const { q, kvHeadOf } = askingRows(query);
+    const dim = q.length / kvHeadOf.length;
+    const k = Math.min(query.topK, this.nodes);
+    const found = query.heads.map((_, r) => {
+      const graph = this.#graphs[kvHeadOf[r]!]!;
+      graph.setEf(Math.max(this.options.width, k));
+      const { distances, neighbors } = graph.searchKnn([...q.subarray(r * dim, (r + 1) * dim)], k);
+      return {
+        indices: Int32Array.from(neighbors, (node) => node + this.start),
+        scores: Float32Array.from(distances, (distance) => 1 - distance),
+      };
+    });
+    // The package does not tell how many keys it looked at.
+    return Promise.resolve({
+      found: keysBefore(query.end, found),
+      scanned: query.heads.map(() => NaN),
+      mass: null,
+    });
+  }
+
+  protected async extend(kv: KvView, end: number, control?: RunControl): Promise<void> {
+    if (this.isShared) {
+      throw new BackendError(
+        "Cannot append keys to an hnsw index that sessions share as the package cannot copy one: use graph",
+      );
+    }
+    const { degree, buildWidth } = this.options;
+    for (const [kvHead, graph] of this.#graphs.entries()) {
+      const room = roomFor(end - this.start);
+      if (this.nodes === 0) graph.initIndex(room, degree, buildWidth, SEED);
+      else if (graph.getMaxElements() < end - this.start) graph.resizeIndex(room);
+      for (let key = this.end; key < end; key += KEYS_AT_ONCE) {
+        this.#add(graph, kv, kvHead, key, Math.min(KEYS_AT_ONCE, end - key));
+        await new Promise((resolve) => setTimeout(resolve));
+        if (control?.cancelled) {
+          throw new BackendError("Cannot build an hnsw index as it was cancelled");
+        }
+      }
+    }
+  }
+
+  protected copy(place: IndexPlace): HnswIndex {
+    return new HnswIndex(this.#backend, this.options, place, this.#graphs);
+  }
+
+  close(): void {}
+
+  #add(graph: Hnsw, kv: KvView, kvHead: number, first: number, count: number): void {
+    const { k } = this.#backend.readKv(kv.table, kvHead, first, count);
+    const { dim } = kv.table.spec;
+    for (let i = 0; i < count; i++) {
+      graph.addPoint([...k.subarray(i * dim, (i + 1) * dim)], first + i - this.start);
+    }
+  }
+}

@@ -1,0 +1,85 @@
+/** Some of the queries of a prefill, layer by layer: what a graph is built by. */
+import type { Tensor } from "../../ffi/backend.ts";
+import type { SampledQueries } from "./kv_index.ts";
+
+/**
+ * Keeps every `stride`-th query of each head, evenly over all positions. When there are more than `most`, every second is given
+ * up and the stride doubles, so that what is kept depends on positions only, not on how a text was cut.
+ */
+export class QuerySamples implements SampledQueries {
+  readonly #most: number;
+  #stride = 1;
+  #positions: number[] = [];
+  #rows: Float32Array<ArrayBuffer>[] = [];
+  #dim = 0;
+
+  /** At most `most` queries of each head; 0 for none. */
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** Queries of a head. */
+  get count(): number {
+    return this.#rows.length;
+  }
+
+  /** Bytes that they take. */
+  get sizeBytes(): number {
+    return this.#rows.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  }
+
+  /** Takes what it keeps of queries `[rows, heads, dim]` of tokens `start ..`. */
+  add(q: Tensor, start: number): void {
+    if (this.#most === 0) return;
+    this.truncate(start); // a chunk that was given up is read again
+    const [rows = 0, heads = 0, dim = 0] = q.shape;
+    this.#dim = dim;
+    const width = heads * dim;
+    const all = q.read();
+    for (let row = this.#first(start); row < rows; row += this.#stride) {
+      if (this.#rows.length === this.#most) this.#thin();
+      if ((start + row) % this.#stride !== 0) continue;
+      this.#positions.push(start + row);
+      this.#rows.push(all.slice(row * width, (row + 1) * width) as Float32Array<ArrayBuffer>);
+    }
+  }
+
+  /** Those of one head, `[count, dim]`. */
+  head(head: number): Float32Array<ArrayBuffer> {
+    const dim = this.#dim;
+    const found = new Float32Array(this.count * dim);
+    this.#rows.forEach((row, i) => {
+      found.set(row.subarray(head * dim, (head + 1) * dim), i * dim);
+    });
+    return found;
+  }
+
+  /** The same queries for another session; what is added later is each one's own. */
+  fork(): QuerySamples {
+    const fork = new QuerySamples(this.#most);
+    fork.#stride = this.#stride;
+    fork.#positions = [...this.#positions];
+    fork.#rows = [...this.#rows];
+    fork.#dim = this.#dim;
+    return fork;
+  }
+
+  /** Forgets queries of tokens from `length` on. */
+  truncate(length: number): void {
+    const kept = this.#positions.findIndex((position) => position >= length);
+    if (kept < 0) return;
+    this.#positions.length = kept;
+    this.#rows.length = kept;
+  }
+
+  #first(start: number): number {
+    return Math.ceil(start / this.#stride) * this.#stride - start;
+  }
+
+  #thin(): void {
+    this.#stride *= 2;
+    const kept = this.#positions.map((position) => position % this.#stride === 0);
+    this.#rows = this.#rows.filter((_, i) => kept[i]);
+    this.#positions = this.#positions.filter((_, i) => kept[i]);
+  }
+}
