@@ -176,24 +176,27 @@ void RoundFlat4(const uint8_t* record, int64_t dim, Flat4Row* row) {
 // Else GCC adds products before it adds them to the sum, for which there are too few registers.
 #define LL_IN_ORDER(sum) asm("" : "+v"(sum))
 
-// Levels of a pair of channels of some keys; sum += their products with a pair of a row.
+// Levels of a pair of channels of some keys; sums to which their products with a pair of a row are
+// added.
 #if defined(__AVX512BW__)
 typedef __m512i Levels;
 LL_INLINE Levels LoadLevels(const uint8_t* p) { return _mm512_loadu_si512(p); }
-LL_INLINE void AddDot(Levels levels, uint32_t pair, Levels& sum) {
+LL_INLINE Levels AddDot(Levels sum, Levels levels, uint32_t pair) {
   const Levels pairs = _mm512_set1_epi32((int32_t)pair);
   sum = _mm512_add_epi16(sum, _mm512_maddubs_epi16(levels, pairs));
   LL_IN_ORDER(sum);
+  return sum;
 }
 LL_INLINE Levels LowNibbles(Levels x) { return _mm512_and_si512(x, _mm512_set1_epi8(15)); }
 LL_INLINE Levels HighNibbles(Levels x) { return LowNibbles(_mm512_srli_epi16(x, 4)); }
 #elif defined(__AVX2__)
 typedef __m256i Levels;
 LL_INLINE Levels LoadLevels(const uint8_t* p) { return _mm256_loadu_si256((const __m256i*)p); }
-LL_INLINE void AddDot(Levels levels, uint32_t pair, Levels& sum) {
+LL_INLINE Levels AddDot(Levels sum, Levels levels, uint32_t pair) {
   const Levels pairs = _mm256_set1_epi32((int32_t)pair);
   sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(levels, pairs));
   LL_IN_ORDER(sum);
+  return sum;
 }
 LL_INLINE Levels LowNibbles(Levels x) { return _mm256_and_si256(x, _mm256_set1_epi8(15)); }
 LL_INLINE Levels HighNibbles(Levels x) { return LowNibbles(_mm256_srli_epi16(x, 4)); }
@@ -201,10 +204,10 @@ LL_INLINE Levels HighNibbles(Levels x) { return LowNibbles(_mm256_srli_epi16(x, 
 typedef uint16_t Levels __attribute__((vector_size(16)));
 typedef uint16_t Levelsu __attribute__((vector_size(16), aligned(1), may_alias));
 LL_INLINE Levels LoadLevels(const uint8_t* p) { return *(const Levelsu*)p; }
-LL_INLINE void AddDot(Levels levels, uint32_t pair, Levels& sum) {
+LL_INLINE Levels AddDot(Levels sum, Levels levels, uint32_t pair) {
   const Levels first = Levels{} + (uint16_t)(int8_t)pair;
   const Levels second = Levels{} + (uint16_t)(int8_t)(pair >> 8);
-  sum += (levels & 0xFF) * first + (levels >> 8) * second;
+  return sum + (levels & 0xFF) * first + (levels >> 8) * second;
 }
 LL_INLINE Levels LowNibbles(Levels x) { return x & 0x0F0F; }
 LL_INLINE Levels HighNibbles(Levels x) { return LowNibbles(x >> 4); }
@@ -218,24 +221,25 @@ constexpr int kLevelsAtOnce = kLevelVectors < 2 ? kLevelVectors : 2;
 // Sums of T rows over the keys of kLevelsAtOnce vectors.
 template <int T>
 LL_INLINE void SumLevels(const uint8_t* levels, int64_t dim, Flat4Row* rows, int64_t first) {
-  Levels acc[T][kLevelsAtOnce] = {};
+  constexpr int V = kLevelsAtOnce;
+  Levels acc[T][V];
+  LL_UNROLL for (int x = 0; x < T * V; ++x) acc[x / V][x % V] = Levels{};
   for (int64_t i = 0; i < dim; i += 4, levels += kFlat4GroupBytes) {
-    Levels low[kLevelsAtOnce], high[kLevelsAtOnce];
-    LL_UNROLL for (int v = 0; v < kLevelsAtOnce; ++v) {
+    Levels low[V], high[V];
+    LL_UNROLL for (int v = 0; v < V; ++v) {
       const Levels x = LoadLevels(levels + v * sizeof(Levels));
       low[v] = LowNibbles(x);
       high[v] = HighNibbles(x);
     }
     LL_UNROLL for (int t = 0; t < T; ++t) {
       const uint32_t* const pair = rows[t].pairs + i;
-      LL_UNROLL for (int v = 0; v < kLevelsAtOnce; ++v) AddDot(low[v], pair[0], acc[t][v]);
-      LL_UNROLL for (int v = 0; v < kLevelsAtOnce; ++v) AddDot(high[v], pair[2], acc[t][v]);
+      LL_UNROLL for (int v = 0; v < V; ++v) acc[t][v] = AddDot(acc[t][v], low[v], pair[0]);
+      LL_UNROLL for (int v = 0; v < V; ++v) acc[t][v] = AddDot(acc[t][v], high[v], pair[2]);
     }
   }
-  LL_UNROLL for (int t = 0; t < T; ++t) {
-    LL_UNROLL for (int v = 0; v < kLevelsAtOnce; ++v) {
-      memcpy(rows[t].sums + first + v * sizeof(Levels) / 2, &acc[t][v], sizeof(Levels));
-    }
+  LL_UNROLL for (int x = 0; x < T * V; ++x) {
+    const Levels sums = acc[x / V][x % V];
+    memcpy(rows[x / V].sums + first + x % V * sizeof(Levels) / 2, &sums, sizeof(sums));
   }
 }
 

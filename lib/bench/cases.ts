@@ -5,6 +5,7 @@ import { estimates } from "./kernels/estimates.ts";
 import { indexSearches } from "./kernels/indexes.ts";
 import { linearLayers } from "./kernels/linear.ts";
 import { densePrefill, sparsePrefill } from "./kernels/prefill.ts";
+import { retrievalSteps } from "./kernels/retrieval_step.ts";
 import type { Sizes } from "./sizes.ts";
 
 /** One entry for each family of kernels: add yours here. */
@@ -15,6 +16,7 @@ const FAMILIES: readonly ((sizes: Sizes) => BenchCase[])[] = [
   sparseDecode,
   estimates,
   indexSearches,
+  retrievalSteps,
   linearLayers,
 ];
 

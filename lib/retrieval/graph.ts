@@ -158,16 +158,21 @@ class GraphIndex extends GrowingIndex<Filled<"graph">> {
     end: number,
     control: RunControl | undefined,
   ): Promise<NearestLists> {
-    const { start, options: { listLength, queryShare, perQueryHead } } = this;
+    const { start, options: { listLength, queryShare, keyShare, perQueryHead } } = this;
     const length = Math.min(listLength, end - start);
     const wanted = Math.round(queryShare * (end - start));
-    if (!this.queries || wanted === 0) return { keys: new Int32Array(), length: listLength };
+    if (!this.queries) return { keys: new Int32Array(), length: listLength };
     const group = this.#heads / kv.table.kvHeads;
     const heads = perQueryHead
       ? [graph]
       : Array.from({ length: group }, (_, i) => kvHead * group + i);
     const keys: Int32Array[] = [];
     for (const q of queriesOf(this.queries, heads, wanted, kv.table.spec.dim)) {
+      const found = await this.#backend.indexes
+        .nearestKeys(q, kvHead, kv, { start, end }, length, control);
+      keys.push(found.keys);
+    }
+    for (const q of keyQueries(this.#backend, kv, kvHead, { start, end }, keyShare)) {
       const found = await this.#backend.indexes
         .nearestKeys(q, kvHead, kv, { start, end }, length, control);
       keys.push(found.keys);
@@ -206,4 +211,37 @@ function joined(parts: readonly Int32Array[]): Int32Array<ArrayBuffer> {
     at += part.length;
   }
   return all;
+}
+
+/**
+ * Keys as queries, evenly, less the mean of all, some at a time: the query that wants a key which no query of the text wanted, as
+ * a question does that nothing in the text has asked, is most like the key itself.
+ */
+function* keyQueries(
+  backend: Backend,
+  { table }: KvView,
+  kvHead: number,
+  { start, end }: { readonly start: number; readonly end: number },
+  share: number,
+): Generator<Float32Array<ArrayBuffer>> {
+  const count = Math.round(share * (end - start));
+  if (count === 0) return;
+  const { dim } = table.spec;
+  const { k } = backend.readKv(table, kvHead, start, end - start);
+  const mean = meanOf(k, dim);
+  for (let first = 0; first < count; first += QUERIES_AT_ONCE) {
+    const rows = Math.min(QUERIES_AT_ONCE, count - first);
+    const q = new Float32Array(rows * dim);
+    for (let x = 0; x < q.length; x++) {
+      const node = Math.floor((first + Math.floor(x / dim)) * (end - start) / count);
+      q[x] = k[node * dim + x % dim]! - mean[x % dim]!;
+    }
+    yield q;
+  }
+}
+
+function meanOf(rows: Float32Array, dim: number): Float64Array {
+  const mean = new Float64Array(dim);
+  for (let x = 0; x < rows.length; x++) mean[x % dim]! += rows[x]!;
+  return mean.map((sum) => sum * dim / rows.length);
 }

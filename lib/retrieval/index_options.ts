@@ -31,6 +31,12 @@ export interface GraphIndexOptions {
    */
   readonly queryShare?: number;
   /**
+   * Share of the keys that link keys as if they were queries: what a question wants that nothing in the text has asked is found by
+   * these. As many products as the dense attention of one query head.
+   * @default 1
+   */
+  readonly keyShare?: number;
+  /**
    * Nearest keys of a sampled query that are linked.
    * @default 32
    */
@@ -158,6 +164,7 @@ const RULES: Readonly<Record<IndexKind, Readonly<Record<string, Rule | boolean>>
     width: [200, 1, COUNT, true],
     buildWidth: [100, 1, COUNT, true],
     queryShare: [0.24, 0, 16, false],
+    keyShare: [1, 0, 1, false],
     listLength: [32, 2, 1024, true],
     perQueryHead: false,
   },
