@@ -140,6 +140,15 @@ export type {
 export type { ClusterSettings } from "./lib/retrieval/cluster_set.ts";
 export type { IndexStats, MassKind } from "./lib/retrieval/kv_index.ts";
 export type { RetrievalWish } from "./lib/retrieval/retrieval_wish.ts";
+export {
+  type FoundKeySet,
+  KeyIndex,
+  type KeyIndexData,
+  type KeyIndexOptions,
+  type KeySearchOptions,
+  type SavedKeyIndex,
+} from "./lib/engine/key_index.ts";
+export type { IndexArray, SavedIndex } from "./lib/retrieval/kv_index.ts";
 export type { LayerIndexStats } from "./lib/engine/session_indexes.ts";
 export type { IndexTrial, IndexTrialOptions, LayerIndexTrial } from "./lib/engine/index_probe.ts";
 

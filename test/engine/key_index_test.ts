@@ -1,0 +1,96 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { findCompiler } from "../../ffi/compiler.ts";
+import { ShapeError } from "../../ffi/errors.ts";
+import { KeyIndex, type KeyIndexData } from "../../lib/engine/key_index.ts";
+import { Random } from "../random.ts";
+
+/** Where there is no compiler, the reference is tested. */
+const backend = await findCompiler().then(() => "cpu" as const, () => "reference" as const);
+const [HEADS, KV_HEADS, DIM, TOKENS] = [4, 2, 16, 300];
+const random = new Random(5);
+const numbers = (count: number) => Float32Array.from({ length: count }, () => random.normal());
+const DATA: KeyIndexData = {
+  keys: numbers(TOKENS * KV_HEADS * DIM),
+  values: numbers(TOKENS * KV_HEADS * DIM),
+  queries: numbers(80 * HEADS * DIM),
+  ...{ heads: HEADS, kvHeads: KV_HEADS, dim: DIM },
+};
+const MORE = numbers(40 * KV_HEADS * DIM);
+const Q = numbers(HEADS * DIM);
+
+/** Keys by falling `q . k` of one head, the first `tokens` of them, in double precision. */
+function ranked(head: number, tokens: number, q = Q): { key: number; score: number }[] {
+  const all = Float32Array.of(...DATA.keys, ...MORE);
+  const kvHead = Math.floor(head * KV_HEADS / HEADS);
+  const scores = Array.from({ length: tokens }, (_, key) => {
+    let score = 0;
+    for (let i = 0; i < DIM; i++) {
+      score += q[head * DIM + i]! * all[(key * KV_HEADS + kvHead) * DIM + i]!;
+    }
+    return { key, score };
+  });
+  return scores.sort((a, b) => b.score - a.score);
+}
+
+for (const index of ["exact", "graph", "clusters", "flat4", "pages", "blocks", "auto"] as const) {
+  Deno.test(`KeyIndex finds all keys where as many are asked for, and appended ones: ${index}`, async () => {
+    using keys = await KeyIndex.build(DATA, { index, backend });
+    for (const more of [0, 40]) {
+      if (more > 0) await keys.append(MORE);
+      assertEquals(keys.length, TOKENS + more);
+      const found = await keys.search(Q, { topK: 1000 });
+      found.forEach(({ indices, scores }, head) => {
+        const wanted = ranked(head, TOKENS + more);
+        assertEquals([...indices], wanted.map(({ key }) => key));
+        scores.forEach((score, i) => assert(Math.abs(score - wanted[i]!.score) < 1e-4));
+      });
+    }
+    assertEquals(keys.stats().keys, TOKENS + 40);
+  });
+
+  Deno.test(`a saved KeyIndex answers as before: ${index}`, async () => {
+    using keys = await KeyIndex.build(DATA, { index, kv: "bf16", backend });
+    await keys.append(MORE);
+    using again = await KeyIndex.load(structuredClone(keys.save()), { backend });
+    assertEquals(await again.search(Q, { topK: 9 }), await keys.search(Q, { topK: 9 }));
+  });
+}
+
+Deno.test("KeyIndex keeps as few keys as hold a mass", async () => {
+  using keys = await KeyIndex.build(DATA, { index: "exact", backend });
+  const found = await keys.search(Q, { topK: 300, mass: 0.7 });
+  found.forEach(({ indices, kept }, head) => {
+    const weights = ranked(head, TOKENS).map(({ score }) => Math.exp(score / Math.sqrt(DIM)));
+    const whole = weights.reduce((sum, weight) => sum + weight, 0);
+    const share = (count: number) =>
+      weights.slice(0, count).reduce((sum, weight) => sum + weight, 0) / whole;
+    assertEquals(kept!.kind, "exact");
+    assert(Math.abs(kept!.mass - share(indices.length)) < 1e-5);
+    assert(share(indices.length) >= 0.7 - 1e-6 && share(indices.length - 1) < 0.7);
+  });
+});
+
+Deno.test("KeyIndex refuses what has another shape, keys that are not finite, and masses that it cannot tell", async () => {
+  const short = { ...DATA, keys: DATA.keys.subarray(1) };
+  await assertRejects(
+    () => KeyIndex.build(short, { backend }),
+    ShapeError,
+    "length must be a multiple of 32",
+  );
+  const keys = DATA.keys.slice();
+  keys[77] = NaN;
+  for (const index of ["graph", "clusters", "flat4"] as const) {
+    await assertRejects(
+      () => KeyIndex.build({ ...DATA, keys }, { index, backend }),
+      RangeError,
+      "finite",
+    );
+  }
+  using clusters = await KeyIndex.build(DATA, { index: "clusters", backend });
+  await assertRejects(() => clusters.search(Q, { mass: 0.5 }), RangeError, "must be exact, flat4");
+  await assertRejects(
+    () => clusters.search(Q.subarray(1)),
+    ShapeError,
+    "q as its length must be 64",
+  );
+});
