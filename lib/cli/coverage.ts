@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import type { Model } from "../engine/model.ts";
 import { coverage } from "../eval/coverage.ts";
 import { type CoverageRow, writeCoverage } from "../eval/coverage_row.ts";
+import { collected } from "./collected.ts";
 import { percent, wholeNumber } from "./format.ts";
 import { interruptible } from "./interruptible.ts";
 import { loadModel, threadsOption } from "./load_model.ts";
@@ -45,26 +46,18 @@ function options() {
 
 type Options = ReturnType<typeof options>;
 
-async function collect(model: Model, values: Options, signal: AbortSignal): Promise<CoverageRow[]> {
-  const line = new ProgressLine();
-  const rows: CoverageRow[] = [];
-  try {
-    const found = coverage(model, {
-      texts: await Promise.all(values.text.map(async (path) => ({
-        name: path.split("/").at(-1)!,
-        text: await Deno.readTextFile(path),
-      }))),
-      methods: await methodList(values.methods),
-      tokens: wholeNumber("length", values.length, 1),
-      chunkTokens: wholeNumber("chunk", values.chunk, 1),
-      onProgress: (share, what) => line.update(share, what),
-      signal,
-    });
-    for await (const row of found) rows.push(row);
-  } finally {
-    line.clear();
-  }
-  return rows;
+async function collect(
+  model: Model,
+  values: Options,
+  signal: AbortSignal,
+): Promise<CoverageRow[]> {
+  const methods = await methodList(values.methods);
+  const chunkTokens = wholeNumber("chunk", values.chunk, 1);
+  return await collected(
+    values,
+    signal,
+    (texts) => coverage(model, { ...texts, methods, chunkTokens }),
+  );
 }
 
 /** The heads of one method. */

@@ -8,6 +8,7 @@ import type { Model } from "../engine/model.ts";
 import { type IndexTrialRow, indexTrials } from "../eval/index_trials.ts";
 import { writeIndexTrials } from "../eval/index_trial_file.ts";
 import { INDEX_KINDS, type IndexOptions, indexOptions } from "../retrieval/index_options.ts";
+import { collected } from "./collected.ts";
 import { percent, wholeNumber } from "./format.ts";
 import { interruptible } from "./interruptible.ts";
 import { loadModel, threadsOption } from "./load_model.ts";
@@ -57,35 +58,18 @@ function indexList(text: string): IndexOptions[] {
   });
 }
 
-async function collect(
-  model: Model,
-  values: Options,
-  signal: AbortSignal,
-): Promise<IndexTrialRow[]> {
-  const line = new ProgressLine();
-  const rows: IndexTrialRow[] = [];
+function collect(model: Model, values: Options, signal: AbortSignal): Promise<IndexTrialRow[]> {
   const layers = values.layers?.split(",").map((layer) => wholeNumber("layers", layer, 0));
-  try {
-    const found = indexTrials(model, {
-      texts: await Promise.all(values.text.map(async (path) => ({
-        name: path.split("/").at(-1)!,
-        text: await Deno.readTextFile(path),
-      }))),
+  return collected(values, signal, (texts) =>
+    indexTrials(model, {
+      ...texts,
       indexes: indexList(values.indexes),
-      tokens: wholeNumber("length", values.length, 1),
       chunkTokens: 2048,
       topK: wholeNumber("top-k", values["top-k"], 1),
       rows: wholeNumber("rows", values.rows, 1),
       samples: wholeNumber("samples", values.samples, 0),
       ...(layers ? { layers } : {}),
-      onProgress: (share, what) => line.update(share, what),
-      signal,
-    });
-    for await (const row of found) rows.push(row);
-  } finally {
-    line.clear();
-  }
-  return rows;
+    }));
 }
 
 /** The heads of one index. */
