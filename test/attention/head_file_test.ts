@@ -1,7 +1,8 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import { ModelFormatError } from "../../ffi/errors.ts";
 import { type HeadFile, readHeadFile, writeHeadFile } from "../../lib/attention/head_file.ts";
+import { methods } from "../../lib/attention/methods.ts";
 import { inFolder } from "../in_folder.ts";
 
 const FILE: HeadFile = {
@@ -183,3 +184,15 @@ Deno.test("writeHeadFile() leaves the old file when the new one would be refused
     await assertRejects(() => writeHeadFile(path, wrong), ModelFormatError, "layers must be 2");
     assertEquals(await Deno.readTextFile(path), GOLDEN);
   }));
+
+Deno.test("the head file of the embedded model is of it, and each head keeps to its tiles", async () => {
+  const folder = new URL("../../lib/model/embedded/", import.meta.url);
+  const heads = await readHeadFile(new URL("heads_32k.json", folder).pathname);
+  const config = JSON.parse(await Deno.readTextFile(new URL("config.json", folder)));
+  const { num_hidden_layers: layers, num_attention_heads: queryHeads } = config;
+  assertEquals([heads.model.layers, heads.model.heads], [layers, queryHeads]);
+  for (const { queryHeads } of heads.layers) {
+    for (const { scores } of queryHeads) assert(scores.tileShare! <= 0.21, `${scores.tileShare}`);
+  }
+  assertEquals(methods.minference({ heads }).name, "minference");
+});
