@@ -193,7 +193,7 @@ function besideText({ share }: BenchRow, beside: Measured | undefined): string {
   if (beside === undefined) return "";
   const { name, dtype, ratio } = beside;
   const what = name === DENSE
-    ? `dense (${(1 / ratio / share).toFixed(2)})`
+    ? `dense${share < 1 ? ` (${(1 / ratio / share).toFixed(2)})` : ""}`
     : `${shortName(name)} ${dtype}`;
   return `${times(ratio).padStart(5)} ${what}`;
 }
