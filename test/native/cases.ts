@@ -8,13 +8,13 @@ import { keyCases } from "./cases_keys.ts";
 import { modelCases } from "./cases_model.ts";
 import type { Case } from "./record_cases.ts";
 
-/** All of them. */
+/** All of them; the place of a case seeds its data. */
 export const CASES: readonly Case[] = [
   ...attentionCases(),
-  ...clusterCases(),
   ...estimateCases(),
-  ...flat4Cases(),
-  ...graphCases(),
   ...keyCases(),
   ...modelCases(),
+  ...clusterCases(),
+  ...flat4Cases(),
+  ...graphCases(),
 ];
