@@ -33,8 +33,10 @@ function intervalsOf(plan: HeadPlan, i: number): Interval[] {
       return [[0, i + 1]];
     case "streaming":
       return staticSet(plan.sink, plan.window, i);
-    case "staticPlusRetrieved":
-      return unite([...staticSet(plan.sink, plan.window, i), ...singles(plan.retrieved, i)]);
+    case "staticPlusRetrieved": {
+      const [first, ...recent] = staticSet(plan.sink, plan.window, i);
+      return unite([...(first ? [first] : []), ...singles(plan.retrieved, i), ...recent]);
+    }
     case "verticalSlash":
       return unite([...singles(plan.vertical, i), ...singles(plan.slash.map((d) => i - d), i)]);
     case "blockSparse":
@@ -61,14 +63,20 @@ function singles(keys: readonly number[], i: number): Interval[] {
 }
 
 function unite(intervals: readonly Interval[]): Interval[] {
-  const sorted = intervals.filter(([start, end]) => start < end).sort((a, b) => a[0] - b[0]);
   const result: [number, number][] = [];
-  for (const [start, end] of sorted) {
+  for (const [start, end] of rising(intervals)) {
+    if (start >= end) continue;
     const last = result.at(-1);
     if (last && start <= last[1]) last[1] = Math.max(last[1], end);
     else result.push([start, end]);
   }
   return result;
+}
+
+/** The intervals by their starts. */
+function rising(intervals: readonly Interval[]): readonly Interval[] {
+  const isRising = intervals.every(([start], x) => x === 0 || intervals[x - 1]![0] <= start);
+  return isRising ? intervals : intervals.toSorted((a, b) => a[0] - b[0]);
 }
 
 function intersect(a: readonly Interval[], b: readonly Interval[]): Interval[] {

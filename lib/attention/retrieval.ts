@@ -180,7 +180,7 @@ async function planMode(
   return found.map(({ indices }) => ({
     ...plan,
     window: position + 1 - end,
-    retrieved: Array.from(indices).sort((a, b) => a - b),
+    retrieved: [...indices.toSorted()], // a typed array sorts without calls back
     ...(hasTail ? { tail: "clusters" } as const : {}),
   }));
 }
