@@ -54,13 +54,12 @@ import { checkEmbed, checkLogits, checkLogProbs, checkOutput, checkQkv } from ".
 import { checkAppend, checkReadKv } from "./check_pages.ts";
 import { bytesOf } from "./elements.ts";
 import { checkedIndexes } from "./checked_indexes.ts";
-import { BackendError } from "./errors.ts";
 import type { IndexOperations } from "./index_operations.ts";
 import { NativeIndexes } from "./native_indexes.ts";
 import type { NativeLibrary, RunOptions } from "./native_library.ts";
 import { NativePageFile } from "./native_page_file.ts";
-import { NativePage, nativePage, NativePageTable, pageBytes } from "./native_pages.ts";
-import { NativeControl } from "./native_run.ts";
+import { NativePage, nativePage, NativePageTable, pageBytes, pagesOf } from "./native_pages.ts";
+import { after, NativeControl, nativeControl } from "./native_run.ts";
 import { NativeTensor } from "./native_tensor.ts";
 import { openNativeWeights } from "./native_weights.ts";
 import { keyPlanPairs, packKeyPlans, packTilePlans, tilePlanPairs } from "./pack_plans.ts";
@@ -287,7 +286,7 @@ export class NativeBackend implements Backend {
     const packed = packTilePlans(plans);
     return this.library.run("ll_attend_tiles", [
       ...[address(q), qStart, tokens, heads, kv.table.kvHeads, dim, scale] as const,
-      ...pagesOf(kv),
+      ...[...pagesOf(kv), kv.length] as const,
       ...[packed, BigInt(packed.length), target(out.out), target(out.lse)] as const,
     ], this.#products(2 * dim * tilePlanPairs(plans), control));
   }
@@ -306,10 +305,10 @@ export class NativeBackend implements Backend {
     const packed = packKeyPlans(plans);
     return this.library.run("ll_attend_keys", [
       ...[address(q), rows, heads, kv.table.kvHeads, dim, scale] as const,
-      ...pagesOf(kv),
+      ...[...pagesOf(kv), kv.length] as const,
       ...[packed.rangePtr, packed.ranges, packed.indexPtr, packed.indices] as const,
       ...[target(out.out), target(out.lse)] as const,
-    ], { work: 2 * dim * keyPlanPairs(packed), control: own(control) });
+    ], { work: 2 * dim * keyPlanPairs(packed), control: nativeControl(control) });
   }
 
   /** Merges partial attentions over disjoint keys. */
@@ -340,7 +339,7 @@ export class NativeBackend implements Backend {
     const kvHead = kvHeadNumber(head, heads, kv.table.kvHeads);
     const running = this.library.run("ll_attention_row", [
       ...[elementOf(q, (row * heads + head) * dim), kvHead, dim, scale] as const,
-      ...pagesOf(kv),
+      ...[...pagesOf(kv), kv.length] as const,
       ...[ranges, ranges.length / 2, indices, indices.length, probs, lse] as const,
     ], { work: kv.length + 2 * dim * keyPlanPairs(plan) });
     return after(running, () => ({ probs, lse: lse[0]! }));
@@ -362,9 +361,9 @@ export class NativeBackend implements Backend {
     const [tokens, heads, dim] = dims(q);
     return this.library.run("ll_pool_map", [
       ...[address(q), qStart, tokens, heads, head, kv.table.kvHeads, dim, scale] as const,
-      ...pagesOf(kv),
+      ...[...pagesOf(kv), kv.length] as const,
       ...[bins, sum, max] as const,
-    ], { work: tokens * (qStart + tokens) * dim, control: own(control) });
+    ], { work: tokens * (qStart + tokens) * dim, control: nativeControl(control) });
   }
 
   /** The best keys of one query row for each of `heads`. */
@@ -384,12 +383,11 @@ export class NativeBackend implements Backend {
     if (found === 0) return heads.map(() => noKeys());
     const indices = new Int32Array(heads.length * found);
     const scores = new Float32Array(heads.length * found);
-    const [addresses, stride, dtypeCode] = pagesOf(kv);
     const running = this.library.run("ll_top_keys", [
       ...[elementOf(q, row * queryHeads * dim), queryHeads, kv.table.kvHeads, dim] as const,
-      ...[Int32Array.from(heads), heads.length, addresses, stride, dtypeCode] as const,
+      ...[Int32Array.from(heads), heads.length, ...pagesOf(kv)] as const,
       ...[start, end, found, indices, scores] as const,
-    ], { work: heads.length * (end - start) * dim, control: own(control) });
+    ], { work: heads.length * (end - start) * dim, control: nativeControl(control) });
     return after(running, () => splitTopKeys(indices, scores, found));
   }
 
@@ -406,12 +404,11 @@ export class NativeBackend implements Backend {
     const [tokens, queryHeads, dim] = dims(q);
     const keys = qStart + tokens;
     const [vertical, slash] = [heads, heads].map(({ length }) => new Float32Array(length * keys));
-    const [addresses, stride, dtypeCode] = pagesOf(kv);
     const running = this.library.run("ll_vertical_slash", [
       ...[address(q), qStart, tokens, queryHeads, Int32Array.from(heads), heads.length] as const,
-      ...[kv.table.kvHeads, dim, scale, addresses, stride, dtypeCode] as const,
+      ...[kv.table.kvHeads, dim, scale, ...pagesOf(kv)] as const,
       ...[vertical!, slash!] as const,
-    ], { work: 2 * heads.length * tokens * keys * dim, control: own(control) });
+    ], { work: 2 * heads.length * tokens * keys * dim, control: nativeControl(control) });
     const part = (sums: Float32Array, i: number) => sums.subarray(i * keys, (i + 1) * keys);
     const split = () =>
       heads.map((_, i) => ({ vertical: part(vertical!, i), slash: part(slash!, i) }));
@@ -424,7 +421,7 @@ export class NativeBackend implements Backend {
     const [tokens, heads, dim] = dims(q);
     return this.library.run("ll_pool_queries", [
       ...[address(q), tokens, heads, dim, block, target(out)] as const,
-    ], { work: tokens * heads * dim, control: own(control) });
+    ], { work: tokens * heads * dim, control: nativeControl(control) });
   }
 
   /** Means of runs of keys. */
@@ -436,11 +433,10 @@ export class NativeBackend implements Backend {
     control?: RunControl,
   ): Awaitable<void> {
     checkPoolKeys(this.name, kv, start, block, out);
-    const { kvHeads, spec: { dim } } = kv.table;
-    const [addresses, stride, dtypeCode, end] = pagesOf(kv);
+    const { table: { kvHeads, spec: { dim } }, length: end } = kv;
     return this.library.run("ll_pool_keys", [
-      ...[kvHeads, dim, addresses, stride, dtypeCode, start, end, block, target(out)] as const,
-    ], { work: (end - start) * kvHeads * dim, control: own(control) });
+      ...[kvHeads, dim, ...pagesOf(kv), start, end, block, target(out)] as const,
+    ], { work: (end - start) * kvHeads * dim, control: nativeControl(control) });
   }
 
   /** Scores of all pairs of blocks by their means. */
@@ -459,7 +455,7 @@ export class NativeBackend implements Backend {
       ...[address(q), qBlocks, queryHeads, Int32Array.from(heads), heads.length] as const,
       ...[address(k), kBlocks, kvHeads, dim, scale, qStart, block, Number(softmax)] as const,
       scores,
-    ], { work: scores.length * dim, control: own(control) });
+    ], { work: scores.length * dim, control: nativeControl(control) });
     return after(running, () => scores);
   }
 
@@ -479,12 +475,11 @@ export class NativeBackend implements Backend {
     const keys = qStart + tokens;
     const size = Math.ceil(tokens / block) * Math.ceil(keys / block);
     const scores = new Float32Array(heads.length * size);
-    const [addresses, pageStride, dtypeCode] = pagesOf(kv);
     const running = this.library.run("ll_antidiagonal_scores", [
       ...[address(q), qStart, tokens, queryHeads, Int32Array.from(heads), heads.length] as const,
-      ...[kv.table.kvHeads, dim, scale, addresses, pageStride, dtypeCode] as const,
+      ...[kv.table.kvHeads, dim, scale, ...pagesOf(kv)] as const,
       ...[stride, block, scores] as const,
-    ], { work: heads.length * tokens * keys * dim / stride, control: own(control) });
+    ], { work: heads.length * tokens * keys * dim / stride, control: nativeControl(control) });
     return after(running, () => scores);
   }
 
@@ -497,12 +492,11 @@ export class NativeBackend implements Backend {
     control?: RunControl,
   ): Awaitable<void> {
     checkKeyBounds(this.name, kv, start, block, out);
-    const { kvHeads, spec: { dim } } = kv.table;
-    const [addresses, stride, dtypeCode, end] = pagesOf(kv);
+    const { table: { kvHeads, spec: { dim } }, length: end } = kv;
     return this.library.run("ll_key_bounds", [
-      ...[kvHeads, dim, addresses, stride, dtypeCode, start, end, block] as const,
+      ...[kvHeads, dim, ...pagesOf(kv), start, end, block] as const,
       ...[target(out.min), target(out.max)] as const,
-    ], { work: (end - start) * kvHeads * dim, control: own(control) });
+    ], { work: (end - start) * kvHeads * dim, control: nativeControl(control) });
   }
 
   /** Upper bound of the scores of each block of keys. */
@@ -521,12 +515,12 @@ export class NativeBackend implements Backend {
       ...[elementOf(q, row * queryHeads * dim), queryHeads, kvHeads, dim] as const,
       ...[Int32Array.from(heads), heads.length, address(min), address(max), blocks] as const,
       bounds,
-    ], { work: 2 * bounds.length * dim, control: own(control) });
+    ], { work: 2 * bounds.length * dim, control: nativeControl(control) });
     return after(running, () => bounds);
   }
 
   #products(work: number, control: RunControl | undefined): RunOptions {
-    return { work, control: own(control), compute: this.compute };
+    return { work, control: nativeControl(control), compute: this.compute };
   }
 }
 
@@ -538,11 +532,6 @@ function dtypeCodes(...tensors: readonly Tensor[]): Int32Array<ArrayBuffer> {
   const codes = new Int32Array(tensors.length);
   tensors.forEach((tensor, i) => codes[i] = native(tensor).dtypeCode);
   return codes;
-}
-
-function own(control: RunControl | undefined): NativeControl | undefined {
-  if (control === undefined || control instanceof NativeControl) return control;
-  throw new BackendError("Cannot run with this control as it must be made by backend cpu or cuda");
 }
 
 function address(tensor: Tensor | null): bigint {
@@ -560,17 +549,6 @@ function elementOf(tensor: Tensor, index: number): bigint {
 function dims(tensor: Tensor): [number, number, number] {
   const [a = 0, b = 0, c = 0] = tensor.shape;
   return [a, b, c];
-}
-
-function pagesOf(
-  kv: KvView,
-): [pages: BigUint64Array<ArrayBuffer>, stride: number, dtype: number, length: number] {
-  const { addresses, stride, dtypeCode } = kv.table as NativePageTable;
-  return [addresses, stride, dtypeCode, kv.length];
-}
-
-function after<T>(running: Awaitable<void>, result: () => T): Awaitable<T> {
-  return running instanceof Promise ? running.then(result) : result();
 }
 
 function noKeys(): TopKeys {

@@ -18,8 +18,8 @@ import type {
   ListedKeys,
 } from "./index_operations.ts";
 import type { NativeLibrary } from "./native_library.ts";
-import type { NativePageTable } from "./native_pages.ts";
-import type { NativeControl } from "./native_run.ts";
+import { pagesOf } from "./native_pages.ts";
+import { after, nativeControl } from "./native_run.ts";
 
 /** Multiply-adds that a key costs which is read from anywhere in memory, beyond its own. */
 const MISS_WORK = 500;
@@ -45,7 +45,7 @@ export class NativeIndexes implements IndexOperations {
     const { keys, scores } = noKeys(q.length / dim, k);
     const running = this.#library.run("ll_nearest_keys", [
       ...[q, q.length / dim, kvHead, dim, ...pagesOf(kv), start, end, k, keys, scores] as const,
-    ], { work: q.length * (end - start), control: own(control) });
+    ], { work: q.length * (end - start), control: nativeControl(control) });
     return after(running, () => ({ keys, scores }));
   }
 
@@ -59,7 +59,7 @@ export class NativeIndexes implements IndexOperations {
     const running = this.#library.run("ll_score_keys", [
       ...[q, kvHeadOf.length, kvHeadOf, dimOf(kv), ...pagesOf(kv), kv.length] as const,
       ...[ptr, keys, scores] as const,
-    ], { work: keys.length * (dimOf(kv) + MISS_WORK), control: own(control) });
+    ], { work: keys.length * (dimOf(kv) + MISS_WORK), control: nativeControl(control) });
     return after(running, () => scores);
   }
 
@@ -76,7 +76,7 @@ export class NativeIndexes implements IndexOperations {
       neighbours.subarray(first, first + nodes * degree),
       entries.subarray(graph * entryCount, (graph + 1) * entryCount),
       entryCount,
-    ], { work: (nodes - built) * width * 1000, control: own(control) });
+    ], { work: (nodes - built) * width * 1000, control: nativeControl(control) });
   }
 
   searchGraph(
@@ -93,7 +93,7 @@ export class NativeIndexes implements IndexOperations {
       ...[q, rows, kvHeadOf, graphOf, dimOf(kv), ...pagesOf(kv), start, nodes] as const,
       ...[neighbours, capacity, degree, entries, entryCount, width, k] as const,
       ...[keys, scores, scanned] as const,
-    ], { work: rows * width * degree * (dimOf(kv) + MISS_WORK), control: own(control) });
+    ], { work: rows * width * degree * (dimOf(kv) + MISS_WORK), control: nativeControl(control) });
     return after(running, () => found);
   }
 
@@ -107,7 +107,7 @@ export class NativeIndexes implements IndexOperations {
     const records = bytes.subarray(kvHead * headBytes, (kvHead + 1) * headBytes);
     return this.#library.run("ll_flat4_encode", [
       ...[kvHead, dimOf(kv), ...pagesOf(kv), start, first, nodes, records] as const,
-    ], { work: 4 * (nodes - first) * dimOf(kv), control: own(control) });
+    ], { work: 4 * (nodes - first) * dimOf(kv), control: nativeControl(control) });
   }
 
   searchFlat4(
@@ -123,7 +123,7 @@ export class NativeIndexes implements IndexOperations {
     const running = this.#library.run("ll_flat4_search", [
       ...[q, rows, kvHeadOf, dimOf(kv), ...pagesOf(kv), start, nodes] as const,
       ...[bytes, BigInt(headBytes), candidates, k, scale, keys, scores, scanned, lse] as const,
-    ], { work: rows * nodes * dimOf(kv) / 8, control: own(control) });
+    ], { work: rows * nodes * dimOf(kv) / 8, control: nativeControl(control) });
     return after(running, () => found);
   }
 
@@ -136,7 +136,10 @@ export class NativeIndexes implements IndexOperations {
     return this.#library.run("ll_cluster_keys", [
       ...[kvHead, dimOf(kv), ...pagesOf(kv), start, end, sizes.length, iterations] as const,
       ...[centroids, valueSums, sizes, clusterOf] as const,
-    ], { work: iterations * (end - start) * sizes.length * dimOf(kv), control: own(control) });
+    ], {
+      work: iterations * (end - start) * sizes.length * dimOf(kv),
+      control: nativeControl(control),
+    });
   }
 
   searchClusters(
@@ -154,7 +157,7 @@ export class NativeIndexes implements IndexOperations {
       ...[q, rows, kvHeadOf, dimOf(kv), ...pagesOf(kv), start] as const,
       ...[centroids, sizes, capacity, count, ptr, members, nodeCapacity] as const,
       ...[budget, k, keys, scores, scanned] as const,
-    ], { work: rows * (count * dimOf(kv) + budget * MISS_WORK), control: own(control) });
+    ], { work: rows * (count * dimOf(kv) + budget * MISS_WORK), control: nativeControl(control) });
     return after(running, () => found);
   }
 
@@ -172,7 +175,7 @@ export class NativeIndexes implements IndexOperations {
       ...[q, rows, kvHeadOf, scale, dimOf(kv), ...pagesOf(kv), start, nodes] as const,
       ...[centroids, valueSums, sizes, capacity, count, clusterOf, nodeCapacity] as const,
       ...[ptr, keys, tail.out, tail.lse] as const,
-    ], { work: 2 * rows * (count + keys.length) * dimOf(kv), control: own(control) });
+    ], { work: 2 * rows * (count + keys.length) * dimOf(kv), control: nativeControl(control) });
     return after(running, () => tail);
   }
 }
@@ -187,19 +190,4 @@ function noKeys(rows: number, k: number): FoundKeys {
 
 function dimOf({ table }: KvView): number {
   return table.spec.dim;
-}
-
-function pagesOf(
-  { table }: KvView,
-): [pages: BigUint64Array<ArrayBuffer>, stride: number, dtype: number] {
-  const { addresses, stride, dtypeCode } = table as NativePageTable; // checked to be the backend's
-  return [addresses, stride, dtypeCode];
-}
-
-function own(control: RunControl | undefined): NativeControl | undefined {
-  return control as NativeControl | undefined; // likewise
-}
-
-function after<T>(running: Awaitable<void>, result: () => T): Awaitable<T> {
-  return running instanceof Promise ? running.then(result) : result();
 }

@@ -1,5 +1,5 @@
 /** Pages of keys and values in native memory, and page tables of their addresses. */
-import type { BackendName, Page, PageSpec, PageTable, PageTier } from "./backend.ts";
+import type { BackendName, KvView, Page, PageSpec, PageTable, PageTier } from "./backend.ts";
 import { checkTableSet } from "./check_memory.ts";
 import { DTYPE_CODES } from "./elements.ts";
 import { ShapeError } from "./errors.ts";
@@ -145,4 +145,12 @@ export class NativePageTable implements PageTable {
     this.#addresses = addresses;
     this.#stride = stride;
   }
+}
+
+/** The pages of `kv` as native calls take them. Its table has been checked to be of this backend. */
+export function pagesOf(
+  { table }: KvView,
+): [pages: BigUint64Array<ArrayBuffer>, stride: number, dtype: number] {
+  const { addresses, stride, dtypeCode } = table as NativePageTable;
+  return [addresses, stride, dtypeCode];
 }

@@ -1,5 +1,5 @@
 /** The `ll_run` record of a native call: cancel flag, progress counter and error text. */
-import type { Compute, RunControl } from "./backend.ts";
+import type { Awaitable, Compute, RunControl } from "./backend.ts";
 import { BackendError, BudgetError, CancelledError } from "./errors.ts";
 
 const RUN_BYTES = 256;
@@ -45,6 +45,17 @@ export class NativeControl implements RunControl {
     this.bytes[ERROR_OFFSET] = 0;
     if (compute) this.#compute[0] = COMPUTE_CODES[compute];
   }
+}
+
+/** `control` as one of a native call. Throws `BackendError` where another backend made it. */
+export function nativeControl(control: RunControl | undefined): NativeControl | undefined {
+  if (control === undefined || control instanceof NativeControl) return control;
+  throw new BackendError("Cannot run with this control as it must be made by backend cpu or cuda");
+}
+
+/** `result` once `running` has ended: at once where the call blocked. */
+export function after<T>(running: Awaitable<void>, result: () => T): Awaitable<T> {
+  return running instanceof Promise ? running.then(result) : result();
 }
 
 /** The text before the first zero byte of `bytes`. */

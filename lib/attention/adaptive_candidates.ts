@@ -1,4 +1,5 @@
 /** Plans that keep enough of the attention of some groups of rows, from narrow to wide, for `adaptive()` to choose among. */
+import { topIndices } from "../retrieval/top_indices.ts";
 import { coverTiles } from "./cover_tiles.ts";
 import { lower } from "./lower.ts";
 import type { BlockScores, PrefillContext } from "./method.ts";
@@ -6,7 +7,6 @@ import type { BlockSparsePlan, DensePlan, StreamingPlan, VerticalSlashPlan } fro
 import { ownBlocks } from "./query_blocks.ts";
 import { ROW_TILE, type RowGroup } from "./row_groups.ts";
 import { tileArea } from "./tile_area.ts";
-import { topIndices } from "./top_indices.ts";
 import { topShare } from "./top_share.ts";
 
 /** Kinds of plans that are chosen among. */

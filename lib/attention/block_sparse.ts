@@ -1,9 +1,9 @@
+import { topIndices } from "../retrieval/top_indices.ts";
 import { checkCount } from "./check.ts";
 import { denseDecode } from "./dense.ts";
 import { described } from "./described.ts";
 import type { BlockScores, Method, PrefillContext } from "./method.ts";
 import type { BlockSparsePlan, HeadPlan } from "./plan.ts";
-import { topIndices } from "./top_indices.ts";
 
 /** Options of {@link blockSparse}. */
 export interface BlockSparseOptions {

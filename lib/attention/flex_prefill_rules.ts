@@ -1,8 +1,8 @@
 /** What FlexPrefill chooses for one head, by the paper's rules and by those of the released code. */
+import { topIndices } from "../retrieval/top_indices.ts";
 import type { BlockScores, PrefillContext, VerticalSlash } from "./method.ts";
 import type { BlockSparsePlan, HeadPlan } from "./plan.ts";
 import { type OwnBlocks, ownBlocks } from "./query_blocks.ts";
-import { topIndices } from "./top_indices.ts";
 import { countWithin, topShare } from "./top_share.ts";
 
 /** What is known of a head. */

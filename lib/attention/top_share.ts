@@ -1,5 +1,5 @@
 /** How many of the largest scores hold a share of their sum. Sums are float64, in falling order. */
-import { topIndices } from "./top_indices.ts";
+import { topIndices } from "../retrieval/top_indices.ts";
 
 /** Options of {@link topShare}. */
 export interface TopShareOptions {

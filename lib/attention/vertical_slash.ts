@@ -1,9 +1,9 @@
+import { topIndices } from "../retrieval/top_indices.ts";
 import { checkCount } from "./check.ts";
 import { denseDecode } from "./dense.ts";
 import { described } from "./described.ts";
 import type { Method, PrefillContext, VerticalSlash } from "./method.ts";
 import type { HeadPlan, VerticalSlashPlan } from "./plan.ts";
-import { topIndices } from "./top_indices.ts";
 
 /** Options of {@link verticalSlash}. */
 export interface VerticalSlashOptions {
@@ -128,8 +128,6 @@ async function planOnce(
 export class VerticalSlashRanks {
   readonly #columns: Float32Array;
   readonly #diagonals: Float32Array;
-  #sortedColumns: Float32Array | undefined;
-  #sortedDiagonals: Float32Array | undefined;
 
   /** Columns behind those that were summed, the first columns and the nearest diagonals come before all others. */
   constructor(sums: VerticalSlash, kvLength: number) {
@@ -142,12 +140,10 @@ export class VerticalSlashRanks {
 
   /** The columns and diagonals with the largest sums. */
   plan({ vertical, slash }: VerticalSlashBudget): VerticalSlashPlan {
-    const columns = () => this.#sortedColumns ??= this.#columns.slice().sort();
-    const diagonals = () => this.#sortedDiagonals ??= this.#diagonals.slice().sort();
     return {
       kind: "verticalSlash",
-      vertical: topIndices(this.#columns, Math.max(vertical, LEAST_VERTICAL), columns),
-      slash: topIndices(this.#diagonals, Math.max(slash, LEAST_SLASH), diagonals),
+      vertical: topIndices(this.#columns, Math.max(vertical, LEAST_VERTICAL)),
+      slash: topIndices(this.#diagonals, Math.max(slash, LEAST_SLASH)),
       cover: "tiles",
     };
   }

@@ -9,7 +9,7 @@ import type { PagedCache } from "../cache/paged_cache.ts";
 import { breathe } from "./breathe.ts";
 import { ChunkEstimates } from "./chunk_estimates.ts";
 import { Forward } from "./forward.ts";
-import type { IndexTrialOptions, LayerIndexTrial } from "./index_probe.ts";
+import { type IndexTrialOptions, type LayerIndexTrial, tryIndex } from "./index_probe.ts";
 import { lowerTiles, type SearchCost } from "./planner.ts";
 import { emptyState } from "./session_state.ts";
 import type { SessionModel, SessionOptions } from "./session_types.ts";
@@ -154,9 +154,8 @@ export class LayerProbe {
   }
 
   /** Builds an index over the layer's keys, asks it by the last rows, and compares with exact search and dense attention. */
-  async tryIndex(options: IndexTrialOptions): Promise<LayerIndexTrial> {
-    const { tryIndex } = await import("./index_probe.ts");
-    return await tryIndex(this.#parts, options);
+  tryIndex(options: IndexTrialOptions): Promise<LayerIndexTrial> {
+    return tryIndex(this.#parts, options);
   }
 
   #estimates(qStart: number, qLen: number): ChunkEstimates {

@@ -1,12 +1,14 @@
 /** Tries an index on the queries, keys and values of a layer, beside exact search and dense attention. */
-import type { KeyPlan, PartialAttention, Tensor } from "../../ffi/backend.ts";
-import { buildIndex } from "../retrieval/make_index.ts";
+import type { Awaitable, KeyPlan, PartialAttention } from "../../ffi/backend.ts";
 import { exactIndex } from "../retrieval/exact.ts";
 import { indexName, type IndexOptions } from "../retrieval/index_options.ts";
-import type { IndexQuery, KvIndex } from "../retrieval/kv_index.ts";
+import type { IndexQuery, IndexSource, KvIndex } from "../retrieval/kv_index.ts";
 import { LayerRetrieval } from "../retrieval/layer_retrieval.ts";
+import { buildIndex } from "../retrieval/make_index.ts";
 import { QuerySamples } from "../retrieval/query_samples.ts";
+import type { RetrievalWish } from "../retrieval/retrieval_wish.ts";
 import type { ProbeParts } from "./head_probe.ts";
+import { mergeTail } from "./tail_attention.ts";
 
 /** How an index is tried. */
 export interface IndexTrialOptions {
@@ -86,72 +88,42 @@ export interface LayerIndexTrial {
   readonly exactMs: number;
 }
 
+/** What rows found. */
 interface Found {
   /** `[row][head]`, rising. */
   readonly keys: readonly (readonly Int32Array[])[];
   /** `[row][head]` */
   readonly scanned: readonly (readonly number[])[];
+  /** Milliseconds of a search: the median over rows. */
   readonly ms: number;
 }
+
+type Asked = Required<IndexTrialOptions> & {
+  /** End of the keys of the index, exclusive. */
+  readonly end: number;
+};
 
 /** Tries an index on a layer of a text. */
 export async function tryIndex(
   parts: ProbeParts,
   options: IndexTrialOptions,
 ): Promise<LayerIndexTrial> {
-  const { model: { backend, config }, tensors, control } = parts;
-  const tokens = tensors.q.shape[0]!;
-  const { index, sink = 128, window = 512, topK = 100, rows = 64, tailKeys = 64 } = options;
-  const end = tokens - window;
-  if (end <= sink || rows < 1 || rows > window) {
-    throw new RangeError(
-      `Cannot try an index as the text must be longer than sink and window, and rows be of 1 to ${window}: ` +
-        `current value is ${tokens} tokens, ${rows} rows`,
-    );
-  }
-  const kv = parts.cache.view(parts.layer, tokens);
-  const queries = new QuerySamples(options.samples ?? 4096);
-  queries.add(tensors.q.rows(0, end), 0);
-  const source = { kv, start: sink, end, heads: config.heads, queries };
-  const built = await buildIndex(backend, index, source, control);
-  const tail = { clusterKeys: tailKeys, iterations: 4 };
-  const wish = { index: { kind: "exact" }, tail, sink, window, batch: 1 } as const;
-  const tails = await LayerRetrieval.build(backend, wish, source, control);
-  const exact = exactIndex(backend, { start: sink, end });
+  const asked = askedOf(parts, options);
+  const { model: { backend }, control } = parts;
+  const source = sourceOf(parts, asked);
+  const built = await buildIndex(backend, asked.index, source, control);
+  const tails = await LayerRetrieval.build(backend, tailWish(asked), source, control);
   try {
-    const asked = { topK, rows, end };
-    const found = await ask(parts, built, asked);
-    const best = await ask(parts, exact, asked);
-    const attended = await attend(parts, found, asked, sink);
-    const attendedBest = await attend(parts, best, asked, sink);
-    const estimated = await addTails(parts, tails, found, attended, asked);
-    const dense = {
-      out: tensors.out.rows(tokens - rows, rows).read(),
-      lse: tensors.lse.rows(tokens - rows, rows).read(),
-    };
-    const heads = Array.from(
-      { length: config.heads },
-      (_, head) =>
-        headTrial(head, config, {
-          found,
-          best,
-          attended,
-          attendedBest,
-          estimated,
-          dense,
-          rows,
-          keys: end - sink,
-        }),
-    );
+    const results = await compare(parts, built, tails, asked);
     const { buildMs, bytes } = built.stats();
     return {
-      name: indexName(index),
-      heads,
-      keys: end - sink,
-      searchMs: found.ms,
+      name: indexName(asked.index),
+      heads: headsOf(parts).map((head) => headTrial(head, parts.model.config, results)),
+      keys: results.keys,
+      searchMs: results.found.ms,
       buildMs,
       bytes,
-      exactMs: best.ms,
+      exactMs: results.best.ms,
     };
   } finally {
     built.close();
@@ -159,10 +131,56 @@ export async function tryIndex(
   }
 }
 
-interface Asked {
-  readonly topK: number;
-  readonly rows: number;
-  readonly end: number;
+function askedOf({ tensors }: ProbeParts, options: IndexTrialOptions): Asked {
+  const { index, sink = 128, window = 512, topK = 100, rows = 64 } = options;
+  const { samples = 4096, tailKeys = 64 } = options;
+  const tokens = tensors.q.shape[0]!;
+  const end = tokens - window;
+  if (end <= sink || rows < 1 || rows > window) {
+    throw new RangeError(
+      `Cannot try an index as the text must be longer than sink and window, and rows be of 1 to ${window}: ` +
+        `current value is ${tokens} tokens, ${rows} rows`,
+    );
+  }
+  return { index, sink, window, topK, rows, samples, tailKeys, end };
+}
+
+function sourceOf(
+  { model: { config }, tensors, cache, layer }: ProbeParts,
+  { sink, end, samples }: Asked,
+): IndexSource {
+  const queries = new QuerySamples(samples);
+  queries.add(tensors.q.rows(0, end), 0);
+  const kv = cache.view(layer, tensors.q.shape[0]!);
+  return { kv, start: sink, end, heads: config.heads, queries };
+}
+
+/** Only the tail of it is asked. */
+function tailWish({ tailKeys, sink, window }: Asked): RetrievalWish {
+  const tail = { clusterKeys: tailKeys, iterations: 4 };
+  return { index: { kind: "exact" }, tail, sink, window, batch: 1 };
+}
+
+/** Lets the index, exact search and dense attention answer the same rows. */
+async function compare(
+  parts: ProbeParts,
+  built: KvIndex,
+  tails: LayerRetrieval,
+  asked: Asked,
+): Promise<Results> {
+  const { model: { backend }, tensors } = parts;
+  const { sink, end, rows } = asked;
+  const found = await ask(parts, built, asked);
+  const best = await ask(parts, exactIndex(backend, { start: sink, end }), asked);
+  const attended = await attend(parts, found, asked);
+  const attendedBest = await attend(parts, best, asked);
+  const estimated = await addTails(parts, tails, found, attended, asked);
+  const first = tensors.q.shape[0]! - rows;
+  const dense = {
+    out: tensors.out.rows(first, rows).read(),
+    lse: tensors.lse.rows(first, rows).read(),
+  };
+  return { found, best, attended, attendedBest, estimated, dense, rows, keys: end - sink };
 }
 
 async function ask(parts: ProbeParts, index: KvIndex, asked: Asked): Promise<Found> {
@@ -181,54 +199,42 @@ async function ask(parts: ProbeParts, index: KvIndex, asked: Asked): Promise<Fou
   return { keys, scanned, ms: times[times.length >> 1]! };
 }
 
-function queryOf(
-  { model: { config }, tensors, cache, layer }: ProbeParts,
-  { topK, rows, end }: Asked,
-  row: number,
-): IndexQuery {
-  const tokens = tensors.q.shape[0]!;
-  const kv = cache.view(layer, tokens);
-  const heads = Array.from({ length: config.heads }, (_, head) => head);
-  const place = { q: tensors.q, row: tokens - rows + row };
-  return { kv, ...place, heads, end, topK, scale: config.scale, wantsMass: false };
+function queryOf(parts: ProbeParts, { topK, rows, end }: Asked, row: number): IndexQuery {
+  const { model: { config: { scale } }, tensors: { q }, cache, layer } = parts;
+  const tokens = q.shape[0]!;
+  const place = { kv: cache.view(layer, tokens), q, row: tokens - rows + row };
+  return { ...place, heads: headsOf(parts), end, topK, scale, wantsMass: false };
 }
 
+function headsOf({ model: { config: { heads } } }: ProbeParts): number[] {
+  return Array.from({ length: heads }, (_, head) => head);
+}
+
+/** Attention of the asking rows. */
 interface Rows {
+  /** `[rows, heads, dim]` */
   readonly out: Float32Array;
+  /** `[rows, heads]` */
   readonly lse: Float32Array;
 }
 
 /** Attention of the asking rows over static and found keys. */
 async function attend(
-  { model: { backend, config }, tensors, cache, layer, control }: ProbeParts,
+  parts: ProbeParts,
   { keys }: Found,
-  { rows, end }: Asked,
-  sink: number,
+  { rows, sink, end }: Asked,
 ): Promise<Rows> {
+  const { model: { backend, config: { scale } }, tensors, cache, layer, control } = parts;
   const tokens = tensors.q.shape[0]!;
   const first = tokens - rows;
-  const plans = keys.flatMap((heads, row) =>
-    heads.map((indices): KeyPlan => {
-      return { ranges: Int32Array.of(0, sink, end, first + row + 1), indices };
-    })
-  );
-  const out = emptyRows(backend, rows, config);
-  try {
+  const plans = keys.flatMap((heads, row) => {
+    const ranges = Int32Array.of(0, sink, end, first + row + 1);
+    return heads.map((indices): KeyPlan => ({ ranges, indices }));
+  });
+  return await filledRows(parts, rows, (out) => {
     const q = tensors.q.rows(first, rows);
-    await backend.attendKeys(q, config.scale, cache.view(layer, tokens), plans, out, control);
-    return { out: out.out.read(), lse: out.lse.read() };
-  } finally {
-    out.out.close();
-    out.lse.close();
-  }
-}
-
-function emptyRows(
-  backend: ProbeParts["model"]["backend"],
-  rows: number,
-  { heads, dim }: { readonly heads: number; readonly dim: number },
-): PartialAttention & Record<"out" | "lse", Tensor> {
-  return { out: backend.tensor([rows, heads, dim]), lse: backend.tensor([rows, heads]) };
+    return backend.attendKeys(q, scale, cache.view(layer, tokens), plans, out, control);
+  });
 }
 
 /** What static and found keys attended to, with the estimate of the others. */
@@ -239,23 +245,37 @@ async function addTails(
   attended: Rows,
   asked: Asked,
 ): Promise<Rows> {
-  const { heads, dim } = parts.model.config;
-  const out = attended.out.slice(), lse = attended.lse.slice();
+  const out = new Float32Array(attended.out.length);
+  const lse = new Float32Array(attended.lse.length);
   for (let row = 0; row < asked.rows; row++) {
-    const lists = keys[row]!.map((some) => [...some]);
-    const tail = await tails.tail(queryOf(parts, asked, row), lists, parts.control);
-    for (let head = 0; head < heads; head++) {
-      const at = row * heads + head;
-      const [a, b] = [lse[at]!, tail!.lse[head]!];
-      const whole = Math.max(a, b) + Math.log1p(Math.exp(-Math.abs(a - b)));
-      const [mine, theirs] = [Math.exp(a - whole), Math.exp(b - whole)];
-      for (let i = 0; i < dim; i++) {
-        out[at * dim + i] = mine * out[at * dim + i]! + theirs * tail!.out[head * dim + i]!;
-      }
-      lse[at] = whole;
-    }
+    const tail = await tails.tail(queryOf(parts, asked, row), keys[row]!, parts.control);
+    out.set(tail!.out, row * tail!.out.length);
+    lse.set(tail!.lse, row * tail!.lse.length);
   }
-  return { out, lse };
+  return await filledRows(parts, asked.rows, (found) => {
+    found.out.write(attended.out);
+    found.lse.write(attended.lse);
+    return mergeTail(parts.model.backend, found, { out, lse });
+  });
+}
+
+/** What `fill` writes into tensors of the asking rows. */
+async function filledRows(
+  { model: { backend, config: { heads, dim } } }: ProbeParts,
+  rows: number,
+  fill: (found: PartialAttention) => Awaitable<void>,
+): Promise<Rows> {
+  const found = {
+    out: backend.tensor([rows, heads, dim]),
+    lse: backend.tensor([rows, heads]),
+  };
+  try {
+    await fill(found);
+    return { out: found.out.read(), lse: found.lse.read() };
+  } finally {
+    found.out.close();
+    found.lse.close();
+  }
 }
 
 interface Results {
@@ -277,17 +297,15 @@ function headTrial(
   const places = Array.from({ length: rows }, (_, row) => row * heads + head);
   const mean = (value: (at: number, row: number) => number) =>
     places.reduce((sum, at, row) => sum + value(at, row), 0) / rows;
-  const massOf = ({ lse }: Rows) => (at: number) =>
-    Math.min(1, Math.exp(lse[at]! - dense.lse[at]!));
-  const shares = places.map((at) =>
-    Math.min(1, Math.exp(attended.lse[at]! - attendedBest.lse[at]!))
-  );
+  const shareOf = (part: Rows, whole: Rows) => (at: number) =>
+    Math.min(1, Math.exp(part.lse[at]! - whole.lse[at]!));
+  const shares = places.map(shareOf(attended, attendedBest));
   const sorted = shares.toSorted((a, b) => a - b);
   const errorOf = ({ out }: Rows) => relativeError(places, dim, out, dense.out);
   return {
     recall: mean((_, row) => overlap(found.keys[row]![head]!, best.keys[row]![head]!)),
-    mass: mean(massOf(attended)),
-    exactMass: mean(massOf(attendedBest)),
+    mass: mean(shareOf(attended, dense)),
+    exactMass: mean(shareOf(attendedBest, dense)),
     massShare: mean((_, row) => shares[row]!),
     massShare5: sorted[Math.floor(0.05 * rows)]!,
     scannedShare: mean((_, row) => found.scanned[row]![head]!) / keys,

@@ -210,11 +210,9 @@ export class KeyIndex {
       const scanned = answer.scanned[head]!;
       if (mass === undefined) return { ...found, scanned, kept: null };
       if (!answer.mass) throw cannotTell(this.#index.options.kind);
-      const scores = found.scores.map((score) => scale * score);
-      const cut = keysForMass(scores, -Infinity, answer.mass.lse[head]!, mass);
-      const { indices, scores: all } = found;
-      const kept = { mass: cut.mass, kind: answer.mass.kind };
-      return { indices: indices.slice(0, cut.kept), scores: all.slice(0, cut.kept), scanned, kept };
+      const masses = { scale, staticLse: -Infinity, indexLse: answer.mass.lse[head]! };
+      const cut = keysForMass(found, mass, masses);
+      return { ...cut.kept, scanned, kept: { mass: cut.mass, kind: answer.mass.kind } };
     });
   }
 }

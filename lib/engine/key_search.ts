@@ -4,7 +4,7 @@ import type { SearchAnswer, SearchRequest } from "../attention/method.ts";
 import { windowStart } from "../attention/window.ts";
 import type { PagedCache } from "../cache/paged_cache.ts";
 import type { ModelConfig } from "../model/types.ts";
-import { askingRows } from "../retrieval/asking_rows.ts";
+import { askingRows, listedKeys } from "../retrieval/asking_rows.ts";
 import { exactIndex } from "../retrieval/exact.ts";
 import type { IndexQuery, MassKind } from "../retrieval/kv_index.ts";
 import type { LayerRetrieval } from "../retrieval/layer_retrieval.ts";
@@ -90,7 +90,7 @@ export class KeySearch {
     request: Pick<SearchRequest, "wish" | "heads">,
     place: SearchingRow,
     end: number,
-    retrieved: readonly (readonly number[])[],
+    retrieved: readonly ArrayLike<number>[],
   ) {
     const retrieval = await this.#retrieval(request, place, end);
     if (!retrieval) return null;
@@ -134,7 +134,7 @@ export class KeySearch {
     found: readonly TopKeys[],
     control: RunControl,
   ) {
-    const rest = await retrieval.tail(query, found.map(({ indices }) => [...indices]), control);
+    const rest = await retrieval.tail(query, found.map(({ indices }) => indices), control);
     if (!rest) return null;
     const lse = found.map(({ scores }, h) => {
       return logSumExp([logSumExp(scores, query.scale), rest.lse[h]!], 1);
@@ -151,19 +151,16 @@ export class KeySearch {
     scanned: readonly number[],
   ) {
     const statics = await this.#staticLse(request, place, query, answer.end);
-    const cuts = answer.found.map(({ scores }, h) => {
-      const scaled = scores.map((score) => score * query.scale);
-      return keysForMass(scaled, statics[h]!, whole.lse[h]!, request.mass!);
+    const { scale } = query;
+    const cuts = answer.found.map((found, h) => {
+      const masses = { scale, staticLse: statics[h]!, indexLse: whole.lse[h]! };
+      return keysForMass(found, request.mass!, masses);
     });
-    const found = answer.found.map(({ indices, scores }, h) => ({
-      indices: indices.slice(0, cuts[h]!.kept),
-      scores: scores.slice(0, cuts[h]!.kept),
-    }));
     const heads = cuts.map(({ mass }, h) => ({
       scanned: scanned[h]!,
       kept: { mass, kind: whole.kind },
     }));
-    return { answer: { ...answer, found }, heads };
+    return { answer: { ...answer, found: cuts.map(({ kept }) => kept) }, heads };
   }
 
   /** Log-sum-exp of the keys before and behind the index. */
@@ -174,14 +171,11 @@ export class KeySearch {
     end: number,
   ): Promise<number[]> {
     const keys = statics(sink, end, position + 1);
-    const all = new Int32Array(heads.length * keys.length);
-    heads.forEach((_, h) => all.set(keys, h * keys.length));
-    const ptr = Int32Array.from({ length: heads.length + 1 }, (_, h) => h * keys.length);
-    const listed = { ptr, keys: all };
+    const listed = listedKeys(heads.map(() => keys));
     const scores = await this.#backend.indexes
       .scoreKeys(askingRows(query), query.kv, listed, control);
     return heads.map((_, h) => {
-      return logSumExp(scores.subarray(ptr[h]!, ptr[h + 1]!), query.scale);
+      return logSumExp(scores.subarray(h * keys.length, (h + 1) * keys.length), query.scale);
     });
   }
 }

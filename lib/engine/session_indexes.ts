@@ -4,9 +4,9 @@ import type { PagedCache } from "../cache/paged_cache.ts";
 import type { ModelConfig } from "../model/types.ts";
 import type { IndexStats } from "../retrieval/kv_index.ts";
 import { LayerRetrieval, type SavedRetrieval } from "../retrieval/layer_retrieval.ts";
-import { upTo } from "../retrieval/make_index.ts";
 import { QuerySamples } from "../retrieval/query_samples.ts";
 import type { RetrievalWish } from "../retrieval/retrieval_wish.ts";
+import { upTo } from "../retrieval/up_to.ts";
 
 /** What indexes are made with. */
 export interface IndexParts {

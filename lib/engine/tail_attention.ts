@@ -1,5 +1,6 @@
 /** Adds what decode rows did not retrieve, as indexes estimate it, to what they attended. */
 import type { Backend, PartialAttention } from "../../ffi/backend.ts";
+import type { HostAttention } from "../../ffi/index_operations.ts";
 import type { HeadPlan, LayerPlan, StaticPlusRetrievedPlan } from "../attention/plan.ts";
 import type { KeySearch, SearchingRow } from "./key_search.ts";
 import type { SearchCost } from "./planner.ts";
@@ -51,7 +52,7 @@ export class TailAttention {
         });
       }
     }
-    await this.#merge(found, out, lse);
+    await mergeTail(this.#backend, found, { out, lse });
   }
 
   #tail(group: readonly TailHead[], row: SearchingRow, { wish }: SearchCost) {
@@ -61,22 +62,23 @@ export class TailAttention {
     const retrieved = group.map(({ plan }) => plan.retrieved);
     return this.#search.tail({ wish, heads }, row, row.position + 1 - window, retrieved);
   }
+}
 
-  async #merge(
-    found: PartialAttention,
-    out: Float32Array<ArrayBuffer>,
-    lse: Float32Array<ArrayBuffer>,
-  ): Promise<void> {
-    const tail = {
-      out: this.#backend.tensor(found.out.shape, "f32", out),
-      lse: this.#backend.tensor(found.lse.shape, "f32", lse),
-    };
-    try {
-      await this.#backend.merge(found, tail, found);
-    } finally {
-      tail.out.close();
-      tail.lse.close();
-    }
+/** Merges a tail of the same shape into `found`. */
+export async function mergeTail(
+  backend: Backend,
+  found: PartialAttention,
+  { out, lse }: HostAttention,
+): Promise<void> {
+  const tail = {
+    out: backend.tensor(found.out.shape, "f32", out),
+    lse: backend.tensor(found.lse.shape, "f32", lse),
+  };
+  try {
+    await backend.merge(found, tail, found);
+  } finally {
+    tail.out.close();
+    tail.lse.close();
   }
 }
 

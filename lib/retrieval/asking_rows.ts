@@ -1,6 +1,6 @@
 /** From a question about heads to the rows that native calls take, and back. */
 import type { TopKeys } from "../../ffi/backend.ts";
-import type { AskingRows, FoundKeys } from "../../ffi/index_operations.ts";
+import type { AskingRows, FoundKeys, ListedKeys } from "../../ffi/index_operations.ts";
 import type { IndexQuery } from "./kv_index.ts";
 
 /** The queries of the asking heads, in their order. */
@@ -11,6 +11,15 @@ export function askingRows({ q, row, heads, kv }: IndexQuery): AskingRows {
   const rows = new Float32Array(heads.length * dim);
   heads.forEach((head, r) => rows.set(whole.subarray(head * dim, (head + 1) * dim), r * dim));
   return { q: rows, kvHeadOf: Int32Array.from(heads, (head) => Math.floor(head / group)) };
+}
+
+/** Lists of keys, one for each row, as one. */
+export function listedKeys(rows: readonly ArrayLike<number>[]): ListedKeys {
+  const ptr = new Int32Array(rows.length + 1);
+  rows.forEach(({ length }, r) => ptr[r + 1] = ptr[r]! + length);
+  const keys = new Int32Array(ptr[rows.length]!);
+  rows.forEach((row, r) => keys.set(row, ptr[r]!));
+  return { ptr, keys };
 }
 
 /** What was found, head by head, without the places that nothing was found for. */

@@ -1,11 +1,17 @@
 /** The index that answers fastest, by measurement. */
 import type { Backend, RunControl, Tensor } from "../../ffi/backend.ts";
-import { type IndexOptions, indexOptions } from "./index_options.ts";
+import { exactIndex } from "./exact.ts";
+import { buildFlat4 } from "./flat4.ts";
+import { buildGraph } from "./graph.ts";
+import { indexOptions } from "./index_options.ts";
 import type { IndexSource, KvIndex } from "./kv_index.ts";
 
 /** Sampled queries that are asked to measure. */
 const QUERIES = 8;
 const TOP_K = 100;
+/** Milliseconds of a search of all heads of a layer below which building a graph is not worth it. */
+const WORTH_MS = 1;
+const ACTION = "build an index";
 
 /**
  * Builds `exact`, `flat4` and, where queries were sampled, `graph`, asks each the same queries and keeps the one that answers
@@ -17,37 +23,37 @@ export async function buildAuto(
   source: IndexSource,
   control?: RunControl,
 ): Promise<KvIndex> {
-  const exact = await timed(backend, { kind: "exact" }, source, control);
-  const flat4 = await timed(backend, { kind: "flat4" }, source, control);
+  const time = (index: KvIndex) => timed(backend, index, source, control);
+  const exact = await time(exactIndex(backend, source));
+  const flat4 = await time(
+    await buildFlat4(backend, indexOptions(ACTION, "flat4"), source, control),
+  );
   const flat = flat4.ms < exact.ms ? [flat4, exact] as const : [exact, flat4] as const;
   flat[1].index.close();
   if (flat[0].ms < WORTH_MS || source.queries.count === 0) return flat[0].index;
-  const graph = await timed(backend, { kind: "graph" }, source, control);
+  const graph = await time(
+    await buildGraph(backend, indexOptions(ACTION, "graph"), source, control),
+  );
   const [kept, other] = 2 * graph.ms < flat[0].ms ? [graph, flat[0]] : [flat[0], graph];
   other.index.close();
   return kept.index;
 }
 
-/** Milliseconds of a search of all heads of a layer below which building a graph is not worth it. */
-const WORTH_MS = 1;
-
+/** An index with the least time of its searches. */
 async function timed(
   backend: Backend,
-  options: IndexOptions,
+  index: KvIndex,
   source: IndexSource,
   control: RunControl | undefined,
 ): Promise<{ readonly index: KvIndex; readonly ms: number }> {
-  const { buildIndex } = await import("./make_index.ts");
-  const filled = indexOptions("build an index", options);
-  const index = await buildIndex(backend, filled, source, control);
+  const { kv, end } = source;
   const { q, heads } = queriesOf(backend, source);
+  const question = { kv, q, heads, end, topK: TOP_K, scale: 1, wantsMass: false };
   try {
     let ms = Infinity;
     for (let row = 0; row < QUERIES; row++) {
       const began = performance.now();
-      const { kv, end } = source;
-      const question = { kv, q, row, heads, end, topK: TOP_K, scale: 1, wantsMass: false };
-      await index.search(question, control);
+      await index.search({ ...question, row }, control);
       ms = Math.min(ms, performance.now() - began);
     }
     return { index, ms };

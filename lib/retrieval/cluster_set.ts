@@ -95,7 +95,7 @@ export class ClusterSet {
       this.#clusters;
     const { dim } = kv.table.spec;
     const first = kvHead * capacity + before;
-    const rows = <A extends Float32Array<ArrayBuffer>>(array: A) =>
+    const rows = (array: Float32Array<ArrayBuffer>) =>
       array.subarray(first * dim, (first + count) * dim);
     const nodes = clusterOf.subarray(kvHead * nodeCapacity + from, kvHead * nodeCapacity + to);
     const part = {

@@ -2,9 +2,9 @@
 import type { Backend, KvView, RunControl } from "../../ffi/backend.ts";
 import { FLAT4_KEYS, flat4RecordBytes } from "../../ffi/index_operations.ts";
 import { askingRows, topKeysOf } from "./asking_rows.ts";
+import { savedArray } from "./check_saved.ts";
 import { regrown, roomFor } from "./growing.ts";
 import { emptyPlace, GrowingIndex, type IndexPlace, savedPlace } from "./growing_index.ts";
-import { savedArray } from "./check_saved.ts";
 import type { Filled } from "./index_options.ts";
 import type { IndexAnswer, IndexQuery, IndexSource, KvIndex, SavedIndex } from "./kv_index.ts";
 

@@ -5,9 +5,9 @@
 import type { Backend, KvView, RunControl } from "../../ffi/backend.ts";
 import type { NearestLists } from "../../ffi/index_operations.ts";
 import { askingRows, topKeysOf } from "./asking_rows.ts";
+import { checkPlaces, savedArray } from "./check_saved.ts";
 import { regrown, roomFor } from "./growing.ts";
 import { emptyPlace, GrowingIndex, type IndexPlace, savedPlace } from "./growing_index.ts";
-import { checkPlaces, savedArray } from "./check_saved.ts";
 import type { Filled } from "./index_options.ts";
 import type {
   IndexAnswer,
@@ -22,6 +22,12 @@ import type {
 const ENTRIES = 4;
 /** Queries whose nearest keys are found in one call. */
 const QUERIES_AT_ONCE = 4096;
+
+/** Keys `start .. end-1`. */
+interface KeyRange {
+  readonly start: number;
+  readonly end: number;
+}
 
 interface GraphArrays {
   readonly neighbours: Uint32Array<ArrayBuffer>;
@@ -113,8 +119,8 @@ class GraphIndex extends GrowingIndex<Filled<"graph">> {
   protected async extend(kv: KvView, end: number, control?: RunControl): Promise<void> {
     const nodes = end - this.start;
     this.#makeRoom(nodes);
+    const group = this.#count / kv.table.kvHeads;
     for (let graph = 0; graph < this.#count; graph++) {
-      const group = this.#count / kv.table.kvHeads;
       const kvHead = Math.floor(graph / group);
       const lists = await this.#lists(graph, kvHead, kv, end, control);
       const how = { graph, kvHead, built: this.nodes, lists, width: this.options.buildWidth };
@@ -158,26 +164,35 @@ class GraphIndex extends GrowingIndex<Filled<"graph">> {
     end: number,
     control: RunControl | undefined,
   ): Promise<NearestLists> {
-    const { start, options: { listLength, queryShare, keyShare, perQueryHead } } = this;
+    const { queries, start, options: { listLength } } = this;
+    if (!queries) return { keys: new Int32Array(), length: listLength };
+    const range = { start, end };
     const length = Math.min(listLength, end - start);
-    const wanted = Math.round(queryShare * (end - start));
-    if (!this.queries) return { keys: new Int32Array(), length: listLength };
+    const keys: Int32Array[] = [];
+    for (const q of this.#linking(queries, graph, kvHead, kv, range)) {
+      const found = await this.#backend.indexes
+        .nearestKeys(q, kvHead, kv, range, length, control);
+      keys.push(found.keys);
+    }
+    return { keys: joined(keys), length };
+  }
+
+  /** Queries that link keys: sampled ones, then keys as if they were queries; some at a time. */
+  *#linking(
+    queries: SampledQueries,
+    graph: number,
+    kvHead: number,
+    kv: KvView,
+    range: KeyRange,
+  ): Generator<Float32Array<ArrayBuffer>> {
+    const { queryShare, keyShare, perQueryHead } = this.options;
     const group = this.#heads / kv.table.kvHeads;
     const heads = perQueryHead
       ? [graph]
       : Array.from({ length: group }, (_, i) => kvHead * group + i);
-    const keys: Int32Array[] = [];
-    for (const q of queriesOf(this.queries, heads, wanted, kv.table.spec.dim)) {
-      const found = await this.#backend.indexes
-        .nearestKeys(q, kvHead, kv, { start, end }, length, control);
-      keys.push(found.keys);
-    }
-    for (const q of keyQueries(this.#backend, kv, kvHead, { start, end }, keyShare)) {
-      const found = await this.#backend.indexes
-        .nearestKeys(q, kvHead, kv, { start, end }, length, control);
-      keys.push(found.keys);
-    }
-    return { keys: joined(keys), length };
+    const wanted = Math.round(queryShare * (range.end - range.start));
+    yield* queriesOf(queries, heads, wanted, kv.table.spec.dim);
+    yield* keyQueries(this.#backend, kv, kvHead, range, keyShare);
   }
 }
 
@@ -221,7 +236,7 @@ function* keyQueries(
   backend: Backend,
   { table }: KvView,
   kvHead: number,
-  { start, end }: { readonly start: number; readonly end: number },
+  { start, end }: KeyRange,
   share: number,
 ): Generator<Float32Array<ArrayBuffer>> {
   const count = Math.round(share * (end - start));
@@ -232,9 +247,10 @@ function* keyQueries(
   for (let first = 0; first < count; first += QUERIES_AT_ONCE) {
     const rows = Math.min(QUERIES_AT_ONCE, count - first);
     const q = new Float32Array(rows * dim);
-    for (let x = 0; x < q.length; x++) {
-      const node = Math.floor((first + Math.floor(x / dim)) * (end - start) / count);
-      q[x] = k[node * dim + x % dim]! - mean[x % dim]!;
+    for (let row = 0; row < rows; row++) {
+      const node = Math.floor((first + row) * (end - start) / count);
+      const [from, to] = [node * dim, row * dim];
+      for (let i = 0; i < dim; i++) q[to + i] = k[from + i]! - mean[i]!;
     }
     yield q;
   }
@@ -242,6 +258,8 @@ function* keyQueries(
 
 function meanOf(rows: Float32Array, dim: number): Float64Array {
   const mean = new Float64Array(dim);
-  for (let x = 0; x < rows.length; x++) mean[x % dim]! += rows[x]!;
+  for (let row = 0; row < rows.length; row += dim) {
+    for (let i = 0; i < dim; i++) mean[i]! += rows[row + i]!;
+  }
   return mean.map((sum) => sum * dim / rows.length);
 }

@@ -1,6 +1,6 @@
 import type { Backend, KvView, RunControl } from "../../ffi/backend.ts";
-import type { HostAttention, ListedKeys } from "../../ffi/index_operations.ts";
-import { askingRows } from "./asking_rows.ts";
+import type { HostAttention } from "../../ffi/index_operations.ts";
+import { askingRows, listedKeys } from "./asking_rows.ts";
 import { ClusterSet, clustersOf } from "./cluster_set.ts";
 import type {
   IndexAnswer,
@@ -10,8 +10,9 @@ import type {
   KvIndex,
   SavedIndex,
 } from "./kv_index.ts";
-import { buildIndex, loadIndex, upTo } from "./make_index.ts";
+import { buildIndex, loadIndex } from "./make_index.ts";
 import type { RetrievalWish } from "./retrieval_wish.ts";
+import { upTo } from "./up_to.ts";
 
 /** A layer's index and the estimate of what it does not return, as data. */
 export interface SavedRetrieval {
@@ -92,21 +93,21 @@ export class LayerRetrieval {
    */
   async tail(
     query: IndexQuery,
-    retrieved: readonly (readonly number[])[],
+    retrieved: readonly ArrayLike<number>[],
     control?: RunControl,
   ): Promise<HostAttention | null> {
     if (!this.#tail) return null;
-    const { kv, scale } = query;
-    const later = Array.from(
-      { length: Math.max(0, this.end - query.end) },
-      (_, i) => query.end + i,
-    );
+    const { kv, scale, end } = query;
+    const later = Array.from({ length: Math.max(0, this.end - end) }, (_, i) => end + i);
+    const leftOut = later.length === 0
+      ? retrieved
+      : retrieved.map((keys) => [...Array.from(keys), ...later]);
     const keys = { kv, start: this.start, nodes: this.end - this.start };
     return await this.#backend.indexes.clusterTail(
       askingRows(query),
       keys,
       this.#tail.clusters,
-      listed(retrieved.map((some) => later.length === 0 ? some : [...some, ...later])),
+      listedKeys(leftOut),
       scale,
       control,
     );
@@ -142,12 +143,4 @@ export class LayerRetrieval {
   close(): void {
     this.#index.close();
   }
-}
-
-function listed(rows: readonly (readonly number[])[]): ListedKeys {
-  const ptr = new Int32Array(rows.length + 1);
-  rows.forEach(({ length }, r) => ptr[r + 1] = ptr[r]! + length);
-  const keys = new Int32Array(ptr[rows.length]!);
-  rows.forEach((row, r) => keys.set(row, ptr[r]!));
-  return { ptr, keys };
 }

@@ -1,7 +1,14 @@
-/** Makes indexes by their kind. Each kind is loaded when it is first asked for. */
-import type { Backend, KvView, RunControl } from "../../ffi/backend.ts";
+/** Makes indexes by their kind. */
+import type { Backend, RunControl } from "../../ffi/backend.ts";
+import { buildAuto } from "./auto.ts";
+import { buildClusters, loadClusters } from "./clusters.ts";
+import { exactIndex } from "./exact.ts";
+import { buildFlat4, loadFlat4 } from "./flat4.ts";
+import { buildGraph, loadGraph } from "./graph.ts";
+import { buildHnsw } from "./hnsw.ts";
 import { type IndexOptions, indexOptions } from "./index_options.ts";
 import type { IndexSource, KvIndex, SavedIndex } from "./kv_index.ts";
+import { buildBlocks, buildPages } from "./run_index.ts";
 
 /**
  * Builds an index over keys of a layer.
@@ -15,40 +22,24 @@ export async function buildIndex(
   source: IndexSource,
   control?: RunControl,
 ): Promise<KvIndex> {
-  const action = "build an index";
-  switch (options.kind) {
-    case "exact": {
-      const { exactIndex } = await import("./exact.ts");
+  const filled = indexOptions("build an index", options);
+  switch (filled.kind) {
+    case "exact":
       return exactIndex(backend, source);
-    }
-    case "graph": {
-      const { buildGraph } = await import("./graph.ts");
-      return buildGraph(backend, indexOptions(action, options), source, control);
-    }
-    case "clusters": {
-      const { buildClusters } = await import("./clusters.ts");
-      return buildClusters(backend, indexOptions(action, options), source, control);
-    }
-    case "flat4": {
-      const { buildFlat4 } = await import("./flat4.ts");
-      return buildFlat4(backend, indexOptions(action, options), source, control);
-    }
-    case "pages": {
-      const { buildPages } = await import("./run_index.ts");
-      return buildPages(backend, indexOptions(action, options), source, control);
-    }
-    case "blocks": {
-      const { buildBlocks } = await import("./run_index.ts");
-      return buildBlocks(backend, indexOptions(action, options), source, control);
-    }
-    case "hnsw": {
-      const { buildHnsw } = await import("./hnsw.ts");
-      return buildHnsw(backend, indexOptions(action, options), source, control);
-    }
-    case "auto": {
-      const { buildAuto } = await import("./auto.ts");
-      return buildAuto(backend, source, control);
-    }
+    case "graph":
+      return await buildGraph(backend, filled, source, control);
+    case "clusters":
+      return await buildClusters(backend, filled, source, control);
+    case "flat4":
+      return await buildFlat4(backend, filled, source, control);
+    case "pages":
+      return await buildPages(backend, filled, source, control);
+    case "blocks":
+      return await buildBlocks(backend, filled, source, control);
+    case "hnsw":
+      return await buildHnsw(backend, filled, source, control);
+    case "auto":
+      return await buildAuto(backend, source, control);
   }
 }
 
@@ -59,32 +50,24 @@ export async function loadIndex(
   source: Pick<IndexSource, "kv" | "heads">,
   control?: RunControl,
 ): Promise<KvIndex> {
-  const action = "load an index";
-  const { options } = saved;
-  switch (options.kind) {
-    case "graph": {
-      const { loadGraph } = await import("./graph.ts");
-      return loadGraph(backend, indexOptions(action, options), saved, source);
-    }
-    case "clusters": {
-      const { loadClusters } = await import("./clusters.ts");
-      return loadClusters(backend, indexOptions(action, options), saved, source.kv);
-    }
-    case "flat4": {
-      const { loadFlat4 } = await import("./flat4.ts");
-      return loadFlat4(backend, indexOptions(action, options), saved, source.kv);
-    }
-    default: {
-      const { start, end } = saved;
-      return buildIndex(backend, options, { ...source, start, end, queries: NO_QUERIES }, control);
-    }
+  const filled = indexOptions("load an index", saved.options);
+  const { start, end } = saved;
+  switch (filled.kind) {
+    case "graph":
+      return loadGraph(backend, filled, saved, source);
+    case "clusters":
+      return loadClusters(backend, filled, saved, source.kv);
+    case "flat4":
+      return loadFlat4(backend, filled, saved, source.kv);
+    default:
+      return await buildIndex(
+        backend,
+        filled,
+        { ...source, start, end, queries: NO_QUERIES },
+        control,
+      );
   }
 }
 
 /** No sampled queries. */
 export const NO_QUERIES = { count: 0, head: (): Float32Array<ArrayBuffer> => new Float32Array() };
-
-/** Keys and values up to `end`. */
-export function upTo(kv: KvView, end: number): KvView {
-  return { table: kv.table, length: end };
-}

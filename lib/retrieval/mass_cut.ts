@@ -1,42 +1,40 @@
 /** How many of the keys that were found are needed for a share of the attention. */
+import type { TopKeys } from "../../ffi/backend.ts";
+
+/** What a head attends to. */
+export interface HeadMass {
+  /** Multiplies scores in the softmax. */
+  readonly scale: number;
+  /** Log-sum-exp of the static keys. */
+  readonly staticLse: number;
+  /** Log-sum-exp of all keys of the index. */
+  readonly indexLse: number;
+}
 
 /** Attention that some keys hold. */
 export interface KeptMass {
   /** Keys that are kept, the best ones. */
-  readonly kept: number;
+  readonly kept: TopKeys;
   /** Share of the whole softmax that they and the static keys hold. */
   readonly mass: number;
 }
 
 /**
- * The least number of `scores` (falling, scaled) that together with the static keys hold `mass` of the softmax over static keys and
- * index; all of them where that is not enough.
- *
- * @param staticLse log-sum-exp of the static keys
- * @param indexLse log-sum-exp of all keys of the index
+ * The fewest best keys of `found` (falling scores) that together with the static keys hold `mass` of the softmax over static keys
+ * and index; all of them where that is not enough.
  */
 export function keysForMass(
-  scores: ArrayLike<number>,
-  staticLse: number,
-  indexLse: number,
+  { indices, scores }: TopKeys,
   mass: number,
+  { scale, staticLse, indexLse }: HeadMass,
 ): KeptMass {
-  const whole = logAdd(staticLse, indexLse);
-  const share = (sum: number) => Math.min(1, sum);
+  const scaled = scores.map((score) => scale * score);
+  const whole = logSumExp([staticLse, indexLse], 1);
   let sum = Math.exp(staticLse - whole);
-  for (let kept = 0; kept < scores.length; kept++) {
-    if (sum >= mass) return { kept, mass: share(sum) };
-    sum += Math.exp(scores[kept]! - whole);
-  }
-  return { kept: scores.length, mass: share(sum) };
-}
-
-/** `log(exp(a) + exp(b))` */
-export function logAdd(a: number, b: number): number {
-  const largest = Math.max(a, b);
-  return largest === -Infinity
-    ? largest
-    : largest + Math.log(Math.exp(a - largest) + Math.exp(b - largest));
+  let count = 0;
+  while (count < scaled.length && !(sum >= mass)) sum += Math.exp(scaled[count++]! - whole);
+  const kept = { indices: indices.slice(0, count), scores: scores.slice(0, count) };
+  return { kept, mass: Math.min(1, sum) };
 }
 
 /** `log sum exp` of scaled scores. */

@@ -36,11 +36,13 @@ export class QuerySamples implements SampledQueries {
     this.#dim = dim;
     const width = heads * dim;
     const all = q.read();
-    for (let row = this.#first(start); row < rows; row += this.#stride) {
-      if (this.#rows.length === this.#most) this.#thin();
-      if ((start + row) % this.#stride !== 0) continue;
-      this.#positions.push(start + row);
-      this.#rows.push(all.slice(row * width, (row + 1) * width) as Float32Array<ArrayBuffer>);
+    const end = start + rows;
+    for (let at = this.#next(start); at < end; at = this.#next(at + 1)) {
+      while (at % this.#stride === 0 && this.count === this.#most) this.#thin();
+      if (at % this.#stride !== 0) continue;
+      const first = (at - start) * width;
+      this.#positions.push(at);
+      this.#rows.push(all.slice(first, first + width) as Float32Array<ArrayBuffer>);
     }
   }
 
@@ -72,8 +74,9 @@ export class QuerySamples implements SampledQueries {
     this.#rows.length = kept;
   }
 
-  #first(start: number): number {
-    return Math.ceil(start / this.#stride) * this.#stride - start;
+  /** The first position from `position` on that is kept. */
+  #next(position: number): number {
+    return Math.ceil(position / this.#stride) * this.#stride;
   }
 
   #thin(): void {

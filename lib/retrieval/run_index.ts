@@ -1,10 +1,11 @@
-import type { Backend, KvView, RunControl, Tensor } from "../../ffi/backend.ts";
+import type { Awaitable, Backend, KvView, RunControl, Tensor } from "../../ffi/backend.ts";
 import { keysBefore } from "./asking_rows.ts";
-import { boundedMass, type KeyRuns, openRuns } from "./chosen_blocks.ts";
 import { emptyPlace, GrowingIndex, type IndexPlace } from "./growing_index.ts";
 import type { Filled } from "./index_options.ts";
+import { boundedMass, type KeyRuns, openRuns } from "./key_runs.ts";
 import type { IndexAnswer, IndexQuery, IndexSource, IndexStats, KvIndex } from "./kv_index.ts";
 import { RunTensors } from "./run_tensors.ts";
+import { upTo } from "./up_to.ts";
 
 type RunOptions = Filled<"pages"> | Filled<"blocks">;
 
@@ -15,11 +16,16 @@ interface Summary {
   /** Whether scores are bounds of `q . k`. */
   readonly bounds: boolean;
   /** Fills the rows of some runs, from key `start` to the view's end. */
-  write(kv: KvView, start: number, block: number, out: Tensor[], control?: RunControl): Awaited;
+  write(
+    kv: KvView,
+    start: number,
+    block: number,
+    out: Tensor[],
+    control?: RunControl,
+  ): Awaitable<void>;
   /** Scores of all runs, `[heads, blocks]`. */
-  scores(query: IndexQuery, runs: Tensor[], control?: RunControl): Promise<Float32Array>;
+  scores(query: IndexQuery, runs: Tensor[], control?: RunControl): Awaitable<Float32Array>;
 }
-type Awaited = void | Promise<void>;
 
 /** The index of pages, by channelwise bounds of their keys (Quest, Tang et al. 2024, arXiv 2406.10774). */
 export function buildPages(
@@ -93,15 +99,18 @@ class RunIndex extends GrowingIndex<RunOptions> {
   protected async extend(kv: KvView, end: number, control?: RunControl): Promise<void> {
     const { block } = this.#keyRuns(end);
     const blocks = Math.ceil((end - this.start) / block);
-    const fresh = !this.#runs || this.#runs.isShared || this.#runs.capacity < blocks;
-    if (fresh) {
-      this.#runs?.release();
-      this.#runs = new RunTensors(this.#backend, kv, this.#summary.tensors, blocks);
+    const known = this.#runs;
+    const fits = known !== null && !known.isShared && known.capacity >= blocks;
+    const first = fits ? Math.floor(this.nodes / block) : 0;
+    const runs = fits ? known : new RunTensors(this.#backend, kv, this.#summary.tensors, blocks);
+    let unused = fits ? null : runs;
+    try {
+      const rows = runs.rows(first, blocks);
+      await this.#summary.write(upTo(kv, end), this.start + first * block, block, rows, control);
+      if (unused) [this.#runs, unused] = [runs, known];
+    } finally {
+      unused?.release();
     }
-    const first = fresh ? 0 : Math.floor(this.nodes / block);
-    const view = { ...kv, length: end };
-    const rows = this.#runs!.rows(first, blocks);
-    await this.#summary.write(view, this.start + first * block, block, rows, control);
   }
 
   protected copy(place: IndexPlace): RunIndex {
@@ -127,8 +136,8 @@ function boundsOf(backend: Backend): Summary {
     bounds: true,
     write: (kv, start, block, [min, max], control) =>
       backend.keyBounds(kv, start, block, { min: min!, max: max! }, control),
-    scores: async ({ q, row, heads }, [min, max], control) =>
-      await backend.boundScores(q, row, heads, { min: min!, max: max! }, control),
+    scores: ({ q, row, heads }, [min, max], control) =>
+      backend.boundScores(q, row, heads, { min: min!, max: max! }, control),
   };
 }
 
@@ -138,11 +147,11 @@ function meansOf(backend: Backend): Summary {
     bounds: false,
     write: (kv, start, block, [means], control) =>
       backend.poolKeys(kv, start, block, means!, control),
-    scores: async ({ q, row, heads }, [means], control) => {
+    scores: ({ q, row, heads }, [means], control) => {
       const k = means!;
       // As if the query came behind all blocks.
       const place = { q: q.rows(row, 1), k, qStart: k.shape[0]!, block: 1 };
-      return await backend.blockScores(place, heads, 1, false, control);
+      return backend.blockScores(place, heads, 1, false, control);
     },
   };
 }

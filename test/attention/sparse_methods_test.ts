@@ -1,7 +1,7 @@
 import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { methods } from "../../lib/attention/methods.ts";
 import type { BlockSparsePlan, VerticalSlashPlan } from "../../lib/attention/plan.ts";
-import { topIndices } from "../../lib/attention/top_indices.ts";
+import { topIndices } from "../../lib/retrieval/top_indices.ts";
 import { prefillContext } from "./contexts.ts";
 
 /** 1 at the places, else 0. */

@@ -155,6 +155,19 @@ test("pages, tensors and controls of another backend are refused", async (backen
   );
 });
 
+test("operations of indexes refuse a control of another backend", async (backend) => {
+  using scope = new Scope(backend);
+  const kv = { table: scope.table(1, 2, "f32", 4), length: 4 };
+  const control = openReferenceBackend().control();
+  await assertRejects(
+    async () =>
+      await backend.indexes
+        .nearestKeys(new Float32Array(2), 0, kv, { start: 0, end: 4 }, 1, control),
+    BackendError,
+    "backend cpu",
+  );
+});
+
 test("more memory than there is is a BudgetError", (backend) => {
   assertThrows(() => backend.tensor([2 ** 30, 2 ** 14]), BudgetError);
   return Promise.resolve();

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { CancelledError } from "../../ffi/errors.ts";
 import { exactIndex } from "../../lib/retrieval/exact.ts";
 import type { IndexOptions } from "../../lib/retrieval/index_options.ts";
 import type { KvIndex } from "../../lib/retrieval/kv_index.ts";
@@ -170,3 +171,24 @@ onLayers("damaged arrays of a saved index are refused", TOKENS, async (layer) =>
     index.close();
   }
 });
+
+const SMALL_RUNS: readonly IndexOptions[] = [
+  { kind: "pages", page: 4, share: 0.1 },
+  { kind: "blocks", block: 4, share: 0.1 },
+];
+
+for (const options of SMALL_RUNS) {
+  const name = `an append that was stopped leaves no trace: ${options.kind}`;
+  onLayers(name, TOKENS, async (layer) => {
+    const [index, other] = [await layer.build(options, 5, 200), await layer.build(options, 5, 200)];
+    const control = layer.backend.control();
+    control.cancel();
+    await assertRejects(async () => await index.append(layer.kv, 400, control), CancelledError);
+    assertEquals(await found(layer, index, 7, 10), await found(layer, other, 7, 10));
+    await index.append(layer.kv, 400);
+    await other.append(layer.kv, 400);
+    assertEquals(await found(layer, index, 7, 10), await found(layer, other, 7, 10));
+    index.close();
+    other.close();
+  });
+}

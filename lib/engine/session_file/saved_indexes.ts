@@ -1,7 +1,7 @@
 /** Indexes in a session's file: what they are in its JSON, their arrays as sections. */
 import type { ZodType } from "zod";
 import { INDEX_KINDS, type IndexKind, type IndexOptions } from "../../retrieval/index_options.ts";
-import type { IndexArray } from "../../retrieval/kv_index.ts";
+import type { IndexArray, SavedIndex } from "../../retrieval/kv_index.ts";
 import type { RetrievalWish } from "../../retrieval/retrieval_wish.ts";
 import type { Zod } from "../../model/schema.ts";
 import type { SavedLayerIndex } from "../session_indexes.ts";
@@ -17,23 +17,11 @@ interface ArrayContent {
 }
 
 /** What the JSON says of an index. */
-export interface IndexContent {
+export interface IndexContent extends Omit<SavedIndex, "arrays"> {
   /** The layer. */
   readonly layer: number;
   /** What it is there for. */
   readonly wish: RetrievalWish;
-  /** Kind and options. */
-  readonly options: IndexOptions;
-  /** First key. */
-  readonly start: number;
-  /** End of the keys, exclusive. */
-  readonly end: number;
-  /** Keys that were appended. */
-  readonly appended: number;
-  /** Milliseconds that building took. */
-  readonly buildMs: number;
-  /** Its other numbers. */
-  readonly counts: Readonly<Record<string, number>>;
   /** Clusters of a KV head in the estimate of the tail; `null` without one. */
   readonly tailClusters: number | null;
   /** Arrays of the index. */

@@ -1,0 +1,45 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { openReferenceBackend } from "../../ffi/reference_backend.ts";
+import { QuerySamples } from "../../lib/retrieval/query_samples.ts";
+
+const backend = openReferenceBackend();
+
+/** The positions that are kept of texts `[start, end)`, added one after the other. */
+function kept(most: number, parts: readonly (readonly [start: number, end: number])[]): number[] {
+  const samples = new QuerySamples(most);
+  for (const [start, end] of parts) {
+    const positions = Float32Array.from({ length: end - start }, (_, row) => start + row);
+    const q = backend.tensor([end - start, 1, 1], "f32", positions);
+    samples.add(q, start);
+    q.close();
+  }
+  return [...samples.head(0)];
+}
+
+Deno.test("QuerySamples keeps the same queries however a text is cut", () => {
+  const cuts = fc.uniqueArray(fc.integer({ min: 1, max: 199 }), { maxLength: 6 });
+  fc.assert(fc.property(fc.integer({ min: 1, max: 40 }), cuts, (most, cuts) => {
+    const ends = [...cuts.sort((a, b) => a - b), 200];
+    const whole = kept(most, [[0, 200]]);
+    assertEquals(kept(most, ends.map((end, i) => [ends[i - 1] ?? 0, end])), whole);
+    assert(2 * whole.length >= most, `${whole.length} of ${most} are kept`);
+    whole.forEach((position, i) => assertEquals(position, i * (whole[1] ?? 0)));
+  }));
+});
+
+Deno.test("QuerySamples never keeps more than it was told, with gaps between texts, too", () => {
+  const gaps = fc.array(fc.tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 9 })), {
+    minLength: 1,
+    maxLength: 12,
+  });
+  fc.assert(fc.property(fc.integer({ min: 1, max: 9 }), gaps, (most, gaps) => {
+    let end = 0;
+    const parts = gaps.map(([gap, length]): [number, number] => {
+      const start = end + gap;
+      end = start + length;
+      return [start, end];
+    });
+    assert(kept(most, parts).length <= most);
+  }));
+});
