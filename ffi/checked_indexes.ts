@@ -164,12 +164,13 @@ function requireListed(
 }
 
 function requireGraphs(call: Call, graphs: Graphs, { nodes }: IndexedKeys): void {
-  const { neighbours, entries, capacity, degree, entryCount } = graphs;
+  const { neighbours, parents, entries, capacity, degree, entryCount } = graphs;
   requireInside(call, "degree", degree, 1, MAX);
   requireInside(call, "entryCount", entryCount, 1, MAX);
   requireInside(call, "nodes", nodes, 0, capacity);
   requireWhole(call, "entries", entries.length, entryCount);
-  requireLength(call, "neighbours", neighbours, entries.length / entryCount * capacity * degree);
+  requireLength(call, "parents", parents, entries.length / entryCount * capacity);
+  requireLength(call, "neighbours", neighbours, parents.length * degree);
 }
 
 function requireRecords(

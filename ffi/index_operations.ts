@@ -60,6 +60,8 @@ export interface NearestLists {
 export interface Graphs {
   /** Node numbers, {@link NO_NODE} behind the last: `[graphs, capacity, degree]`. */
   readonly neighbours: Uint32Array<ArrayBuffer>;
+  /** By whose link a node is reached from the entries, of an entry a node, too: `[graphs, capacity]`. */
+  readonly parents: Uint32Array<ArrayBuffer>;
   /** Nodes at which searches begin: `[graphs, entryCount]`. */
   readonly entries: Int32Array<ArrayBuffer>;
   /** Nodes of a graph that there is room for. */

@@ -65,15 +65,16 @@ export class NativeIndexes implements IndexOperations {
 
   extendGraph(
     { kv, start, nodes }: IndexedKeys,
-    { neighbours, entries, capacity, degree, entryCount }: Graphs,
+    { neighbours, parents, entries, capacity, degree, entryCount }: Graphs,
     { graph, kvHead, built, lists, width }: ExtendOptions,
     control?: RunControl,
   ): Awaitable<void> {
-    const first = graph * capacity * degree;
+    const first = graph * capacity;
     return this.#library.run("ll_graph_extend", [
       ...[kvHead, dimOf(kv), ...pagesOf(kv), start, built, nodes] as const,
       ...[lists.keys, lists.keys.length / lists.length, lists.length, degree, width] as const,
-      neighbours.subarray(first, first + nodes * degree),
+      neighbours.subarray(first * degree, (first + nodes) * degree),
+      parents.subarray(first, first + nodes),
       entries.subarray(graph * entryCount, (graph + 1) * entryCount),
       entryCount,
     ], { work: (nodes - built) * width * 1000, control: nativeControl(control) });

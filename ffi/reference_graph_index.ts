@@ -1,5 +1,5 @@
 /** Exact scores and graphs of keys over the pages of the reference backend. */
-import { extendGraph, linksIn } from "../kernels/reference/graph.ts";
+import { extendGraph, type GrowingGraph, linksIn } from "../kernels/reference/graph.ts";
 import { bestFirst } from "../kernels/reference/graph_search.ts";
 import { dot } from "../kernels/reference/linear.ts";
 import { nearestKeys, scoreKeys } from "../kernels/reference/nearest_keys.ts";
@@ -7,13 +7,14 @@ import { type KvHead, pageOf, readKv, slotOf } from "../kernels/reference/pages.
 import type { Steps } from "../kernels/reference/steps.ts";
 import type { KvView } from "./backend.ts";
 import { rangeError } from "./check_core.ts";
-import type {
-  AskingRows,
-  FoundKeys,
-  Graphs,
-  GraphSearch,
-  IndexedKeys,
-  IndexOperations,
+import {
+  type AskingRows,
+  type FoundKeys,
+  type Graphs,
+  type GraphSearch,
+  type IndexedKeys,
+  type IndexOperations,
+  NO_NODE,
 } from "./index_operations.ts";
 import type { ReferenceTable } from "./reference_pages.ts";
 import { run } from "./reference_run.ts";
@@ -43,14 +44,16 @@ export const referenceGraph: Pick<
   async extendGraph({ kv, start, nodes }, graphs, options, control) {
     const { graph, kvHead, built, lists, width } = options;
     const { capacity, degree, entryCount } = graphs;
-    const first = graph * capacity * degree;
+    const first = graph * capacity;
     const head = headsOf(kv)[kvHead]!;
     const rows = finiteKeys("build a graph", head, start, nodes);
     const growing = {
-      neighbours: graphs.neighbours.subarray(first, first + nodes * degree),
+      neighbours: graphs.neighbours.subarray(first * degree, (first + nodes) * degree),
+      parents: graphs.parents.subarray(first, first + nodes),
       entries: graphs.entries.subarray(graph * entryCount, (graph + 1) * entryCount),
       ...{ degree, built, width },
     };
+    requireBuilt(growing);
     const near = lists.keys.map((key) => key < 0 ? -1 : key - start);
     const steps = extendGraph({ rows, dim: head.dim }, growing, {
       nodes: near,
@@ -109,6 +112,18 @@ function scoreOf(
 ): (node: number) => number {
   const { dim } = head;
   return (node) => dot(q, row * dim, pageOf(head, start + node).k, slotOf(head, start + node), dim);
+}
+
+function requireBuilt({ neighbours, parents, entries, degree, built }: GrowingGraph): void {
+  const isBuilt = (node: number) => node >= 0 && node < built;
+  const refuse = (name: string, node: number | undefined) => {
+    const call = { action: "build a graph" };
+    if (node !== undefined) throw rangeError(call, `${name} must be nodes that are built`, node);
+  };
+  const links = neighbours.subarray(0, built * degree);
+  refuse("neighbours", links.find((node) => node !== NO_NODE && !isBuilt(node)));
+  refuse("parents", parents.subarray(0, built).find((node) => !isBuilt(node)));
+  if (built > 0) refuse("entries", entries.find((node) => node !== -1 && !isBuilt(node)));
 }
 
 function headsOf({ table }: KvView): KvHead[] {

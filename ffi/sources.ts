@@ -103,6 +103,7 @@ import quantiseHeader from "../kernels/cpu/quantise.h" with { type: "text" };
 import queryPanels from "../kernels/cpu/query_panels.cpp" with { type: "text" };
 import queryPanelsHeader from "../kernels/cpu/query_panels.h" with { type: "text" };
 import scoreListedKeys from "../kernels/cpu/score_listed_keys.cpp" with { type: "text" };
+import scoreListedKeysHeader from "../kernels/cpu/score_listed_keys.h" with { type: "text" };
 import scratchHeader from "../kernels/cpu/scratch.h" with { type: "text" };
 import seenKeys from "../kernels/cpu/seen_keys.cpp" with { type: "text" };
 import seenKeysHeader from "../kernels/cpu/seen_keys.h" with { type: "text" };
@@ -218,6 +219,7 @@ export const SOURCES: Readonly<Record<string, string>> = {
   "cpu/query_panels.cpp": queryPanels,
   "cpu/query_panels.h": queryPanelsHeader,
   "cpu/score_listed_keys.cpp": scoreListedKeys,
+  "cpu/score_listed_keys.h": scoreListedKeysHeader,
   "cpu/scratch.h": scratchHeader,
   "cpu/seen_keys.cpp": seenKeys,
   "cpu/seen_keys.h": seenKeysHeader,

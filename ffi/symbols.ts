@@ -550,6 +550,7 @@ export const INDEX_SYMBOLS = {
       "i32", // int32_t degree
       "i32", // int32_t width
       "buffer", // uint32_t* neighbours
+      "buffer", // uint32_t* parents
       "buffer", // int32_t* entries
       "i32", // int32_t entry_count
     ],

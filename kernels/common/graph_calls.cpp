@@ -1,5 +1,7 @@
 #include "graph_calls.h"
 
+#include <algorithm>
+
 #include "status.h"
 
 namespace longlens {
@@ -14,12 +16,19 @@ void CheckLists(const GraphExtendCall& c, const char* action) {
   }
 }
 
-void CheckNeighbours(const GraphExtendCall& c, const char* action) {
-  const int64_t count = int64_t{c.built} * c.degree;
-  for (int64_t x = 0; x < count; ++x) {
-    const uint32_t node = c.neighbours[x];
-    Require(node == LL_NO_NODE || node < static_cast<uint32_t>(c.built), action,
-            "neighbours must be nodes that are built", node);
+void CheckBuilt(const GraphExtendCall& c, const char* action) {
+  const uint32_t built = c.built;
+  for (int64_t x = 0; x < c.built; ++x) {
+    uint32_t largest = 0;  // plus one, so that LL_NO_NODE is 0
+    for (int32_t i = 0; i < c.degree; ++i) {
+      largest = std::max(largest, c.neighbours[x * c.degree + i] + 1);
+    }
+    Require(largest <= built, action, "neighbours must be nodes that are built", largest - 1);
+    Require(c.parents[x] < built, action, "parents must be nodes that are built", c.parents[x]);
+  }
+  for (int32_t e = 0; e < c.entry_count && c.built > 0; ++e) {
+    Require(c.entries[e] >= -1 && c.entries[e] < c.built, action,
+            "entries must be nodes that are built, or -1", c.entries[e]);
   }
 }
 
@@ -74,9 +83,10 @@ bool CheckGraphExtend(const GraphExtendCall& c) {
   CheckPageTable(action, c.table, c.nodes > 0 ? int64_t{c.start} + c.nodes : 0);
   RequirePointer(c.entries, action, "entries");
   if (c.nodes > 0) RequirePointer(c.neighbours, action, "neighbours");
+  if (c.nodes > 0) RequirePointer(c.parents, action, "parents");
   if (int64_t{c.list_count} * c.list_length > 0) RequirePointer(c.lists, action, "lists");
   CheckLists(c, action);
-  CheckNeighbours(c, action);
+  CheckBuilt(c, action);
   return true;
 }
 

@@ -36,7 +36,7 @@ struct GraphExtendCall {
   int32_t start, built, nodes;
   const int32_t* lists;
   int32_t list_count, list_length, degree, width;
-  uint32_t* neighbours;
+  uint32_t *neighbours, *parents;
   int32_t* entries;
   int32_t entry_count;
 };

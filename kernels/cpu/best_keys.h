@@ -126,16 +126,22 @@ class SpanBests {
   std::vector<int64_t> kept_;  // [row][span]
 };
 
-// Writes the best k of `count` candidates, which it sorts, in falling order: keys, and scores where
-// not null; -1 and -INFINITY behind the last.
+// Writes the first k of `count` sorted candidates, whose keys count from `start`: keys, and scores
+// where not null; -1 and -INFINITY behind the last.
+inline void WriteSorted(const Candidate* sorted, int64_t count, int64_t k, int32_t start,
+                        int32_t* keys, float* scores) {
+  for (int64_t i = 0; i < k; ++i) {
+    keys[i] = i < count ? start + KeyOf(sorted[i]) : -1;
+    if (scores != nullptr) scores[i] = i < count ? ScoreOf(sorted[i]) : -INFINITY;
+  }
+}
+
+// Sorts the best k of `count` candidates to the front, and writes them.
 inline void WriteBest(Candidate* candidates, int64_t count, int64_t k, int32_t* keys,
                       float* scores) {
   const int64_t kept = std::min(k, count);
   std::partial_sort(candidates, candidates + kept, candidates + count, std::greater<>());
-  for (int64_t i = 0; i < k; ++i) {
-    keys[i] = i < kept ? KeyOf(candidates[i]) : -1;
-    if (scores != nullptr) scores[i] = i < kept ? ScoreOf(candidates[i]) : -INFINITY;
-  }
+  WriteSorted(candidates, kept, k, 0, keys, scores);
 }
 
 }  // namespace longlens

@@ -10,6 +10,7 @@
 #include "../common/cluster_calls.h"
 #include "best_keys.h"
 #include "dispatch.h"
+#include "key_rows.h"
 #include "key_scores.h"
 #include "key_sets.h"
 #include "scratch.h"
@@ -55,8 +56,7 @@ void ScoreCentroids(const Search& s, const RowGroup& group, int64_t piece) {
   const int64_t count = std::min(kPieceClusters, s.clusters - first);
   const float* const centroids = s.asked.centroids + (group.kv_head * s.capacity + first) * s.dim;
   const void* rows[kPieceClusters + kRowsAhead];
-  for (int64_t c = 0; c < count; ++c) rows[c] = centroids + c * s.dim;
-  std::fill_n(rows + count, kRowsAhead, centroids);
+  ListRows(centroids, count, s.dim, rows);
   s.call.kernels().score_rows(rows, LL_F32, count, s.dim, s.asked.asking.q + group.row * s.dim,
                               group.rows, s.w.scores.data() + group.row * s.clusters + first,
                               s.clusters);

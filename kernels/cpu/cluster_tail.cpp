@@ -76,12 +76,6 @@ void BeginRow(const Tail& t, int64_t row) {
   for (int64_t i = row * t.dim; i < (row + 1) * t.dim; ++i) t.w.q[i] = asked.asking.q[i] * factor;
 }
 
-// Rows of a matrix [..][dim] as the kernels take them.
-void ListRows(const float* first, int64_t count, int64_t dim, const void** rows) {
-  for (int64_t j = 0; j < count; ++j) rows[j] = first + j * dim;
-  std::fill_n(rows + count, kRowsAhead, first);
-}
-
 // The weights of one row's clusters in a piece, and the sum of n w.
 void WeighPiece(const Kernels& kernels, const int32_t* left, int64_t count, float* weights,
                 float* maximum, double* sum) {

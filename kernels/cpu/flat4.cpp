@@ -16,9 +16,8 @@
 #include "best_keys.h"
 #include "dispatch.h"
 #include "key_rows.h"
-#include "key_scores.h"
-#include "key_sets.h"
 #include "kv.h"
+#include "score_listed_keys.h"
 #include "scratch.h"
 
 namespace longlens {
@@ -145,20 +144,6 @@ void ScanSpan(const SearchCall& c, const RowGroup& group, int64_t s) {
 
 // ---- exact scores ----
 
-// exact[x] = q . k[keys[x]]; keys rise.
-void ScoreKeys(const SearchCall& c, int64_t row, const int32_t* keys, int64_t count,
-               Scratch* scratch, float* exact) {
-  const int64_t head = c.args.asking.kv_head_of[row];
-  KeyScores scores(c.call.kernels(), c.kv, head, 1, scratch);
-  scores.SetQuery(0, c.Query(row), 1.0f);
-  const KeySet set{nullptr, 0, keys, count};
-  for (KeyWalk walk(c.kv, head, set, 0, count); walk.now().count > 0; walk.Advance()) {
-    c.call.Poll();
-    scores.Score(walk.now(), exact, kKeyBlock);
-    exact += walk.now().count;
-  }
-}
-
 float LogSum(const SearchCall& c, int64_t row, const int32_t* keys, const float* exact,
              int64_t count) {
   float* const exponents = c.Exponents(row);
@@ -171,13 +156,14 @@ void FinishRow(const SearchCall& c, int64_t row) {
   const int64_t joined = c.w.bests.Join(c.Place(row)), count = std::min(joined, c.Candidates());
   Candidate* const best = c.w.bests.Joined(c.Place(row));
   std::nth_element(best, best + count, best + joined, std::greater<>());
-  Scratch& scratch = ThreadScratch();
-  scratch.Begin(KeyScores::Floats(c.kv, 1) + 2 * Scratch::RoundUp(count));
-  float* const exact = scratch.Take(count);
-  int32_t* const keys = reinterpret_cast<int32_t*>(scratch.Take(count));
+  thread_local Buffer<int32_t> listed;
+  thread_local Buffer<float> scores;
+  int32_t* const keys = listed.Reserve(count);
+  float* const exact = scores.Reserve(count);
   for (int64_t x = 0; x < count; ++x) keys[x] = KeyOf(best[x]);
   std::sort(keys, keys + count);
-  ScoreKeys(c, row, keys, count, &scratch, exact);
+  const int64_t head = c.args.asking.kv_head_of[row];
+  ScoreListedKeys(c.call, c.kv, c.Query(row), {head, keys, count}, exact);
   for (int64_t x = 0; x < count; ++x) best[x] = CandidateOf(exact[x], keys[x]);
   WriteBest(best, count, c.args.k, c.args.keys + row * c.args.k, c.args.scores + row * c.args.k);
   c.args.scanned[row] = count;

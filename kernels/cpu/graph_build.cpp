@@ -4,6 +4,7 @@
 //   project   the first key of each list, its pivot, is linked to the others
 //   insert    each new node searches the graph and is linked to what it found
 //   repair    nodes that the entries do not lead to get a link from one that they lead to
+// When a graph is extended its entries stay, and so do the links by which its nodes are reached.
 // In each step links are found from the graph as it stood before, then added node by node: the
 // result does not depend on the number of threads. Half of a node's links are for projection.
 #include <algorithm>
@@ -120,6 +121,31 @@ void Insert(const Build& b, const Nodes& entries) {
   }
 }
 
+// ---- all of it ----
+
+void Make(const Build& b) {
+  const GraphExtendCall& c = b.c;
+  std::fill_n(c.parents, c.nodes, LL_NO_NODE);
+  Project(b);
+  Insert(b, FindEntries(b.call, b.links, c.nodes, c.entry_count));
+  const Nodes found = FindEntries(b.call, b.links, c.nodes, c.entry_count);
+  Repair(b.call, b.keys, b.links, found, 0, c.width);
+  std::fill_n(c.entries, c.entry_count, -1);
+  std::copy(found.begin(), found.end(), c.entries);
+}
+
+void Extend(const Build& b) {
+  const GraphExtendCall& c = b.c;
+  int32_t* const end = c.entries + c.entry_count;
+  // One with fewer nodes than entries has little to keep.
+  if (c.built == 0 || std::find(c.entries, end, -1) != end) return Make(b);
+  const Nodes entries(c.entries, c.entries + c.entry_count);
+  std::fill_n(c.parents + c.built, c.nodes - c.built, LL_NO_NODE);
+  Project(b);
+  Insert(b, entries);
+  Repair(b.call, b.keys, b.links, entries, c.built, c.width);
+}
+
 }  // namespace
 }  // namespace longlens
 
@@ -129,24 +155,18 @@ extern "C" int32_t ll_graph_extend(ll_run* run, int32_t kv_head, int32_t dim, vo
                                    int32_t stride, int32_t kv_dtype, int32_t start, int32_t built,
                                    int32_t nodes, const int32_t* lists, int32_t list_count,
                                    int32_t list_length, int32_t degree, int32_t width,
-                                   uint32_t* neighbours, int32_t* entries, int32_t entry_count) {
+                                   uint32_t* neighbours, uint32_t* parents, int32_t* entries,
+                                   int32_t entry_count) {
   return Guard(run, [&] {
     const KvView kv{pages, stride, int64_t{kv_head} + 1, dim, kv_dtype};
     const GraphExtendCall extend{kv_head,    kv,          start,  built, nodes,      lists,
-                                 list_count, list_length, degree, width, neighbours, entries,
-                                 entry_count};
+                                 list_count, list_length, degree, width, neighbours, parents,
+                                 entries,    entry_count};
     if (!CheckGraphExtend(extend)) return;
     const Call call(run);
     const GraphKeys keys(call, kv, kv_head, start, nodes);
-    const GraphLinks links(keys, neighbours, degree);
+    const GraphLinks links(keys, neighbours, parents, degree);
     std::fill_n(neighbours + int64_t{built} * degree, int64_t{nodes - built} * degree, LL_NO_NODE);
-    const Build build{call, extend, keys, links};
-    Project(build);
-    Insert(build, FindEntries(call, links, nodes, entry_count));
-    const Nodes found = FindEntries(call, links, nodes, entry_count);
-    Repair(call, keys, links, found, width);
-    for (int64_t e = 0; e < entry_count; ++e) {
-      entries[e] = e < static_cast<int64_t>(found.size()) ? static_cast<int32_t>(found[e]) : -1;
-    }
+    Extend({call, extend, keys, links});
   });
 }

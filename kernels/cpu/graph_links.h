@@ -16,42 +16,51 @@
 
 namespace longlens {
 
-// The keys of a graph in f32, and half their squared lengths.
+// The keys of a graph where they lie, LL_INT8 ones in f32, and half their squared lengths.
 class GraphKeys {
  public:
   // Throws LL_INVALID_ARGUMENT where a key is not finite.
   GraphKeys(const Call& call, const KvView& kv, int64_t kv_head, int64_t start, int64_t nodes);
 
   int64_t nodes() const { return nodes_; }
-  int64_t dim() const { return dim_; }
-  const float* Row(uint32_t node) const { return rows_.data() + node * dim_; }
   float Half(uint32_t node) const { return half_[node]; }
+  // Brings a key near the core.
+  void Fetch(uint32_t node) const;
+  // Fills `query` [dim] with a key as Score takes it.
+  void Query(uint32_t x, Buffer<float>* query) const;
   // out[j] = x . nodes[j] - |nodes[j]|^2 / 2: largest for the nearest.
-  void Score(uint32_t x, const uint32_t* nodes, int64_t count, float* out) const;
+  void Score(const float* query, const uint32_t* nodes, int64_t count, float* out) const;
 
  private:
+  const void* Row(uint32_t node) const {
+    if (is_widened_) return widened_.data() + node * kv_.dim;
+    return kv_.Row(kv_head_, start_ + node, Part::kKeys);
+  }
+  int32_t dtype() const { return is_widened_ ? LL_F32 : kv_.dtype; }
+  // Takes in `count` keys from node `first` on.
+  void Measure(int64_t first, int64_t count);
+
   const Kernels& kernels_;
-  int64_t nodes_, dim_;
-  Buffer<float> rows_;
+  const KvView& kv_;
+  const int64_t kv_head_, start_, nodes_;
+  const bool is_widened_;
+  Buffer<float> widened_;
   std::vector<float> half_;
 };
 
 // What a GraphSearch needs to find the nodes nearest to node x.
 class NodeScorer {
  public:
-  NodeScorer(const GraphKeys& keys, uint32_t x) : keys_(keys), x_(x) {}
+  NodeScorer(const GraphKeys& keys, uint32_t x) : keys_(keys) { keys.Query(x, &query_); }
 
-  void Fetch(uint32_t node) const {
-    const char* const row = reinterpret_cast<const char*>(keys_.Row(node));
-    for (int64_t i = 0; i < keys_.dim() * 4; i += 64) __builtin_prefetch(row + i);
-  }
+  void Fetch(uint32_t node) const { keys_.Fetch(node); }
   void Score(const uint32_t* nodes, int32_t count, float* scores) const {
-    keys_.Score(x_, nodes, count, scores);
+    keys_.Score(query_.data(), nodes, count, scores);
   }
 
  private:
   const GraphKeys& keys_;
-  uint32_t x_;
+  Buffer<float> query_;
 };
 
 using Nodes = std::vector<uint32_t>;
@@ -68,27 +77,32 @@ struct Near {
 
 class GraphLinks {
  public:
-  GraphLinks(const GraphKeys& keys, uint32_t* neighbours, int64_t degree)
-      : keys_(keys), neighbours_(neighbours), degree_(degree) {}
+  GraphLinks(const GraphKeys& keys, uint32_t* neighbours, uint32_t* parents, int64_t degree)
+      : keys_(keys), neighbours_(neighbours), parents_(parents), degree_(degree) {}
 
   int64_t degree() const { return degree_; }
+  // By whose link a node is reached: such a link is never given up. LL_NO_NODE: not known.
+  uint32_t& Parent(uint32_t x) const { return parents_[x]; }
   uint32_t* Of(uint32_t x) const { return neighbours_ + x * degree_; }
   int64_t Count(uint32_t x) const;
   bool Has(uint32_t x, uint32_t node) const;
 
   // Sorts nodes other than x by their gap from x; each is kept once.
   std::vector<Near> Sort(uint32_t x, const Nodes& nodes) const;
-  // The nodes that no one before them hides, at most `most`; where it fills, the nearest hidden
-  // ones behind them.
-  Nodes Prune(const std::vector<Near>& sorted, int64_t most, bool fills) const;
-  // Adds links, in their order; where they are too many for x, those are kept that Prune keeps.
+  // `kept`, and the nodes that no one before them hides, at most `most`; where it fills, the
+  // nearest hidden ones behind them.
+  Nodes Prune(const std::vector<Near>& sorted, int64_t most, bool fills, Nodes kept = {}) const;
+  // Adds links, in their order; where they are too many for x, those are kept that Prune keeps
+  // beside the ones by which nodes are reached.
   void Add(uint32_t x, const Nodes& nodes) const;
 
  private:
+  // A key as it is scored, until this thread asks for the next.
+  const float* Query(uint32_t x) const;
   bool IsHidden(const Near& near, const Nodes& kept) const;
 
   const GraphKeys& keys_;
-  uint32_t* neighbours_;
+  uint32_t *neighbours_, *parents_;
   int64_t degree_;
 };
 

@@ -10,44 +10,49 @@ namespace {
 // Nodes between two polls.
 constexpr int64_t kPollNodes = 4096;
 
-// The nodes that the entries lead to, as a tree: one link to each node is its own.
+// The nodes that the entries lead to, as a tree: the link from its parent is a node's own.
 class Reach {
  public:
-  Reach(const Call& call, const GraphLinks& links, int64_t nodes, const Nodes& entries)
-      : call_(call), links_(links), parent_(nodes, LL_NO_NODE) {
-    for (uint32_t entry : entries) Enter(entry, entry);
-    Spread();
-  }
+  Reach(const Call& call, const GraphLinks& links) : call_(call), links_(links) {}
 
-  bool Has(uint32_t node) const { return parent_[node] != LL_NO_NODE; }
-  // Links `node` and what it leads to from `source`, if that has room or a link to spare.
+  bool Has(uint32_t node) const { return links_.Parent(node) != LL_NO_NODE; }
+  // Reaches `node` by a link of `parent`, and what it leads to.
+  void Enter(uint32_t node, uint32_t parent) {
+    Add(node, parent);
+    for (size_t next = 0; next < queue_.size(); ++next) {
+      if (next % kPollNodes == 0) call_.Poll();
+      const uint32_t* const links = links_.Of(queue_[next]);
+      const int64_t count = links_.Count(queue_[next]);
+      for (int64_t i = 0; i < count; ++i) Add(links[i], queue_[next]);
+    }
+    queue_.clear();
+  }
+  // Reaches `node` by what it is linked to itself, if that leads back.
+  void EnterBack(uint32_t node) {
+    const uint32_t* const links = links_.Of(node);
+    const int64_t count = links_.Count(node);
+    for (int64_t i = 0; i < count; ++i) {
+      if (Has(links[i]) && links_.Has(links[i], node)) return Enter(node, links[i]);
+    }
+  }
+  // Links `node` from `source`, if that has room or a link to spare.
   bool Link(uint32_t source, uint32_t node) {
-    uint32_t* const spare = Spare(source);
+    uint32_t* const spare = Has(source) ? Spare(source) : nullptr;
     if (spare == nullptr) return false;
     *spare = node;
     Enter(node, source);
-    Spread();
     return true;
   }
-  // The first reached node that can be linked from. One that has nothing to spare never has again.
-  uint32_t FirstWithSpare() {
-    while (Spare(order_[tried_]) == nullptr) ++tried_;
-    return order_[tried_];
+  // Links `node` from the first that can: reached nodes have more room than there are of them.
+  void LinkFromFirst(uint32_t node) {
+    for (uint32_t source = 0; !Link(source, node);) ++source;
   }
 
  private:
-  void Enter(uint32_t node, uint32_t parent) {
+  void Add(uint32_t node, uint32_t parent) {
     if (Has(node)) return;
-    parent_[node] = parent;
-    order_.push_back(node);
-  }
-  void Spread() {
-    for (; spread_ < order_.size(); ++spread_) {
-      if (spread_ % kPollNodes == 0) call_.Poll();
-      const uint32_t* const links = links_.Of(order_[spread_]);
-      const int64_t count = links_.Count(order_[spread_]);
-      for (int64_t i = 0; i < count; ++i) Enter(links[i], order_[spread_]);
-    }
+    links_.Parent(node) = parent;
+    queue_.push_back(node);
   }
   // The place behind the last link, or of the last link that is not its node's own, or null.
   uint32_t* Spare(uint32_t source) const {
@@ -55,16 +60,14 @@ class Reach {
     const int64_t count = links_.Count(source);
     if (count < links_.degree()) return links + count;
     for (int64_t i = count - 1; i >= 0; --i) {
-      if (parent_[links[i]] != source) return links + i;
+      if (links_.Parent(links[i]) != source) return links + i;
     }
     return nullptr;
   }
 
   const Call& call_;
   const GraphLinks& links_;
-  Nodes parent_;  // of an entry: itself
-  Nodes order_;
-  size_t spread_ = 0, tried_ = 0;
+  Nodes queue_;
 };
 
 void LinkFromNearest(const GraphSearch& search, uint32_t x, Reach* reach) {
@@ -72,7 +75,7 @@ void LinkFromNearest(const GraphSearch& search, uint32_t x, Reach* reach) {
   for (int64_t i = 0; i < best.count(); ++i) {
     if (reach->Link(KeyOf(best.data()[i]), x)) return;
   }
-  reach->Link(reach->FirstWithSpare(), x);
+  reach->LinkFromFirst(x);
 }
 
 }  // namespace
@@ -95,12 +98,15 @@ Nodes FindEntries(const Call& call, const GraphLinks& links, int64_t nodes, int6
 }
 
 void Repair(const Call& call, const GraphKeys& keys, const GraphLinks& links, const Nodes& entries,
-            int64_t width) {
-  if (keys.nodes() == 0) return;
-  Reach reach(call, links, keys.nodes(), entries);
+            int64_t first, int64_t width) {
+  Reach reach(call, links);
+  for (uint32_t entry : entries) reach.Enter(entry, entry);
+  for (int64_t x = first; x < keys.nodes(); ++x) {
+    if (!reach.Has(x)) reach.EnterBack(x);
+  }
   GraphSearch search;
   const GraphView view{links.Of(0), keys.nodes(), links.degree()};
-  for (int64_t x = 0; x < keys.nodes(); ++x) {
+  for (int64_t x = first; x < keys.nodes(); ++x) {
     if (reach.Has(x)) continue;
     call.Poll();
     NodeScorer scorer(keys, x);

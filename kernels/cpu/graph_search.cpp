@@ -1,7 +1,6 @@
 #include "graph_search.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "../common/graph_calls.h"
 #include "dispatch.h"
@@ -51,12 +50,8 @@ void SearchRow(const Call& call, const GraphSearchCall& c, const KvView& kv, int
   const GraphView view{c.neighbours + graph * c.capacity * c.degree, c.nodes, c.degree};
   const auto* const entries = reinterpret_cast<const uint32_t*>(c.entries + graph * c.entry_count);
   search.Run(view, entries, c.entry_count, c.width, scorer, [&] { call.Poll(); });
-  const Candidate* const best = search.best().data();
-  const int64_t found = std::min<int64_t>(c.k, search.best().count());
-  for (int64_t i = 0; i < c.k; ++i) {
-    c.keys[row * c.k + i] = i < found ? c.start + KeyOf(best[i]) : -1;
-    c.scores[row * c.k + i] = i < found ? ScoreOf(best[i]) : -INFINITY;
-  }
+  const BestNodes& best = search.best();
+  WriteSorted(best.data(), best.count(), c.k, c.start, c.keys + row * c.k, c.scores + row * c.k);
   c.scanned[row] = search.scanned();
 }
 

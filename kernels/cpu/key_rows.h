@@ -49,6 +49,12 @@ inline void ColumnRows(const Kernels& kernels, const KvView& kv, int64_t head, c
   }
 }
 
+// Contiguous f32 rows as score_rows and weigh_rows take them: `rows` has room for kRowsAhead more.
+inline void ListRows(const float* first, int64_t count, int64_t dim, const void** rows) {
+  for (int64_t j = 0; j < count; ++j) rows[j] = first + j * dim;
+  std::fill_n(rows + count, kRowsAhead, first);
+}
+
 }  // namespace longlens
 
 #endif  // LONGLENS_CPU_KEY_ROWS_H_

@@ -1,32 +1,28 @@
 // Scores of the keys that rows list, in their order.
-#include <algorithm>
+#include "score_listed_keys.h"
 
 #include "../common/graph_calls.h"
-#include "dispatch.h"
 #include "key_scores.h"
 #include "key_sets.h"
 #include "scratch.h"
 
 namespace longlens {
-namespace {
 
-void ScoreRow(const Call& call, const ScoreKeysCall& c, const KvView& kv, int64_t r) {
-  const int64_t head = c.asking.kv_head_of[r];
+void ScoreListedKeys(const Call& call, const KvView& kv, const float* q, const ListedKeys& listed,
+                     float* scores) {
   Scratch& scratch = ThreadScratch();
   scratch.Begin(KeyScores::Floats(kv, 1));
-  KeyScores scores(call.kernels(), kv, head, 1, &scratch);
-  scores.SetQuery(0, c.asking.q + r * kv.dim, 1.0f);
-  const int64_t count = c.ptr[r + 1] - c.ptr[r];
-  const KeySet set{nullptr, 0, c.keys + c.ptr[r], count};
-  float* target = c.scores + c.ptr[r];
-  for (KeyWalk walk(kv, head, set, 0, count); walk.now().count > 0; walk.Advance()) {
+  KeyScores key_scores(call.kernels(), kv, listed.kv_head, 1, &scratch);
+  key_scores.SetQuery(0, q, 1.0f);
+  const KeySet set{nullptr, 0, listed.keys, listed.count};
+  for (KeyWalk walk(kv, listed.kv_head, set, 0, listed.count); walk.now().count > 0;
+       walk.Advance()) {
     call.Poll();
-    scores.Score(walk.now(), target, 0);
-    target += walk.now().count;
+    key_scores.Score(walk.now(), scores, 0);
+    scores += walk.now().count;
   }
 }
 
-}  // namespace
 }  // namespace longlens
 
 using namespace longlens;
@@ -37,9 +33,11 @@ extern "C" int32_t ll_score_keys(ll_run* run, const float* q, int32_t rows,
                                  const int32_t* ptr, const int32_t* keys, float* scores) {
   return Guard(run, [&] {
     const KvView kv{pages, stride, KvHeadsOf({q, rows, kv_head_of}), dim, kv_dtype};
-    const ScoreKeysCall score{{q, rows, kv_head_of}, kv, kv_len, ptr, keys, scores};
-    if (!CheckScoreKeys(score)) return;
+    if (!CheckScoreKeys({{q, rows, kv_head_of}, kv, kv_len, ptr, keys, scores})) return;
     const Call call(run);
-    call.For(rows, [&](int64_t r) { ScoreRow(call, score, kv, r); });
+    call.For(rows, [&](int64_t r) {
+      const ListedKeys listed{kv_head_of[r], keys + ptr[r], ptr[r + 1] - ptr[r]};
+      ScoreListedKeys(call, kv, q + int64_t{r} * dim, listed, scores + ptr[r]);
+    });
   });
 }

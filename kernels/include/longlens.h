@@ -352,14 +352,17 @@ LL_API int32_t ll_score_keys(ll_run* run, const float* q, int32_t rows, const in
 // L2, Chen et al. 2024; queries only rank). neighbours [nodes][degree], read and written: node numbers, LL_NO_NODE behind the last.
 // lists [list_count][list_length]: keys nearest to sampled queries, of ll_nearest_keys, -1 behind the last; they link their keys among each other.
 // Then each new node searches the graph in L2, `width` wide, and is linked to what it found. Every node can be reached from the entries:
-// entries [entry_count], written: nodes at which searches begin, -1 behind the last where there are fewer nodes. degree >= 2.
+// entries [entry_count], nodes at which searches begin, -1 behind the last where there are fewer nodes; parents [nodes], by whose link a
+// node is reached from them, of an entry a node, too. Both are written; where a graph is extended they are read, too, and entries stay
+// unless there was a -1 among them. degree >= 2.
 // After an error the links of nodes 0 .. built-1 may lack some.
 // Progress: a unit per new node.
 LL_API int32_t ll_graph_extend(ll_run* run, int32_t kv_head, int32_t dim, void* const* pages,
                                int32_t stride, int32_t kv_dtype, int32_t start, int32_t built,
                                int32_t nodes, const int32_t* lists, int32_t list_count,
                                int32_t list_length, int32_t degree, int32_t width,
-                               uint32_t* neighbours, int32_t* entries, int32_t entry_count);
+                               uint32_t* neighbours, uint32_t* parents, int32_t* entries,
+                               int32_t entry_count);
 
 // Best-first search of graphs for the k keys with the largest q . k; width >= k nodes are kept for each row. Each row searches by itself:
 // rows that share what they reach score half as many keys again to find the same, in the same time.

@@ -13,6 +13,8 @@ export interface GrowingGraph {
   readonly neighbours: Uint32Array;
   /** Most links of a node. */
   readonly degree: number;
+  /** By whose link a node is reached from the entries, `[nodes]`; written. */
+  readonly parents: Uint32Array;
   /** Nodes at which searches begin, -1 behind the last; written. */
   readonly entries: Int32Array;
   /** Nodes that are linked already. */
@@ -29,21 +31,25 @@ export interface NodeLists {
   readonly length: number;
 }
 
-/** Makes or extends a graph. */
+/** Makes or extends a graph. When it is extended its entries stay, and so do the links by which its nodes are reached. */
 export function* extendGraph(keys: NodeKeys, graph: GrowingGraph, lists: NodeLists): Steps {
   const { neighbours, degree, built, width } = graph;
   const links = new GraphLinks(keys, degree);
+  const stays = built > 0 && !graph.entries.includes(-1);
   for (let x = 0; x < built; x++) {
     links.of[x] = linksIn(neighbours.subarray(x * degree, (x + 1) * degree));
+    if (stays) links.parents.set(x, graph.parents[x]!);
   }
+  const entries = () => stays ? [...graph.entries] : findEntries(links, graph.entries.length);
   project(links, lists);
-  yield* insert(links, findEntries(links, graph.entries.length), built, width);
-  const entries = findEntries(links, graph.entries.length);
-  yield* repair(links, entries, width);
+  yield* insert(links, entries(), built, width);
+  const last = entries();
+  yield* repair(links, last, width);
   neighbours.fill(NO_NODE);
   for (const [x, nodes] of links.of.entries()) neighbours.set(nodes, x * degree);
+  for (const [x, parent] of links.parents) graph.parents[x] = parent;
   graph.entries.fill(-1);
-  graph.entries.set(entries);
+  graph.entries.set(last);
 }
 
 /** The links of a row of neighbours. */
@@ -123,34 +129,41 @@ function findEntries(links: GraphLinks, count: number): number[] {
 
 /** Links nodes that the entries do not lead to from the nearest that has room, or a link to spare. */
 function* repair(links: GraphLinks, entries: readonly number[], width: number): Steps {
-  const parents = new Map<number, number>(entries.map((entry) => [entry, entry]));
-  spread(links, parents, [...entries]);
+  const { parents } = links;
+  for (const entry of entries) enter(links, entry, entry);
+  for (const [x, own] of links.of.entries()) {
+    const back = own.find((node) => parents.has(node) && links.of[node]!.includes(x));
+    if (back !== undefined) enter(links, x, back);
+  }
   for (const x of links.of.keys()) {
     if (parents.has(x)) continue;
     const near = links.near(x, entries, width).map(({ node }) => node);
-    const source = near.concat([...parents.keys()]).find((y) => spare(links, y, parents) >= 0)!;
-    links.of[source]![spare(links, source, parents)] = x;
-    parents.set(x, source);
-    spread(links, parents, [x]);
+    const source = near.concat([...links.of.keys()])
+      .find((y) => parents.has(y) && spare(links, y) >= 0)!;
+    links.of[source]![spare(links, source)] = x;
+    enter(links, x, source);
     yield;
   }
 }
 
-/** Enters all nodes that the nodes of `queue` lead to, each with the one it was reached from. */
-function spread(links: GraphLinks, parents: Map<number, number>, queue: number[]): void {
+/** Enters a node, and all that it leads to, each with the one it was reached from. */
+function enter({ of, parents }: GraphLinks, node: number, parent: number): void {
+  if (parents.has(node)) return;
+  parents.set(node, parent);
+  const queue = [node];
   for (const x of queue) {
-    for (const node of links.of[x]!) {
-      if (parents.has(node)) continue;
-      parents.set(node, x);
-      queue.push(node);
+    for (const next of of[x]!) {
+      if (parents.has(next)) continue;
+      parents.set(next, x);
+      queue.push(next);
     }
   }
 }
 
 /** The place behind the last link of x, or of the last link that its node was not reached by; -1: neither. */
-function spare(links: GraphLinks, x: number, parents: ReadonlyMap<number, number>): number {
-  const own = links.of[x]!;
-  if (own.length < links.degree) return own.length;
+function spare({ of, parents, degree }: GraphLinks, x: number): number {
+  const own = of[x]!;
+  if (own.length < degree) return own.length;
   return own.findLastIndex((node) => parents.get(node) !== x);
 }
 

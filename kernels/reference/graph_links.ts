@@ -27,6 +27,8 @@ export interface NearNode {
 export class GraphLinks {
   /** Links of each node. */
   readonly of: number[][];
+  /** By whose link a node is reached, where that is known: such a link is never given up. */
+  readonly parents = new Map<number, number>();
   readonly #keys: NodeKeys;
   readonly #half: Float64Array;
 
@@ -54,9 +56,17 @@ export class GraphLinks {
       .sort((a, b) => a.gap - b.gap || a.node - b.node);
   }
 
-  /** The nodes that no kept one before them hides, at most `most`; where it fills, the nearest hidden ones behind them. */
-  prune(sorted: readonly NearNode[], most: number, fills: boolean): number[] {
-    const kept: number[] = [];
+  /**
+   * The `owed` nodes and those that no kept one before them hides, at most `most`; where it fills, the nearest hidden ones
+   * behind them.
+   */
+  prune(
+    sorted: readonly NearNode[],
+    most: number,
+    fills: boolean,
+    owed: readonly number[] = [],
+  ): number[] {
+    const kept = [...owed];
     const hidden: number[] = [];
     for (const { node, gap } of sorted) {
       if (kept.length === most) break;
@@ -66,11 +76,15 @@ export class GraphLinks {
     return fills ? kept.concat(hidden).slice(0, most) : kept;
   }
 
-  /** Adds links, in their order; where they are too many for x, those are kept that `prune` keeps. */
+  /** Adds links, in their order; where they are too many for x, those are kept that `prune` keeps beside the owed ones. */
   add(x: number, nodes: readonly number[]): void {
     const links = this.of[x]!;
     const all = [...links, ...nodes.filter((node) => node !== x && !links.includes(node))];
-    this.of[x] = all.length <= this.degree ? all : this.prune(this.sort(x, all), this.degree, true);
+    const owed = links.filter((node) => this.parents.get(node) === x);
+    const others = all.filter((node) => !owed.includes(node));
+    this.of[x] = all.length <= this.degree
+      ? all
+      : this.prune(this.sort(x, others), this.degree, true, owed);
   }
 
   /** What a search `width` wide finds near x, by rising gap. */

@@ -31,6 +31,7 @@ interface KeyRange {
 
 interface GraphArrays {
   readonly neighbours: Uint32Array<ArrayBuffer>;
+  readonly parents: Uint32Array<ArrayBuffer>;
   readonly entries: Int32Array<ArrayBuffer>;
 }
 
@@ -53,7 +54,7 @@ export async function buildGraph(
     );
   }
   const graphs = options.perQueryHead ? heads : kv.table.kvHeads;
-  const arrays = { neighbours: new Uint32Array(), entries: new Int32Array(graphs * ENTRIES) };
+  const arrays = { ...noArrays(), entries: new Int32Array(graphs * ENTRIES) };
   const index = new GraphIndex(backend, options, emptyPlace(source), heads, arrays);
   index.queries = queries;
   await index.build(kv, end, control);
@@ -76,8 +77,13 @@ export function loadGraph(
   const neighbours = savedArray(saved, "neighbours", Uint32Array<ArrayBuffer>, (length) => {
     return length % (graphs * options.degree) === 0 && length >= graphs * options.degree * nodes;
   });
+  const capacity = neighbours.length / options.degree;
+  const parents = savedArray(saved, "parents", Uint32Array<ArrayBuffer>, (length) => {
+    return length === capacity;
+  });
   checkPlaces("entries", entries, Math.max(1, nodes));
-  return new GraphIndex(backend, options, savedPlace(saved), heads, { neighbours, entries });
+  const arrays = { neighbours, parents, entries };
+  return new GraphIndex(backend, options, savedPlace(saved), heads, arrays);
 }
 
 class GraphIndex extends GrowingIndex<Filled<"graph">> {
@@ -134,7 +140,7 @@ class GraphIndex extends GrowingIndex<Filled<"graph">> {
   }
 
   close(): void {
-    this.#arrays = { neighbours: new Uint32Array(), entries: new Int32Array() };
+    this.#arrays = noArrays();
   }
 
   get #count(): number {
@@ -143,16 +149,20 @@ class GraphIndex extends GrowingIndex<Filled<"graph">> {
 
   #graphs() {
     const { degree } = this.options;
-    const capacity = this.#arrays.neighbours.length / this.#count / degree;
+    const capacity = this.#arrays.parents.length / this.#count;
     return { ...this.#arrays, capacity, degree, entryCount: ENTRIES };
   }
 
   #makeRoom(nodes: number): void {
-    const { neighbours, entries } = this.#arrays;
+    const { neighbours, parents, entries } = this.#arrays;
     const { degree } = this.options;
-    if (!this.isShared && neighbours.length >= this.#count * nodes * degree) return;
-    const grown = regrown(neighbours, this.#count, roomFor(nodes), degree);
-    this.#arrays = { neighbours: grown, entries: entries.slice() };
+    if (!this.isShared && parents.length >= this.#count * nodes) return;
+    const room = roomFor(nodes);
+    this.#arrays = {
+      neighbours: regrown(neighbours, this.#count, room, degree),
+      parents: regrown(parents, this.#count, room, 1),
+      entries: entries.slice(),
+    };
     this.isShared = false;
   }
 
@@ -194,6 +204,10 @@ class GraphIndex extends GrowingIndex<Filled<"graph">> {
     yield* queriesOf(queries, heads, wanted, kv.table.spec.dim);
     yield* keyQueries(this.#backend, kv, kvHead, range, keyShare);
   }
+}
+
+function noArrays(): GraphArrays {
+  return { neighbours: new Uint32Array(), parents: new Uint32Array(), entries: new Int32Array() };
 }
 
 /** About `wanted` queries of some heads, evenly from all that there are, some at a time. */

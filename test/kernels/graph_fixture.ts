@@ -30,6 +30,7 @@ export interface GraphShape {
 export function emptyGraph(nodes: number, { degree, entryCount }: GraphShape): Graphs {
   return {
     neighbours: new Uint32Array(nodes * degree).fill(NO_NODE),
+    parents: new Uint32Array(nodes).fill(NO_NODE),
     entries: new Int32Array(entryCount).fill(-1),
     ...{ capacity: nodes, degree, entryCount },
   };
