@@ -12,13 +12,13 @@ import { parseArgs } from "node:util";
 import { type HeadFile, writeHeadFile } from "../attention/head_file.ts";
 import type { Model } from "../engine/model.ts";
 import { type PatternSearchProgress, searchPatterns } from "../heads/pattern_search.ts";
+import { readTexts } from "./collected.ts";
 import { duration, percent, wholeNumber } from "./format.ts";
 import { exportHeads, importHeads } from "./heads_published.ts";
-import { interruptible } from "./interruptible.ts";
-import { loadModel, threadsOption } from "./load_model.ts";
 import { modelName } from "./model_name.ts";
 import { ProgressLine } from "./progress_line.ts";
 import { type Column, table } from "./table.ts";
+import { withModel } from "./with_model.ts";
 
 const USAGE = `deno task heads search finds a pattern for each head. Options:
   --model REF       a folder in Hugging Face layout, a GGUF file, or org/name[@revision] of the hub (the embedded model)
@@ -83,10 +83,7 @@ async function search(model: Model, values: Options, signal: AbortSignal): Promi
   };
   try {
     return await searchPatterns(model, {
-      texts: await Promise.all(values.texts.map(async (path) => ({
-        name: path.split("/").at(-1)!,
-        text: await Deno.readTextFile(path),
-      }))),
+      texts: await readTexts(values.texts),
       tokens: wholeNumber("length", values.length, 1),
       modelName: await modelName(model.path),
       tileShare: Number(values.share),
@@ -132,18 +129,13 @@ function outOf({ out = "heads.json" }: Options): string {
 
 async function run(values: Options): Promise<void> {
   const out = outOf(values);
-  const model = await loadModel(values.model, new ProgressLine(), threadsOption(values.threads));
-  try {
-    const ended = await interruptible(async (signal) => {
-      const heads = await search(model, values, signal);
-      await writeHeadFile(out, heads);
-      await Deno.remove(`${out}.part`);
-      console.log(summary(heads));
-    });
-    if (!ended) console.error("Stopped; the same command goes on from here.");
-  } finally {
-    model.close();
-  }
+  const ended = await withModel(values, async (model, signal) => {
+    const heads = await search(model, values, signal);
+    await writeHeadFile(out, heads);
+    await Deno.remove(`${out}.part`);
+    console.log(summary(heads));
+  });
+  if (!ended) console.error("Stopped; the same command goes on from here.");
 }
 
 async function main(): Promise<void> {

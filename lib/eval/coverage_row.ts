@@ -73,12 +73,8 @@ export const COVERAGE_FIELDS: readonly (ArrowField & { readonly name: keyof Cove
  * @throws {TypeError} when the file is something else; it is not touched
  */
 export async function writeCoverage(path: string, rows: readonly CoverageRow[]): Promise<void> {
-  const file = await ArrowStream.open(path, COVERAGE_FIELDS);
-  try {
-    await file.append(rows as unknown as readonly ArrowRow[]);
-  } finally {
-    file.close();
-  }
+  using file = await ArrowStream.open(path, COVERAGE_FIELDS);
+  await file.append(rows as unknown as readonly ArrowRow[]);
 }
 
 /**

@@ -34,12 +34,8 @@ export async function writeIndexTrials(
   path: string,
   rows: readonly IndexTrialRow[],
 ): Promise<void> {
-  const file = await ArrowStream.open(path, INDEX_TRIAL_FIELDS);
-  try {
-    await file.append(rows as unknown as readonly ArrowRow[]);
-  } finally {
-    file.close();
-  }
+  using file = await ArrowStream.open(path, INDEX_TRIAL_FIELDS);
+  await file.append(rows as unknown as readonly ArrowRow[]);
 }
 
 /**

@@ -1,5 +1,6 @@
-import { bytesText, grouped, keptText, msText, percentText } from "./draw/number_text.ts";
 import { lengthText } from "./draw/length_text.ts";
+import { bytesText, keptText, msText, percentText } from "./draw/number_text.ts";
+import { headsFact, seriesText, unknownFacts } from "./draw/series_text.ts";
 import { Figure } from "./figure.ts";
 import type { FigureOptions } from "./options.ts";
 import {
@@ -59,10 +60,7 @@ export function indexReport(
   const factOf = (series: IndexSeries) => indexFact(series, targets, recallName);
   const facts = factsOf(points);
   return new Figure({
-    text: [
-      `${title}: ${points.series.map((series) => `${series.name} ${factOf(series)}`).join("; ")}`,
-      ...facts,
-    ].join("; "),
+    text: seriesText(title, points.series, factOf, facts),
     draw: (how) =>
       drawIndexes({ ...points, targets, recallName, facts, title, width: how.width ?? width }),
   });
@@ -88,14 +86,10 @@ function costText({ searchMs, buildMs, bytes }: IndexPoint): string {
 
 function factsOf({ series, lengths, unknown }: IndexPoints): string[] {
   const heads = series.flatMap(({ points }) => points.map(({ heads }) => heads));
-  const [least, most] = [Math.min(...heads), Math.max(...heads)];
-  const range = least === most ? grouped(most) : `${grouped(least)} to ${grouped(most)}`;
-  const facts = heads.length === 0 ? ["no row is known"] : [
-    `${lengths.map(lengthText).join(", ")} keys`,
-    `${range} ${most === 1 ? "head" : "heads"} a point`,
-  ];
-  if (unknown > 0) facts.push(`not known and left out: ${grouped(unknown)} of the rows`);
-  return facts;
+  const known = heads.length === 0
+    ? ["no row is known"]
+    : [`${lengths.map(lengthText).join(", ")} keys`, headsFact(heads)];
+  return [...known, ...unknownFacts(unknown, "rows")];
 }
 
 function checkTargets(targets: IndexTargets): void {

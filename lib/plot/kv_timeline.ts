@@ -1,5 +1,5 @@
 import { meanOf } from "./draw/averages.ts";
-import { grouped } from "./draw/number_text.ts";
+import { fromTo, grouped } from "./draw/number_text.ts";
 import { Figure } from "./figure.ts";
 import type { FigureOptions } from "./options.ts";
 import { drawTimeline, type KeyKind } from "./timeline/timeline_picture.ts";
@@ -10,7 +10,8 @@ import {
   type Timeline,
 } from "./timeline/timeline_rows.ts";
 
-export type { KeyRange, KvTimelineStep } from "./timeline/timeline_rows.ts";
+export type { KeyRange } from "./retrieval/step_rows.ts";
+export type { KvTimelineStep } from "./timeline/timeline_rows.ts";
 
 /**
  * How a head's cache evolves while tokens are generated: steps from top to bottom, positions from left to right. Lines are
@@ -65,11 +66,10 @@ function legendOf({ steps }: Timeline): Record<KeyKind, string> {
 }
 
 function factsOf({ steps, rows, axis }: Timeline): string[] {
-  const [first, last] = [steps[0]!.keys, steps.at(-1)!.keys];
   const facts = [
-    first === last ? `${grouped(last)} keys` : `${grouped(first)} to ${grouped(last)} keys`,
+    `${fromTo(steps[0]!.keys, steps.at(-1)!.keys)} keys`,
+    "grey: keys that were not attended",
   ];
-  facts.push("grey: keys that were not attended");
   if (axis.bins < axis.tokens || steps.length > rows.length) facts.push("darker: more keys");
   if (steps.length > rows.length) {
     facts.push(`up to ${Math.ceil(steps.length / rows.length)} steps a row`);

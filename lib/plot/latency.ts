@@ -1,5 +1,6 @@
 import { bytesText, msText } from "./draw/number_text.ts";
 import { lengthText } from "./draw/length_text.ts";
+import { seriesText } from "./draw/series_text.ts";
 import { Figure } from "./figure.ts";
 import {
   checkTime,
@@ -55,9 +56,7 @@ export function latency(points: readonly LatencyPoint[], options: LatencyOptions
   const title = options.title ?? titleOf(points);
   const factOf = (one: LatencySeries) => latencyFact(one, baseline);
   return new Figure({
-    text: `${title}: ${
-      series.map((one) => `${one.name} ${factOf(one)}${memoryFact(one)}`).join("; ")
-    }`,
+    text: seriesText(title, series, (one) => `${factOf(one)}${memoryFact(one)}`),
     draw: (how) =>
       drawLatency({ series, ceilings, baseline, factOf, title, width: how.width ?? width }),
   });

@@ -8,7 +8,7 @@ import {
   sumOf,
 } from "./needle/needle_cells.ts";
 import { drawNeedles, shareOf } from "./needle/needle_picture.ts";
-import { grouped, percentText } from "./draw/number_text.ts";
+import { fromTo, grouped, percentText } from "./draw/number_text.ts";
 import type { FigureOptions } from "./options.ts";
 import type { PaletteName } from "./draw/palette.ts";
 import { makeScale } from "./draw/scale.ts";
@@ -57,10 +57,7 @@ export function needleGrid(
 function factsOf({ panels, placeless }: NeedlePanels): string[] {
   const tallies = panels.flatMap((panel) => panel.tallies);
   const totals = tallies.map(({ total }) => total).filter((total) => total > 0);
-  const [least, most] = [Math.min(...totals), Math.max(...totals)];
-  const facts = [
-    `${least === most ? grouped(most) : `${grouped(least)} to ${grouped(most)}`} answers a cell`,
-  ];
+  const facts = [`${fromTo(Math.min(...totals), Math.max(...totals))} answers a cell`];
   if (totals.length < tallies.length) facts.push("hatched: not asked");
   if (placeless > 0) facts.push(`left out: ${grouped(placeless)} answers from several places`);
   return facts;

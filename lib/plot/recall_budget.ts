@@ -5,7 +5,8 @@ import {
   type BudgetTrial,
 } from "./budget/budget_points.ts";
 import { drawBudgets } from "./budget/budget_picture.ts";
-import { grouped, keptText, percentText } from "./draw/number_text.ts";
+import { keptText, percentText } from "./draw/number_text.ts";
+import { headsFact, seriesText, unknownFacts } from "./draw/series_text.ts";
 import { Figure } from "./figure.ts";
 import type { FigureOptions } from "./options.ts";
 
@@ -47,10 +48,7 @@ export function recallBudget(
   const factOf = (series: BudgetSeries) => budgetFact(series, target);
   const facts = factsOf(points);
   return new Figure({
-    text: [
-      `${title}: ${points.series.map((series) => `${series.name} ${factOf(series)}`).join("; ")}`,
-      ...facts,
-    ].join("; "),
+    text: seriesText(title, points.series, factOf, facts),
     draw: (how) =>
       drawBudgets({ ...points, target, factOf, facts, title, width: how.width ?? width }),
   });
@@ -68,14 +66,9 @@ function budgetFact({ points }: BudgetSeries, target: number): string {
 }
 
 function factsOf({ series, unknown }: BudgetPoints): string[] {
-  const trials = series.flatMap(({ points }) => points.map(({ trials }) => trials));
-  const [least, most] = [Math.min(...trials), Math.max(...trials)];
-  const heads = least === most ? grouped(most) : `${grouped(least)} to ${grouped(most)}`;
-  const facts = trials.length === 0
-    ? ["no trial is known"]
-    : [`${heads} ${most === 1 ? "head" : "heads"} a point`];
-  if (unknown > 0) facts.push(`not known and left out: ${grouped(unknown)} of the trials`);
-  return facts;
+  const heads = series.flatMap(({ points }) => points.map(({ trials }) => trials));
+  const known = heads.length === 0 ? "no trial is known" : headsFact(heads);
+  return [known, ...unknownFacts(unknown, "trials")];
 }
 
 function checkTarget(target: number): void {

@@ -1,4 +1,5 @@
-import { percentText } from "./draw/number_text.ts";
+import { fromTo, percentText } from "./draw/number_text.ts";
+import { seriesText } from "./draw/series_text.ts";
 import { Figure } from "./figure.ts";
 import type { FigureOptions } from "./options.ts";
 import {
@@ -37,12 +38,11 @@ export function roofline(data: RooflineData, options: FigureOptions = {}): Figur
   checkRoofline(data);
   const { width = 640, title = "Kernels under the ceilings of this machine" } = options;
   return new Figure({
-    text: `${title}: ${seriesOf(data).map(factOf).join("; ")}`,
+    text: seriesText(title, seriesOf(data), factOf),
     draw: (how) => drawRoofline({ data, title, width: how.width ?? width }),
   });
 }
 
-function factOf({ name, points, low, high }: RooflineSeries): string {
-  const range = low === high ? percentText(low) : `${percentText(low)} to ${percentText(high)}`;
-  return `${name} ${range} of the ceiling (${points.length})`;
+function factOf({ points, low, high }: RooflineSeries): string {
+  return `${fromTo(low, high, percentText)} of the ceiling (${points.length})`;
 }

@@ -20,7 +20,7 @@ import {
 } from "./make_plans.ts";
 import { Scope } from "./scope.ts";
 import { type AttentionShape, attentionShapes, outcomes, outputs, randomKv } from "./shapes.ts";
-import { parity, runsOf, type Subject, test } from "./subject.ts";
+import { parity, property, type Subject, test } from "./subject.ts";
 import { assertClose, type Outcome, TOLERANCE } from "./tolerance.ts";
 
 /** Registers the tests. */
@@ -218,20 +218,18 @@ function mergeCases(subject: Subject): void {
       return outcomes(b!, 1);
     },
   });
-  test(subject, "merge() does not depend on order", async (backend) => {
-    const property = fc.asyncProperty(fc.nat(), shapes, async (seed, { rows, heads, dim }) => {
-      using scope = new Scope(backend);
-      const random = new Random(seed);
+  property(subject, "merge() does not depend on order", {
+    ...{ runs: 20, seed: 7, shapes },
+    check: async (scope, random, { rows, heads, dim }) => {
       const [a, b, c] = [0, 1, 2].map(() => partial(scope, random, rows, heads, dim));
       const sum = async (x: PartialAttention, y: PartialAttention) => {
         const into = outputs(scope, rows, heads, dim);
-        await backend.merge(x, y, into);
+        await scope.backend.merge(x, y, into);
         return into;
       };
       equal(await sum(a!, b!), await sum(b!, a!));
       equal(await sum(await sum(a!, b!), c!), await sum(a!, await sum(b!, c!)));
-    });
-    await fc.assert(property, { seed: 7, numRuns: runsOf(subject, 20) });
+    },
   });
   test(subject, "merge() of disjoint keys equals attention over all of them", async (backend) => {
     using scope = new Scope(backend);

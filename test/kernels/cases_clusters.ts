@@ -17,17 +17,15 @@ import type {
   IndexedKeys,
   ListedKeys,
 } from "../../ffi/index_operations.ts";
-import { openReferenceBackend } from "../../ffi/reference_backend.ts";
 import { Random } from "../random.ts";
 import {
   apartKeys,
   askingRows,
-  chanceClusters,
+  chanceCase,
   chanceListed,
   clusteredKeys,
   type ClusterShape,
   clusterShapes,
-  type Draw,
   integers,
   listedKeys,
   madeClusters,
@@ -37,7 +35,7 @@ import {
   sumsOf,
 } from "./cluster_data.ts";
 import { Scope } from "./scope.ts";
-import { parity, runsOf, type Subject, test } from "./subject.ts";
+import { beside, parity, type Property, property, type Subject, test } from "./subject.ts";
 import { assertClose, type Outcome, TOLERANCE } from "./tolerance.ts";
 
 const SCALE = 0.3;
@@ -87,25 +85,20 @@ function madeParity(subject: Subject): void {
       ];
     },
   });
-  test(
-    subject,
-    "clusterKeys() equals the reference on random keys but where two centres tie",
-    async (backend) => {
-      const shapes = clusterShapes.map((shape) => ({ ...shape, dim: 3, dtype: "f32" as const }));
-      const property = fc.asyncProperty(fc.nat(), shapes, async (seed, shape) => {
-        using tested = new Scope(backend);
-        using reference = new Scope(openReferenceBackend());
-        const make = async (scope: Scope) => {
-          const keys = await clusteredKeys(scope, new Random(seed), shape, normals);
-          return (await madeClusters(scope, keys, shape.count, 4)).clusterOf;
-        };
-        const wanted = await make(reference);
-        const differing = (await make(tested)).filter((c, i) => c !== wanted[i]).length;
-        assertLessOrEqual(differing, 0.01 * wanted.length);
-      });
-      await fc.assert(property, { seed: 2, numRuns: runsOf(subject, 25) });
+  beside(subject, "clusterKeys() equals the reference on random keys but where two centres tie", {
+    runs: 25,
+    seed: 2,
+    shapes: clusterShapes.map((shape) => ({ ...shape, dim: 3, dtype: "f32" as const })),
+    compare: async (tested, reference, seed, shape) => {
+      const make = async (scope: Scope) => {
+        const keys = await clusteredKeys(scope, new Random(seed), shape, normals);
+        return (await madeClusters(scope, keys, shape.count, 4)).clusterOf;
+      };
+      const wanted = await make(reference);
+      const differing = (await make(tested)).filter((c, i) => c !== wanted[i]).length;
+      assertLessOrEqual(differing, 0.01 * wanted.length);
     },
-  );
+  });
 }
 
 function searchParity(subject: Subject): void {
@@ -114,29 +107,23 @@ function searchParity(subject: Subject): void {
     fc.constantFrom(0, 0.05, 0.5, 1),
     fc.constantFrom(1, 7, 300),
   );
-  test(
-    subject,
-    "searchClusters() equals the reference, equal scores by lower key",
-    async (backend) => {
-      const property = fc.asyncProperty(fc.nat(), shapes, async (seed, [shape, share, k]) => {
-        using tested = new Scope(backend);
-        using reference = new Scope(openReferenceBackend());
-        const budget = Math.max(1, Math.round(share * shape.nodes));
-        const find = async (scope: Scope) => {
-          const random = new Random(seed);
-          const { keys, clusters, rows } = await chanceCase(scope, random, shape, integers);
-          clusters.centroids.set(integers(random, clusters.centroids.length));
-          return await search(scope.backend, keys, clusters, rows, budget, k);
-        };
-        assertEquals(await find(tested), await find(reference));
-      });
-      await fc.assert(property, { seed: 11, numRuns: runsOf(subject, 40) });
+  beside(subject, "searchClusters() equals the reference, equal scores by lower key", {
+    ...{ runs: 40, seed: 11, shapes },
+    compare: async (tested, reference, seed, [shape, share, k]) => {
+      const budget = Math.max(1, Math.round(share * shape.nodes));
+      const find = async (scope: Scope) => {
+        const random = new Random(seed);
+        const { keys, clusters, rows } = await chanceCase(scope, random, shape, integers);
+        clusters.centroids.set(integers(random, clusters.centroids.length));
+        return await search(scope.backend, keys, clusters, rows, budget, k);
+      };
+      assertEquals(await find(tested), await find(reference));
     },
-  );
+  });
 }
 
 function madeCases(subject: Subject): void {
-  property(subject, "clusterKeys() puts each key into one cluster, with its mean and sum", {
+  ofClusters(subject, "clusterKeys() puts each key into one cluster, with its mean and sum", {
     runs: 20,
     check: async (scope, random, shape) => {
       const keys = await clusteredKeys(scope, random, shape, normals);
@@ -158,17 +145,21 @@ function madeCases(subject: Subject): void {
       }
     },
   });
-  property(subject, "clusterKeys() lets keys join the best of evenly spaced ones without a pass", {
-    runs: 20,
-    check: async (scope, random, shape) => {
-      const keys = await clusteredKeys(scope, random, shape, normals);
-      const { clusterOf } = partOf(await madeClusters(scope, keys, shape.count, 0), 0, keys);
-      const products = firstProducts(scope, keys, shape.count);
-      for (const [node, c] of clusterOf.entries()) {
-        assertGreaterOrEqual(products[node]![c]!, Math.max(...products[node]!) - 1e-4);
-      }
+  ofClusters(
+    subject,
+    "clusterKeys() lets keys join the best of evenly spaced ones without a pass",
+    {
+      runs: 20,
+      check: async (scope, random, shape) => {
+        const keys = await clusteredKeys(scope, random, shape, normals);
+        const { clusterOf } = partOf(await madeClusters(scope, keys, shape.count, 0), 0, keys);
+        const products = firstProducts(scope, keys, shape.count);
+        for (const [node, c] of clusterOf.entries()) {
+          assertGreaterOrEqual(products[node]![c]!, Math.max(...products[node]!) - 1e-4);
+        }
+      },
     },
-  });
+  );
   test(subject, "clusterKeys() gathers keys closer with each pass", async (backend) => {
     using scope = new Scope(backend);
     const shape = { start: 5, nodes: 600, kvHeads: 1, dim: 32, dtype: "f32" } as const;
@@ -228,7 +219,7 @@ function madeCases(subject: Subject): void {
 }
 
 function searchCases(subject: Subject): void {
-  property(subject, "searchClusters() finds the best of all keys where all clusters are opened", {
+  ofClusters(subject, "searchClusters() finds the best of all keys where all clusters are opened", {
     runs: 15,
     check: async (scope, random, shape) => {
       const { keys, clusters, rows } = await chanceCase(scope, random, shape, integers);
@@ -246,7 +237,7 @@ function searchCases(subject: Subject): void {
       }
     },
   });
-  property(subject, "searchClusters() finds the same for rows together and alone", {
+  ofClusters(subject, "searchClusters() finds the same for rows together and alone", {
     runs: 15,
     check: async (scope, random, shape) => {
       const { keys, clusters, rows } = await chanceCase(scope, random, shape, integers);
@@ -263,7 +254,7 @@ function searchCases(subject: Subject): void {
 }
 
 function tailCases(subject: Subject): void {
-  property(subject, "clusterTail() is no more than the attention of its keys (Jensen)", {
+  ofClusters(subject, "clusterTail() is no more than the attention of its keys (Jensen)", {
     runs: 20,
     check: async (scope, random, shape) => {
       const { keys, clusters, rows } = await chanceCase(scope, random, shape, normals);
@@ -275,7 +266,7 @@ function tailCases(subject: Subject): void {
       }
     },
   });
-  property(subject, "clusterTail() of one key a cluster is the attention of the others", {
+  ofClusters(subject, "clusterTail() of one key a cluster is the attention of the others", {
     runs: 20,
     check: async (scope, random, shape) => {
       const keys = await clusteredKeys(scope, random, shape, normals);
@@ -291,7 +282,7 @@ function tailCases(subject: Subject): void {
       estimated.forEach((outcome, i) => assertClose(outcome, wanted[i]!, TOLERANCE.f32));
     },
   });
-  property(subject, "clusterTail() joins with the listed keys to the weights of all", {
+  ofClusters(subject, "clusterTail() joins with the listed keys to the weights of all", {
     runs: 15,
     check: async (scope, random, shape) => {
       const { keys, clusters, rows } = await chanceCase(scope, random, shape, normals);
@@ -305,7 +296,7 @@ function tailCases(subject: Subject): void {
       outcomes(all, shape.dim).forEach((wanted, i) => assertClose(joined[i]!, wanted, 2e-5));
     },
   });
-  property(subject, "clusterTail() is empty where all keys are listed", {
+  ofClusters(subject, "clusterTail() is empty where all keys are listed", {
     runs: 10,
     check: async (scope, random, shape) => {
       const { keys, clusters, rows } = await chanceCase(scope, random, shape, normals);
@@ -316,7 +307,7 @@ function tailCases(subject: Subject): void {
       assert(lse.every((x) => x === -Infinity));
     },
   });
-  property(subject, "clusterTail() is the same for rows together and alone", {
+  ofClusters(subject, "clusterTail() is the same for rows together and alone", {
     runs: 10,
     check: async (scope, random, shape) => {
       const { keys, clusters, rows } = await chanceCase(scope, random, shape, normals);
@@ -392,36 +383,12 @@ function refusalCases(subject: Subject): void {
   );
 }
 
-interface ClusterCase {
-  readonly keys: IndexedKeys;
-  readonly clusters: Clusters;
-  readonly rows: AskingRows;
-}
-
-async function chanceCase(
-  scope: Scope,
-  random: Random,
-  shape: ClusterShape,
-  draw: Draw,
-): Promise<ClusterCase> {
-  const keys = await clusteredKeys(scope, random, shape, draw);
-  const clusters = chanceClusters(scope, random, keys, shape.count);
-  return { keys, clusters, rows: askingRows(random, shape, draw) };
-}
-
-interface Property {
-  readonly runs: number;
-  readonly check: (scope: Scope, random: Random, shape: ClusterShape) => Promise<void>;
-}
-
-function property(subject: Subject, criterion: string, { runs, check }: Property): void {
-  test(subject, criterion, async (backend) => {
-    const holds = fc.asyncProperty(fc.nat(), clusterShapes, async (seed, shape) => {
-      using scope = new Scope(backend);
-      await check(scope, new Random(seed), shape);
-    });
-    await fc.assert(holds, { seed: 5, numRuns: runsOf(subject, runs) });
-  });
+function ofClusters(
+  subject: Subject,
+  criterion: string,
+  own: Pick<Property<ClusterShape>, "runs" | "check">,
+): void {
+  property(subject, criterion, { ...own, seed: 5, shapes: clusterShapes });
 }
 
 async function search(

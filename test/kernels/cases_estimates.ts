@@ -5,7 +5,7 @@ import type { DType, KeyBounds, KvView, Tensor } from "../../ffi/backend.ts";
 import { Random } from "../random.ts";
 import { type KvData, Scope } from "./scope.ts";
 import { type AttentionShape, attentionShapes, randomKv } from "./shapes.ts";
-import { parity, runsOf, type Subject, test } from "./subject.ts";
+import { parity, property, type Subject, test } from "./subject.ts";
 import { type Outcome, TOLERANCE } from "./tolerance.ts";
 
 const DTYPES = fc.constantFrom<DType>("f32", "bf16");
@@ -47,17 +47,16 @@ function sumCases(subject: Subject): void {
     work: async (scope, random, shape) =>
       await sums(scope, await inputs(scope, random, shape, { sharpness: 100 }), random),
   });
-  test(subject, "verticalSlash() adds up to the number of rows", async (backend) => {
-    const property = fc.asyncProperty(fc.nat(), attentionShapes, async (seed, shape) => {
-      using scope = new Scope(backend);
-      const { q, kv, qStart, scale } = await inputs(scope, new Random(seed), shape);
+  property(subject, "verticalSlash() adds up to the number of rows", {
+    ...{ runs: 20, seed: 5, shapes: attentionShapes },
+    check: async (scope, random, shape) => {
+      const { q, kv, qStart, scale } = await inputs(scope, random, shape);
       const sum = (values: Float32Array) => values.reduce((sum, x) => sum + x, 0);
-      for (const one of await backend.verticalSlash(q, qStart, [0], scale, kv)) {
+      for (const one of await scope.backend.verticalSlash(q, qStart, [0], scale, kv)) {
         assertAlmostEquals(sum(one.vertical), shape.tokens, 1e-4 * shape.tokens);
         assertAlmostEquals(sum(one.slash), shape.tokens, 1e-4 * shape.tokens);
       }
-    });
-    await fc.assert(property, { seed: 5, numRuns: runsOf(subject, 20) });
+    },
   });
   test(subject, "verticalSlash() of equal scores spreads each row evenly", async (backend) => {
     using scope = new Scope(backend);
@@ -183,27 +182,23 @@ function boundCases(subject: Subject): void {
       return [outcome("bounds", await scope.backend.boundScores(q, row, chosen, bounds))];
     },
   });
-  test(
-    subject,
-    "boundScores() is at least the score of every key of its block",
-    async (backend) => {
-      const property = fc.asyncProperty(fc.nat(), pages, async (seed, [shape, dtype, block]) => {
-        using scope = new Scope(backend);
-        // Small integers: sums are exact, so that the bound must hold exactly.
-        const draw = (random: Random, count: number) => random.integers(count, -3, 3);
-        const { q, kv, heads } = await inputs(scope, new Random(seed), shape, { dtype, draw });
-        const bounds = await boundsOf(scope, kv, 0, block);
-        const [scores, exact] = [
-          await backend.boundScores(q, 0, [heads - 1], bounds),
-          await backend.topKeys(q, 0, [heads - 1], kv, 0, kv.length, kv.length),
-        ];
-        for (const [i, key] of exact[0]!.indices.entries()) {
-          assert(scores[Math.floor(key / block)]! >= exact[0]!.scores[i]!);
-        }
-      });
-      await fc.assert(property, { seed: 6, numRuns: runsOf(subject, 25) });
+  property(subject, "boundScores() is at least the score of every key of its block", {
+    ...{ runs: 25, seed: 6, shapes: pages },
+    check: async (scope, random, [shape, dtype, block]) => {
+      const { backend } = scope;
+      // Small integers: sums are exact, so that the bound must hold exactly.
+      const draw = (random: Random, count: number) => random.integers(count, -3, 3);
+      const { q, kv, heads } = await inputs(scope, random, shape, { dtype, draw });
+      const bounds = await boundsOf(scope, kv, 0, block);
+      const [scores, exact] = [
+        await backend.boundScores(q, 0, [heads - 1], bounds),
+        await backend.topKeys(q, 0, [heads - 1], kv, 0, kv.length, kv.length),
+      ];
+      for (const [i, key] of exact[0]!.indices.entries()) {
+        assert(scores[Math.floor(key / block)]! >= exact[0]!.scores[i]!);
+      }
     },
-  );
+  });
   test(subject, "boundScores() of single keys equals their scores", async (backend) => {
     using scope = new Scope(backend);
     const shape = { tokens: 1, kvLength: 300, kvHeads: 1, group: 1, dim: 32 };

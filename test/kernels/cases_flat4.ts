@@ -15,7 +15,6 @@ import {
   flat4RecordBytes,
   type IndexedKeys,
 } from "../../ffi/index_operations.ts";
-import { openReferenceBackend } from "../../ffi/reference_backend.ts";
 import { Random } from "../random.ts";
 import {
   anyRows,
@@ -29,7 +28,7 @@ import {
 } from "./flat4_data.ts";
 import { recall } from "./graph_fixture.ts";
 import { Scope } from "./scope.ts";
-import { parity, runsOf, type Subject, test } from "./subject.ts";
+import { beside, parity, type Property, property, type Subject, test } from "./subject.ts";
 import { assertClose, TOLERANCE } from "./tolerance.ts";
 
 /** Registers the tests that compare with the reference. */
@@ -49,25 +48,18 @@ export function flat4Contract(subject: Subject): void {
 
 function recordParity(subject: Subject): void {
   const kinds = fc.constantFrom<Kind>("normal", "constant", "zeros", "far", "huge", "tiny");
-  test(subject, "encodeFlat4() equals the reference byte by byte", async (backend) => {
-    const property = fc.asyncProperty(
-      fc.nat(),
-      flat4Shapes,
-      kinds,
-      async (seed, shape, kind) => {
-        using tested = new Scope(backend);
-        using reference = new Scope(openReferenceBackend());
-        const records = async (scope: Scope) => {
-          const random = new Random(seed);
-          const given = kind === "huge" ? { ...shape, dtype: "f32" as const } : shape;
-          return await encoded(scope, await indexedKeys(scope, given, drawing(random, kind)));
-        };
-        const [actual, wanted] = [await records(tested), await records(reference)];
-        const differs = actual.bytes.findIndex((byte, i) => byte !== wanted.bytes[i]);
-        assertEquals(differs, -1);
-      },
-    );
-    await fc.assert(property, { seed: 21, numRuns: runsOf(subject, 40) });
+  beside(subject, "encodeFlat4() equals the reference byte by byte", {
+    ...{ runs: 40, seed: 21, shapes: fc.tuple(flat4Shapes, kinds) },
+    compare: async (tested, reference, seed, [shape, kind]) => {
+      const records = async (scope: Scope) => {
+        const random = new Random(seed);
+        const given = kind === "huge" ? { ...shape, dtype: "f32" as const } : shape;
+        return await encoded(scope, await indexedKeys(scope, given, drawing(random, kind)));
+      };
+      const [actual, wanted] = [await records(tested), await records(reference)];
+      const differs = actual.bytes.findIndex((byte, i) => byte !== wanted.bytes[i]);
+      assertEquals(differs, -1);
+    },
   });
 }
 
@@ -90,28 +82,22 @@ function drawing(random: Random, kind: Kind): (count: number) => Float32Array {
 function searchParity(subject: Subject): void {
   const shapes = fc.tuple(flat4Shapes, fc.constantFrom(1, 7, 700), fc.constantFrom(1, 2, 5, 9));
   // Small integers: exact scores are the same in every order of summation, and many are equal.
-  test(
-    subject,
-    "searchFlat4() with all nodes as candidates finds the reference's nearest keys",
-    async (backend) => {
-      const property = fc.asyncProperty(fc.nat(), shapes, async (seed, [shape, k, count]) => {
-        using tested = new Scope(backend);
-        using reference = new Scope(openReferenceBackend());
-        const made = async (scope: Scope) => {
-          const random = new Random(seed);
-          const draw = (count: number) => random.integers(count, -2, 2);
-          const keys = await indexedKeys(scope, shape, draw);
-          return { keys, rows: anyRows(random, keys, count, draw) };
-        };
-        const { keys, rows } = await made(tested);
-        const found = await search(tested, keys, rows, k, 700);
-        const wanted = await nearest(reference, await made(reference), k);
-        assertEquals({ keys: found.keys, scores: found.scores }, wanted);
-        assertEquals([...found.scanned], new Array(count).fill(shape.nodes));
-      });
-      await fc.assert(property, { seed: 22, numRuns: runsOf(subject, 40) });
+  beside(subject, "searchFlat4() with all nodes as candidates finds the reference's nearest keys", {
+    ...{ runs: 40, seed: 22, shapes },
+    compare: async (tested, reference, seed, [shape, k, count]) => {
+      const made = async (scope: Scope) => {
+        const random = new Random(seed);
+        const draw = (count: number) => random.integers(count, -2, 2);
+        const keys = await indexedKeys(scope, shape, draw);
+        return { keys, rows: anyRows(random, keys, count, draw) };
+      };
+      const { keys, rows } = await made(tested);
+      const found = await search(tested, keys, rows, k, 700);
+      const wanted = await nearest(reference, await made(reference), k);
+      assertEquals({ keys: found.keys, scores: found.scores }, wanted);
+      assertEquals([...found.scanned], new Array(count).fill(shape.nodes));
     },
-  );
+  });
 }
 
 async function nearest(
@@ -149,7 +135,7 @@ function lseParity(subject: Subject): void {
 }
 
 function recordCases(subject: Subject): void {
-  property(subject, "encodeFlat4() of later nodes equals encoding at once", {
+  ofFlat4(subject, "encodeFlat4() of later nodes equals encoding at once", {
     runs: 20,
     check: async (scope, random, shape) => {
       const keys = await indexedKeys(scope, shape, (count) => random.normals(count));
@@ -183,7 +169,7 @@ function recordCases(subject: Subject): void {
 }
 
 function searchCases(subject: Subject): void {
-  property(subject, "searchFlat4() gives exact scores in falling order", {
+  ofFlat4(subject, "searchFlat4() gives exact scores in falling order", {
     runs: 20,
     check: async (scope, random, shape) => {
       const keys = await indexedKeys(scope, shape, (count) => random.normals(count));
@@ -199,7 +185,7 @@ function searchCases(subject: Subject): void {
       assertEquals([...found.scores].sort((a, b) => b - a), [...found.scores]);
     },
   });
-  property(subject, "searchFlat4() gives each row what it gives the row alone", {
+  ofFlat4(subject, "searchFlat4() gives each row what it gives the row alone", {
     runs: 20,
     check: async (scope, random, shape) => {
       const keys = await indexedKeys(scope, shape, (count) => random.normals(count));
@@ -216,7 +202,7 @@ function searchCases(subject: Subject): void {
       }
     },
   });
-  property(subject, "searchFlat4() finds nodes only, whatever else the records hold", {
+  ofFlat4(subject, "searchFlat4() finds nodes only, whatever else the records hold", {
     runs: 15,
     check: async (scope, random, shape) => {
       const keys = await indexedKeys(scope, shape, (count) => random.normals(count));
@@ -391,19 +377,12 @@ const WRONG: readonly Wrong[] = [
   ],
 ];
 
-interface Property {
-  readonly runs: number;
-  readonly check: (scope: Scope, random: Random, shape: Flat4Shape) => Promise<void>;
-}
-
-function property(subject: Subject, criterion: string, { runs, check }: Property): void {
-  test(subject, criterion, async (backend) => {
-    const holds = fc.asyncProperty(fc.nat(), flat4Shapes, async (seed, shape) => {
-      using scope = new Scope(backend);
-      await check(scope, new Random(seed), shape);
-    });
-    await fc.assert(holds, { seed: 23, numRuns: runsOf(subject, runs) });
-  });
+function ofFlat4(
+  subject: Subject,
+  criterion: string,
+  own: Pick<Property<Flat4Shape>, "runs" | "check">,
+): void {
+  property(subject, criterion, { ...own, seed: 23, shapes: flat4Shapes });
 }
 
 async function search(

@@ -4,7 +4,6 @@ import fc from "fast-check";
 import type { KvDType, KvView } from "../../ffi/backend.ts";
 import { CancelledError } from "../../ffi/errors.ts";
 import type { FoundKeys, Graphs } from "../../ffi/index_operations.ts";
-import { openReferenceBackend } from "../../ffi/reference_backend.ts";
 import { Random } from "../random.ts";
 import {
   buildGraph,
@@ -17,7 +16,7 @@ import {
   searchGraph,
 } from "./graph_fixture.ts";
 import { Scope } from "./scope.ts";
-import { parity, runsOf, type Subject, test } from "./subject.ts";
+import { beside, parity, type Subject, test } from "./subject.ts";
 import { TOLERANCE } from "./tolerance.ts";
 
 const DTYPES = fc.constantFrom<KvDType>("f32", "bf16", "int8");
@@ -104,19 +103,13 @@ function equalityCases(subject: Subject): void {
     cuts: fc.constantFrom(0, 1, 2),
   });
   // Small integers: all scores and gaps are exact, many are equal, and many keys are the same.
-  test(
-    subject,
-    "extendGraph() and searchGraph() equal the reference on integers",
-    async (backend) => {
-      const property = fc.asyncProperty(fc.nat(), cases, async (seed, one) => {
-        using tested = new Scope(backend);
-        using reference = new Scope(openReferenceBackend());
-        const actual = await buildAndSearch(tested, new Random(seed), one);
-        assertEquals(actual, await buildAndSearch(reference, new Random(seed), one));
-      });
-      await fc.assert(property, { seed: 9, numRuns: runsOf(subject, 40) });
+  beside(subject, "extendGraph() and searchGraph() equal the reference on integers", {
+    ...{ runs: 40, seed: 9, shapes: cases },
+    compare: async (tested, reference, seed, one) => {
+      const actual = await buildAndSearch(tested, new Random(seed), one);
+      assertEquals(actual, await buildAndSearch(reference, new Random(seed), one));
     },
-  );
+  });
 }
 
 async function buildAndSearch(
@@ -164,7 +157,10 @@ function reachCases(subject: Subject): void {
         for (const steps of [[400], [1, 100, 399, 400]]) {
           const graphs = await buildGraph(scope, kv, 0, q, { ...SHAPE, degree, steps });
           assertEquals(reachedNodes(graphs), 400);
-          for (let node = 0; node < 400; node++) requireLinks(graphs, node);
+          for (let node = 0; node < 400; node++) {
+            requireLinks(graphs, node);
+            requireWayBack(graphs, node);
+          }
         }
       }
     });
@@ -175,6 +171,15 @@ function requireLinks(graphs: Graphs, node: number): void {
   const links = linksOf(graphs, node);
   assertEquals(new Set(links).size, links.length);
   assert(!links.includes(node) && links.every((other) => other < 400));
+}
+
+/** Parents lead from a node to an entry, by links that there are. */
+function requireWayBack(graphs: Graphs, node: number): void {
+  for (let steps = 0; !graphs.entries.includes(node); steps++) {
+    const parent = graphs.parents[node]!;
+    assert(steps < 400 && linksOf(graphs, parent).includes(node), `${node} of ${parent}`);
+    node = parent;
+  }
 }
 
 function qualityCases(subject: Subject): void {
@@ -216,6 +221,28 @@ function qualityCases(subject: Subject): void {
 }
 
 function refusalCases(subject: Subject): void {
+  test(subject, "extendGraph() refuses nodes that are not built", async (backend) => {
+    using scope = new Scope(backend);
+    const kv = await scope.kv({
+      ...data(new Random(1).normals(400 * 8)),
+      length: 400,
+      kvHeads: 1,
+      dim: 8,
+    });
+    const q = new Float32Array(8);
+    for (const name of ["neighbours", "parents", "entries"] as const) {
+      const graphs = await buildGraph(scope, kv, 0, q, { ...SHAPE, listRows: 0, steps: [400] });
+      graphs[name][1] = 400;
+      const lists = { keys: new Int32Array(), length: 1 };
+      const options = { graph: 0, kvHead: 0, built: 400, lists, width: 9 };
+      await assertRejects(
+        async () =>
+          await backend.indexes.extendGraph({ kv, start: 0, nodes: 400 }, graphs, options),
+        RangeError,
+        name,
+      );
+    }
+  });
   test(
     subject,
     "nearestKeys() and extendGraph() refuse keys and queries that are not finite",

@@ -2,12 +2,11 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import type { KvDType, TopKeys } from "../../ffi/backend.ts";
-import { openReferenceBackend } from "../../ffi/reference_backend.ts";
 import { Random } from "../random.ts";
 import { randomKeyPlan } from "./make_plans.ts";
 import { Scope } from "./scope.ts";
 import { type AttentionShape, attentionShapes, randomKv } from "./shapes.ts";
-import { parity, runsOf, type Subject, test } from "./subject.ts";
+import { beside, parity, type Subject, test } from "./subject.ts";
 import { type Outcome, TOLERANCE } from "./tolerance.ts";
 
 /** Registers the tests. */
@@ -116,16 +115,14 @@ function searchCases(subject: Subject): void {
   const k = fc.oneof(fc.constantFrom(1, 7, 100, 1000), fc.integer({ min: 1, max: 64 }));
   const dtype = fc.constantFrom<KvDType>("f32", "bf16", "int8");
   const shapes = fc.record({ shape: attentionShapes, dtype, k });
-  test(subject, "topKeys() gives equal scores to the lower index", async (backend) => {
-    const property = fc.asyncProperty(fc.nat(), shapes, async (seed, search) => {
-      using tested = new Scope(backend);
-      using reference = new Scope(openReferenceBackend());
+  beside(subject, "topKeys() gives equal scores to the lower index", {
+    ...{ runs: 30, seed: 3, shapes },
+    compare: async (tested, reference, seed, search) => {
       // Small integers: scores are exact in every order of summation, and many are equal.
       const draw = (random: Random, count: number) => random.integers(count, -1, 1);
       const found = await find(tested, new Random(seed), search, draw);
       assertEquals(found, await find(reference, new Random(seed), search, draw));
-    });
-    await fc.assert(property, { seed: 3, numRuns: runsOf(subject, 30) });
+    },
   });
   parity(subject, "topKeys() finds the reference's scores in falling order", {
     runs: 20,

@@ -92,8 +92,31 @@ export function askingRows(
   return { q: draw(random, kvHeads * group * dim), kvHeadOf };
 }
 
+/** Clustered keys, and rows that ask for them. */
+export interface ClusterCase {
+  /** The keys. */
+  readonly keys: IndexedKeys;
+  /** Their clusters. */
+  readonly clusters: Clusters;
+  /** The rows. */
+  readonly rows: AskingRows;
+}
+
+/** Random ones; clusters are by chance where nothing else makes them. */
+export async function chanceCase(
+  scope: Scope,
+  random: Random,
+  shape: ClusterShape,
+  draw: Draw,
+  clustersOf: (keys: IndexedKeys) => Clusters = (keys) =>
+    chanceClusters(scope, random, keys, shape.count),
+): Promise<ClusterCase> {
+  const keys = await clusteredKeys(scope, random, shape, draw);
+  return { keys, clusters: clustersOf(keys), rows: askingRows(random, shape, draw) };
+}
+
 /** Clusters that nodes joined by chance, some of them empty, with their means and sums. */
-export function chanceClusters(
+function chanceClusters(
   { backend }: Scope,
   random: Random,
   keys: IndexedKeys,

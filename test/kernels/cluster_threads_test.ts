@@ -1,6 +1,4 @@
 /** Clusters of the cpu backend, and what is found in them, do not depend on the number of threads. */
-import { assertEquals } from "@std/assert";
-import { LibraryError } from "../../ffi/errors.ts";
 import { openBackend } from "../../ffi/open.ts";
 import { Random } from "../random.ts";
 import {
@@ -11,20 +9,16 @@ import {
   membersOf,
   normals,
 } from "./cluster_data.ts";
+import { sameOnThreads } from "./on_threads.ts";
 import { Scope } from "./scope.ts";
 
 const SHAPE = { start: 9, nodes: 3000, kvHeads: 2, group: 4, dim: 36, dtype: "bf16" } as const;
 
-Deno.test({
-  name:
-    "clusterKeys(), searchClusters() and clusterTail() give the same with any number of threads",
-  ignore: !await hasLibrary(),
-  fn: async () => {
-    const one = await clusterAndAsk(1);
-    assertEquals(await clusterAndAsk(3), one);
-    assertEquals(await clusterAndAsk(0), one);
-  },
-});
+sameOnThreads(
+  "clusterKeys(), searchClusters() and clusterTail() give the same with any number of threads",
+  [3, 0],
+  clusterAndAsk,
+);
 
 async function clusterAndAsk(threads: number): Promise<unknown> {
   using scope = new Scope(await openBackend({ backend: "cpu", threads, compute: "f32" }));
@@ -39,14 +33,4 @@ async function clusterAndAsk(threads: number): Promise<unknown> {
   const listed = chanceListed(random, keys, clusters, rows);
   const tail = await indexes.clusterTail(rows, keys, clusters, listed, 0.2);
   return { clusters, found, tail };
-}
-
-async function hasLibrary(): Promise<boolean> {
-  try {
-    return (await openBackend({ backend: "cpu" })).info().available.length > 0;
-  } catch (error) {
-    if (!(error instanceof LibraryError)) throw error;
-    console.log(`The test of threads is skipped as there is no cpu backend: ${error.message}`);
-    return false;
-  }
 }

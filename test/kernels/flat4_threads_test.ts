@@ -1,28 +1,15 @@
 /** The index of 4-bit keys on one thread and on several. */
-import { assertEquals } from "@std/assert";
-import { LibraryError } from "../../ffi/errors.ts";
 import { openBackend } from "../../ffi/open.ts";
 import { Random } from "../random.ts";
 import { anyRows, encoded, indexedKeys, searchOf } from "./flat4_data.ts";
+import { sameOnThreads } from "./on_threads.ts";
 import { Scope } from "./scope.ts";
 
-const isThere = await openBackend({ backend: "cpu" }).then(() => true, (error) => {
-  if (!(error instanceof LibraryError)) throw error;
-  console.log(
-    `The threads of the cpu backend are not tested as it cannot be had: ${error.message}`,
-  );
-  return false;
-});
-
-Deno.test({
-  name: "searchFlat4() and encodeFlat4() give the same on any number of threads",
-  ignore: !isThere,
-  fn: async () => {
-    const [one, ...others] = [await found(1), await found(2), await found(3)];
-    for (const other of others) assertEquals(other, one);
-    await openBackend({ backend: "cpu" });
-  },
-});
+sameOnThreads(
+  "searchFlat4() and encodeFlat4() give the same on any number of threads",
+  [2, 3, 0],
+  found,
+);
 
 /** Several spans of records, of which the last is not whole. */
 async function found(threads: number) {

@@ -58,17 +58,73 @@ export function test(
 /** Registers a property test against the reference. */
 export function parity<P>(subject: Subject, criterion: string, property: Parity<P>): void {
   const { runs, shapes, tolerance, work, expected = work } = property;
-  test(subject, criterion, async (backend) => {
-    const compare = fc.asyncProperty(fc.nat(), shapes, async (seed, shape) => {
-      using tested = new Scope(backend);
-      using reference = new Scope(openReferenceBackend());
+  beside(subject, criterion, {
+    ...{ runs, shapes, seed: 20250611, limitMs: 60_000 },
+    compare: async (tested, reference, seed, shape) => {
       const wanted = await expected(reference, new Random(seed), shape);
       const limit = typeof tolerance === "number" ? tolerance : tolerance(shape);
       for (const [i, actual] of (await work(tested, new Random(seed), shape)).entries()) {
         assertClose(actual, wanted[i]!, limit);
       }
+    },
+  });
+}
+
+/** Random cases. */
+interface Cases<P> {
+  /** How many. */
+  readonly runs: number;
+  /** Gives the same ones every time. */
+  readonly seed: number;
+  /** Parameters of a case. */
+  readonly shapes: fc.Arbitrary<P>;
+}
+
+/** A property of the backend beside the reference. */
+export interface Beside<P> extends Cases<P> {
+  /**
+   * Milliseconds after which no other case is tried.
+   * @default all are
+   */
+  readonly limitMs?: number;
+  /** Fails where they differ; equal seeds give both the same data. */
+  readonly compare: (tested: Scope, reference: Scope, seed: number, shape: P) => Promise<void>;
+}
+
+/** Registers a property test beside the reference. */
+export function beside<P>(
+  subject: Subject,
+  criterion: string,
+  { runs, seed, shapes, limitMs, compare }: Beside<P>,
+): void {
+  test(subject, criterion, async (backend) => {
+    const holds = fc.asyncProperty(fc.nat(), shapes, async (seed, shape) => {
+      using tested = new Scope(backend);
+      using reference = new Scope(openReferenceBackend());
+      await compare(tested, reference, seed, shape);
     });
-    const numRuns = runsOf(subject, runs);
-    await fc.assert(compare, { seed: 20250611, numRuns, interruptAfterTimeLimit: 60_000 });
+    const limit = limitMs === undefined ? {} : { interruptAfterTimeLimit: limitMs };
+    await fc.assert(holds, { seed, numRuns: runsOf(subject, runs), ...limit });
+  });
+}
+
+/** A property of the backend alone. */
+export interface Property<P> extends Cases<P> {
+  /** Fails where it does not hold. */
+  readonly check: (scope: Scope, random: Random, shape: P) => Promise<void>;
+}
+
+/** Registers a property test. */
+export function property<P>(
+  subject: Subject,
+  criterion: string,
+  { runs, seed, shapes, check }: Property<P>,
+): void {
+  test(subject, criterion, async (backend) => {
+    const holds = fc.asyncProperty(fc.nat(), shapes, async (seed, shape) => {
+      using scope = new Scope(backend);
+      await check(scope, new Random(seed), shape);
+    });
+    await fc.assert(holds, { seed, numRuns: runsOf(subject, runs) });
   });
 }

@@ -1,11 +1,11 @@
 /** Cases of clusterKeys, searchClusters and clusterTail. */
 import type { KvDType } from "../../ffi/backend.ts";
-import type { AskingRows, Clusters, IndexedKeys } from "../../ffi/index_operations.ts";
 import {
   apartKeys,
-  askingRows,
+  chanceCase,
   chanceListed,
   chanceSizes,
+  type ClusterCase,
   clusteredKeys,
   type Draw,
   integers,
@@ -60,7 +60,7 @@ async function cluster(scope: Scope, random: Random, dtype: KvDType): Promise<Ou
 }
 
 async function search(scope: Scope, random: Random, dtype: KvDType): Promise<Outcome[]> {
-  const { keys, clusters, rows } = await chanceCase(scope, random, dtype, integers);
+  const { keys, clusters, rows } = await drawnCase(scope, random, dtype, integers);
   const members = membersOf(clusters, keys);
   const options = { budget: 90, k: 40 };
   const { indexes } = scope.backend;
@@ -73,7 +73,7 @@ async function search(scope: Scope, random: Random, dtype: KvDType): Promise<Out
 }
 
 async function tail(scope: Scope, random: Random, dtype: KvDType): Promise<Outcome[]> {
-  const { keys, clusters, rows } = await chanceCase(scope, random, dtype, normals);
+  const { keys, clusters, rows } = await drawnCase(scope, random, dtype, normals);
   const listed = chanceListed(random, keys, clusters, rows);
   const { indexes } = scope.backend;
   const { out, lse } = await indexes.clusterTail(rows, keys, clusters, listed, 0.3);
@@ -104,25 +104,20 @@ function cancelled(): Case {
   };
 }
 
-interface ClusterCase {
-  readonly keys: IndexedKeys;
-  readonly clusters: Clusters;
-  readonly rows: AskingRows;
-}
-
 /** Centroids and sums need not be those of the keys. */
-async function chanceCase(
+function drawnCase(
   scope: Scope,
   random: Random,
   dtype: KvDType,
   draw: Draw,
 ): Promise<ClusterCase> {
-  const keys = await clusteredKeys(scope, random, { ...SHAPE, dtype }, draw);
-  const clusters = chanceSizes(random, keys, SHAPE.count);
-  for (let kvHead = 0; kvHead < SHAPE.kvHeads; kvHead++) {
-    const { centroids, valueSums } = partOf(clusters, kvHead, keys);
-    centroids.set(draw(random, centroids.length));
-    valueSums.set(draw(random, valueSums.length));
-  }
-  return { keys, clusters, rows: askingRows(random, SHAPE, draw) };
+  return chanceCase(scope, random, { ...SHAPE, dtype }, draw, (keys) => {
+    const clusters = chanceSizes(random, keys, SHAPE.count);
+    for (let kvHead = 0; kvHead < SHAPE.kvHeads; kvHead++) {
+      const { centroids, valueSums } = partOf(clusters, kvHead, keys);
+      centroids.set(draw(random, centroids.length));
+      valueSums.set(draw(random, valueSums.length));
+    }
+    return clusters;
+  });
 }

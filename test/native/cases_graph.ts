@@ -58,6 +58,7 @@ async function extendGraph(scope: Scope, random: Random): Promise<Outcome[]> {
   const links = Float32Array.from(graphs.neighbours, (node) => node === NO_NODE ? -1 : node);
   return [
     { name: "neighbours", values: links, width: SHAPE.degree },
+    { name: "parents", values: Float32Array.from(graphs.parents), width: NODES },
     { name: "entries", values: Float32Array.from(graphs.entries), width: SHAPE.entryCount },
   ];
 }

@@ -11,8 +11,10 @@ import { kvTimeline, type KvTimelineStep } from "../../lib/plot/kv_timeline.ts";
 import { gatherTimeline } from "../../lib/plot/timeline/timeline_rows.ts";
 import { Random } from "../random.ts";
 import { assertGolden } from "./golden.ts";
+import { gridTips } from "./grid_tips.ts";
 import { assertInert, hostileText, parsed } from "./inert.ts";
 import { pictureOf } from "./read_png.ts";
+import { retrievedBins } from "./retrieved_bins.ts";
 
 function step(fields: Partial<KvTimelineStep> = {}): KvTimelineStep {
   return { step: 0, keys: 20, indices: [3, 7], ranges: [[0, 2], [16, 20]], ...fields };
@@ -33,13 +35,7 @@ Deno.test("kvTimeline() of the gallery is as it was looked at", async () => {
 Deno.test("gatherTimeline() sorts steps and counts every retrieved key in the bin of its position", () => {
   const steps = randomSteps(1, 12);
   const { axis, rows } = gatherTimeline(steps.toReversed());
-  const expected = rows.map(() => new Float64Array(axis.bins));
-  for (const { step, indices } of steps) {
-    for (const key of Array.from(indices)) {
-      expected[step]![Math.floor(key * axis.bins / axis.tokens)]!++;
-    }
-  }
-  assertEquals(rows.map(({ retrieved }) => retrieved), expected);
+  assertEquals(rows.map(({ retrieved }) => retrieved), retrievedBins(steps, axis, rows.length));
 });
 
 Deno.test("gatherTimeline() puts steps together from 121 on and loses no key and no appended range", () => {
@@ -99,20 +95,12 @@ Deno.test("kvTimeline() says how many keys were static, retrieved and appended",
 
 Deno.test("kvTimeline() tells step and position under the pointer, and what became of the keys", async () => {
   const steps = [step({ token: " a", appended: [[6, 8]] })];
-  const html = await kvTimeline(steps).html("ll-test");
-  const { JSDOM } = await import("jsdom");
-  const { window } = new JSDOM(`<body>${html}</body>`, { runScripts: "dangerously" });
-  const grid = window.document.querySelector(".ll-grid");
-  grid.getBoundingClientRect = () => ({ left: 0, top: 0, width: 200, height: 16 });
-  const tipAt = (clientX: number): string => {
-    grid.dispatchEvent(new window.MouseEvent("pointermove", { clientX, clientY: 8 }));
-    return window.document.querySelector(".ll-tip").textContent;
-  };
   const row =
     "step 0 \u00b7a, 20 keys\nstatic 0\u20131, 16\u201319\nappended to the index 6\u20137\n";
-  assertEquals(tipAt(75), `${row}position 7\nkeys retrieved: 1`);
-  assertEquals(tipAt(175), `${row}position 17\nkeys retrieved: 0`);
-  window.close();
+  assertEquals(await gridTips(kvTimeline(steps), [[75, 8], [175, 8]]), [
+    `${row}position 7\nkeys retrieved: 1`,
+    `${row}position 17\nkeys retrieved: 0`,
+  ]);
 });
 
 Deno.test("kvTimeline() of 2,000 steps of 100,000 keys is a small bundle, and fits a narrow column", async () => {

@@ -12,8 +12,10 @@ import { gatherTrace } from "../../lib/plot/retrieval/retrieval_rows.ts";
 import { type RetrievalRow, retrievalTrace } from "../../lib/plot/retrieval_trace.ts";
 import { Random } from "../random.ts";
 import { assertGolden } from "./golden.ts";
+import { gridTips } from "./grid_tips.ts";
 import { assertInert, hostileText, parsed } from "./inert.ts";
 import { pictureOf } from "./read_png.ts";
+import { retrievedBins } from "./retrieved_bins.ts";
 
 function row(fields: Partial<RetrievalRow> = {}): RetrievalRow {
   const known = { step: 0, layer: 1, head: 2, indices: [3, 7], scanned: 10, attended: 6, keys: 20 };
@@ -44,13 +46,10 @@ Deno.test("retrievalTrace() of the gallery is as it was looked at", async () => 
 Deno.test("gatherTrace() counts every retrieved key in the bin of its position", () => {
   const rows = randomRows(1, 9, 3);
   const { axis, rows: gathered } = gatherTrace(rows);
-  const expected = gathered.map(() => new Float64Array(axis.bins));
-  for (const { step, indices } of rows) {
-    for (const key of Array.from(indices)) {
-      expected[step]![Math.floor(key * axis.bins / axis.tokens)]!++;
-    }
-  }
-  assertEquals(gathered.map(({ retrieved }) => retrieved), expected);
+  assertEquals(
+    gathered.map(({ retrieved }) => retrieved),
+    retrievedBins(rows, axis, gathered.length),
+  );
 });
 
 Deno.test("gatherTrace() counts wanted keys as found where they were retrieved or in a range", () => {
@@ -123,15 +122,8 @@ Deno.test("retrievalTrace() lists the text around the positions retrieved most o
 });
 
 Deno.test("retrievalTrace() tells the keys under the pointer", async () => {
-  const html = await retrievalTrace([row({ token: "x" })]).html("ll-test");
-  const { JSDOM } = await import("jsdom");
-  const { window } = new JSDOM(`<body>${html}</body>`, { runScripts: "dangerously" });
-  const grid = window.document.querySelector(".ll-grid");
-  grid.getBoundingClientRect = () => ({ left: 0, top: 0, width: 200, height: 16 });
-  grid.dispatchEvent(new window.MouseEvent("pointermove", { clientX: 75, clientY: 8 }));
-  const tip: string = window.document.querySelector(".ll-tip").textContent;
-  assertEquals(tip.split("\n").slice(-2), ["position 7", "keys retrieved: 1"]);
-  window.close();
+  const [tip] = await gridTips(retrievalTrace([row({ token: "x" })]), [[75, 8]]);
+  assertEquals(tip!.split("\n").slice(-2), ["position 7", "keys retrieved: 1"]);
 });
 
 Deno.test("retrievalTrace() takes what a step of a session tells", () => {

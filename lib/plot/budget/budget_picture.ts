@@ -3,8 +3,9 @@ import { chart, type Plot } from "../draw/chart.ts";
 import { planeOf } from "../draw/plane.ts";
 import { decadeTicks, tickMarks } from "../draw/log_axis.ts";
 import { missedAxis } from "../draw/missed_axis.ts";
+import { missedMarks, TARGET } from "../draw/missed_marks.ts";
 import { percentText } from "../draw/number_text.ts";
-import { OUTLINE, type SeriesLook, seriesLook } from "../draw/series.ts";
+import { type SeriesLook, seriesLook } from "../draw/series.ts";
 import { seriesSheet } from "../draw/series_sheet.ts";
 import type { Picture } from "../figure.ts";
 import type { BudgetPoint, BudgetSeries } from "./budget_points.ts";
@@ -39,8 +40,6 @@ const AXES = {
 } as const;
 /** Room beside the outermost points, as a factor. */
 const ROOM = 1.25;
-/** Radius of the dot at the low mass. */
-const FOOT = 2;
 
 /** Draws the plane and its legend. */
 export async function drawBudgets(drawing: BudgetDrawing): Promise<Picture> {
@@ -64,36 +63,21 @@ function drawPlane({ target, width }: BudgetDrawing, looks: readonly Look[]): Pr
     marks: [
       ...tickMarks(plot, "x", { ...AXES.x, ticks: decadeTicks(x) }),
       ...tickMarks(plot, "y", { ...AXES.y, ticks, text }),
-      plot.ruleY([1 - target], {
-        stroke: "currentColor",
-        strokeOpacity: 0.7,
-        strokeDasharray: "4 3",
-      }),
+      plot.ruleY([1 - target], TARGET),
       ...looks.flatMap((look) => marksOf(plot, look)),
       ...denseMarks(plot),
     ],
   }));
 }
 
-function marksOf(plot: Plot, { points, colour, symbol }: Look) {
-  const mean = (point: BudgetPoint) => 1 - point.mean;
-  const low = (point: BudgetPoint) => 1 - point.low;
-  const at = { x: "tileShare", y: mean };
-  const thin = { stroke: colour, strokeOpacity: 0.8, strokeWidth: 1 };
-  return [
-    plot.line(points, { ...at, stroke: colour, strokeWidth: 1.5 }),
-    plot.link(points, { x1: "tileShare", x2: "tileShare", y1: mean, y2: low, ...thin }),
-    plot.dot(points, { x: "tileShare", y: low, r: FOOT, fill: colour }),
-    plot.dot(points, {
-      ...at,
-      symbol,
-      r: 4,
-      fill: colour,
-      fillOpacity: 0.9,
-      ...OUTLINE,
-      title: titleOf,
-    }),
-  ];
+function marksOf(plot: Plot, look: Look) {
+  return missedMarks(plot, look, {
+    points: look.points,
+    x: "tileShare",
+    mean: ({ mean }) => mean,
+    low: ({ low }) => low,
+    title: titleOf,
+  });
 }
 
 function titleOf({ method, budget, mean, low, tileShare, trials }: BudgetPoint): string {

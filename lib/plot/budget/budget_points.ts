@@ -1,5 +1,6 @@
 /** What methods keep for what they compute, from trials of heads. */
 import { meanOf, quantile } from "../draw/averages.ts";
+import { AMOUNT, checkKnown, SHARE, SOME } from "../draw/known.ts";
 
 /** How one head did with a method. */
 export interface BudgetTrial {
@@ -62,6 +63,7 @@ export interface BudgetPoints {
 const LOW = 0.05;
 /** More methods or budgets of one than this are taken for a mistake. */
 const MOST = { series: 64, points: 64 };
+const RULES = { mass: SHARE, tileShare: SOME, estimateShare: AMOUNT };
 
 /**
  * Means over trials of the same method and budget. Trials with `NaN` are left out and counted.
@@ -103,14 +105,12 @@ function areaOf({ tileShare, estimateShare = 0 }: BudgetTrial): number {
   return tileShare + estimateShare;
 }
 
-function checkTrial({ method, mass, tileShare, estimateShare = 0 }: BudgetTrial): void {
-  if (mass < 0 || mass > 1) throw wrong(`mass of ${method} must be 0 .. 1 or NaN`, mass);
-  if (tileShare <= 0 || tileShare === Infinity) {
-    throw wrong(`tileShare of ${method} must be finite and > 0, or NaN`, tileShare);
-  }
-  if (estimateShare < 0 || estimateShare === Infinity) {
-    throw wrong(`estimateShare of ${method} must be finite and >= 0, or NaN`, estimateShare);
-  }
+function checkTrial(trial: BudgetTrial): void {
+  checkKnown(
+    { estimateShare: 0, ...trial },
+    RULES,
+    (name, rule, value) => wrong(`${name} of ${trial.method} ${rule}`, value),
+  );
 }
 
 function checkMost(name: string, count: number, most: number): void {

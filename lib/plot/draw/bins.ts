@@ -35,6 +35,12 @@ export function binAxis(tokens: number, most: number): BinAxis {
   };
 }
 
+/** At most `most` of `count` places from 0 on, evenly spread. */
+export function evenPlaces(count: number, most: number): number[] {
+  const { bins, firstOf } = binAxis(count, most);
+  return Array.from({ length: bins }, (_, bin) => firstOf(bin));
+}
+
 /** An axis whose bins hold so many tokens each, but for the last. */
 export interface FixedAxis extends BinAxis {
   /** Tokens of a bin. */

@@ -27,6 +27,11 @@ export function logAxis(
   };
 }
 
+/** A domain with room about values above 0, as a factor. */
+export function extentOf(values: readonly number[], room = 1.25): [number, number] {
+  return [Math.min(...values) / room, Math.max(...values) * room];
+}
+
 /** Ticks that are chosen, each with its text: scales of logarithms would leave some texts out. */
 export interface ChosenTicks extends AxisText {
   /** Values that are told. */

@@ -18,6 +18,15 @@ export function grouped(count: number): string {
   return GROUPED.format(Math.round(count));
 }
 
+/** Both ends of a range, or one text where they are the same: `4 to 9`. */
+export function fromTo(
+  low: number,
+  high: number,
+  text: (value: number) => string = grouped,
+): string {
+  return low === high ? text(low) : `${text(low)} to ${text(high)}`;
+}
+
 /** A share of 1 as percent: `85 %`, and with a digit more below 10: `3.2 %`; "-" for `NaN`. */
 export function percentText(share: number): string {
   if (Number.isNaN(share)) return "-";

@@ -1,5 +1,5 @@
 /** Series of points: their looks and the legend that names them. */
-import { chart } from "./chart.ts";
+import { chart, type Plot } from "./chart.ts";
 import { clipColumns, textColumns } from "./columns.ts";
 import { CATEGORIES } from "./palette.ts";
 
@@ -38,10 +38,41 @@ export function seriesLook(i: number): SeriesLook {
   };
 }
 
+/** Where the symbols of points are, and what they say. */
+export interface SymbolChannels<Point> {
+  /** Field with the number along x, or the number. */
+  readonly x: string | ((point: Point) => number);
+  /** Likewise along y. */
+  readonly y: string | ((point: Point) => number);
+  /** What a point says under the pointer. */
+  readonly title: (point: Point) => string;
+  /**
+   * Radius.
+   * @default 4
+   */
+  readonly r?: number;
+}
+
+/** The symbols of a series. */
+export function symbolDots<Point>(
+  plot: Plot,
+  { colour, symbol }: SeriesLook,
+  points: readonly Point[],
+  channels: SymbolChannels<Point>,
+) {
+  return plot.dot(points, {
+    r: 4,
+    ...channels,
+    symbol,
+    fill: colour,
+    fillOpacity: 0.9,
+    ...OUTLINE,
+  });
+}
+
 /** Symbol, name and facts of each series, below each other. */
 export function seriesLegend(lines: readonly LegendLine[], width: number): Promise<string> {
   const rows = lines.map((line, row) => ({ ...line, row, text: legendText(line, width) }));
-  const at = { x: () => 0, y: "row" };
   return chart((plot) => ({
     width,
     height: 6 + rows.length * LEGEND.line,
@@ -54,10 +85,20 @@ export function seriesLegend(lines: readonly LegendLine[], width: number): Promi
     x: { domain: [0, 1], axis: null },
     y: { type: "band", domain: rows.map(({ row }) => row), axis: null },
     marks: [
-      plot.dot(rows, { ...at, symbol: "symbol", r: 4, fill: "colour", ...OUTLINE }),
-      plot.text(rows, { ...at, text: "text", textAnchor: "start", dx: 12 }),
+      rowSymbols(plot, rows, 0),
+      plot.text(rows, { x: () => 0, y: "row", text: "text", textAnchor: "start", dx: 12 }),
     ],
   }));
+}
+
+/** The symbols of series, each in its row, at a place along x. */
+export function rowSymbols(
+  plot: Plot,
+  rows: readonly (SeriesLook & { readonly row: number })[],
+  x: number,
+) {
+  const looks = { symbol: "symbol", r: 4, fill: "colour", ...OUTLINE } as const;
+  return plot.dot(rows, { x: () => x, y: "row", ...looks });
 }
 
 function legendText({ name, facts }: LegendLine, width: number): string {

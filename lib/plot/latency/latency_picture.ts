@@ -3,9 +3,9 @@ import { stacked } from "../draw/arrange.ts";
 import { chart, type Plot } from "../draw/chart.ts";
 import { planeOf } from "../draw/plane.ts";
 import { lengthText } from "../draw/length_text.ts";
-import { decadeTicks, tickMarks } from "../draw/log_axis.ts";
+import { decadeTicks, extentOf, tickMarks } from "../draw/log_axis.ts";
 import { msText } from "../draw/number_text.ts";
-import { OUTLINE, type SeriesLook, seriesLook } from "../draw/series.ts";
+import { type SeriesLook, seriesLook, symbolDots } from "../draw/series.ts";
 import { seriesSheet } from "../draw/series_sheet.ts";
 import type { Picture } from "../figure.ts";
 import {
@@ -14,7 +14,7 @@ import {
   type LatencySeries,
   tiersOf,
 } from "./latency_data.ts";
-import { extentOf, lengthTicks } from "./length_axis.ts";
+import { lengthTicks } from "./length_axis.ts";
 import { drawMemory } from "./memory_picture.ts";
 
 /** Times and how they are to be drawn. */
@@ -92,13 +92,14 @@ function ceilingMarks(plot: Plot, { points }: LatencyCeiling, i: number) {
   return plot.line(sorted, { x: "tokens", y: "ms", ...looks });
 }
 
-function marksOf(plot: Plot, { name, points, colour, symbol, breakEven }: Look) {
+function marksOf(plot: Plot, look: Look) {
+  const { name, points, colour, breakEven } = look;
   const at = { x: "tokens", y: "ms" };
   const title = ({ tokens, ms }: LatencyPoint) => `${name}\n${lengthText(tokens)}: ${msText(ms)}`;
   const ring = { ...at, r: 8, fill: "none", stroke: colour, strokeWidth: 1.5 };
   return [
     plot.line(points, { ...at, stroke: colour, strokeWidth: 1.5, strokeOpacity: 0.7 }),
     plot.dot(breakEven ? [breakEven] : [], ring),
-    plot.dot(points, { ...at, symbol, r: 4, fill: colour, fillOpacity: 0.9, ...OUTLINE, title }),
+    symbolDots(plot, look, points, { ...at, title }),
   ];
 }

@@ -2,12 +2,12 @@
 import { beside, stacked } from "../draw/arrange.ts";
 import { chart, type Plot } from "../draw/chart.ts";
 import { lengthText } from "../draw/length_text.ts";
-import { decadeTicks, tickMarks } from "../draw/log_axis.ts";
+import { decadeTicks, extentOf, tickMarks } from "../draw/log_axis.ts";
 import { bytesText } from "../draw/number_text.ts";
 import { planeOf } from "../draw/plane.ts";
-import { OUTLINE, type SeriesLook } from "../draw/series.ts";
+import { type SeriesLook, symbolDots } from "../draw/series.ts";
 import type { LatencyPoint, LatencySeries, MemoryTier } from "./latency_data.ts";
-import { extentOf, lengthTicks } from "./length_axis.ts";
+import { lengthTicks } from "./length_axis.ts";
 
 /** A method and how it looks. */
 type Look = LatencySeries & SeriesLook;
@@ -70,19 +70,15 @@ function radius(i: number, count: number): number {
   return RADIUS.least + (RADIUS.most - RADIUS.least) * (1 - i / Math.max(1, count - 1));
 }
 
-function tierMarks(
-  plot: Plot,
-  { name, points, colour, symbol }: Look,
-  tier: MemoryTier,
-  r: number,
-) {
+function tierMarks(plot: Plot, look: Look, tier: MemoryTier, r: number) {
+  const { name, points, colour } = look;
   const at = { x: "tokens", y: tier.bytes };
   const some = points.filter((point) => (point[tier.bytes] ?? 0) > 0);
   const title = (point: LatencyPoint) =>
     `${name}\n${lengthText(point.tokens)}: ${tier.name} ${bytesText(point[tier.bytes]!)}`;
   return [
     plot.line(some, { ...at, stroke: colour, strokeWidth: 1.5, strokeOpacity: 0.7 }),
-    plot.dot(some, { ...at, symbol, r, fill: colour, fillOpacity: 0.9, ...OUTLINE, title }),
+    symbolDots(plot, look, some, { ...at, title, r }),
   ];
 }
 

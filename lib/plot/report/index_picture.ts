@@ -1,11 +1,12 @@
 /** Recall, kept mass and time of indexes as SVG. */
 import { beside, stacked } from "../draw/arrange.ts";
 import { chart, type Plot } from "../draw/chart.ts";
-import { decadeTicks, tickMarks } from "../draw/log_axis.ts";
+import { decadeTicks, extentOf, tickMarks } from "../draw/log_axis.ts";
 import { missedAxis } from "../draw/missed_axis.ts";
+import { missedMarks, TARGET } from "../draw/missed_marks.ts";
 import { bytesText, keptText, msText, percentText } from "../draw/number_text.ts";
 import { planeOf } from "../draw/plane.ts";
-import { OUTLINE, type SeriesLook, seriesLook } from "../draw/series.ts";
+import { type SeriesLook, seriesLook, symbolDots } from "../draw/series.ts";
 import { sheet } from "../draw/sheet.ts";
 import type { Picture } from "../figure.ts";
 import {
@@ -50,11 +51,6 @@ const SCANNED = {
   text: percentText,
 } as const;
 const TIME = { label: "time of a search", labelAnchor: "top", text: msText } as const;
-/** Room beside the outermost points, as a factor. */
-const ROOM = 1.25;
-/** Radius of the dot of the head with the least. */
-const FOOT = 2;
-const TARGET = { stroke: "currentColor", strokeOpacity: 0.7, strokeDasharray: "4 3" };
 
 /** Draws three planes and the table. */
 export async function drawIndexes(drawing: IndexDrawing): Promise<Picture> {
@@ -96,13 +92,9 @@ function massOf(target: number | undefined): Kept {
 function drawKept(looks: readonly Look[], kept: Kept, width: number): Promise<string> {
   const { label, least, target } = kept;
   const points = looks.flatMap(({ points }) => points);
-  const shares = points.map(({ scannedShare }) => scannedShare);
-  const x = [Math.min(0.1, ...shares) / ROOM, Math.max(1, ...shares) * ROOM] as const;
-  const targets = target === undefined ? [] : [1 - target];
-  const { scale, ticks, text } = missedAxis([
-    ...targets,
-    ...points.map((point) => 1 - least(point)),
-  ]);
+  const x = extentOf([0.1, 1, ...points.map(({ scannedShare }) => scannedShare)]);
+  const wanted = missedOf(target);
+  const { scale, ticks, text } = missedAxis([...wanted, ...points.map((at) => 1 - least(at))]);
   return chart((plot) => ({
     ...planeOf(width, HEIGHT.kept, MARGIN),
     x: { type: "log", domain: x, axis: null },
@@ -110,42 +102,15 @@ function drawKept(looks: readonly Look[], kept: Kept, width: number): Promise<st
     marks: [
       ...tickMarks(plot, "x", { ...SCANNED, ticks: decadeTicks(x) }),
       ...tickMarks(plot, "y", { label, labelAnchor: "top", ticks, text }),
-      plot.ruleY(targets, TARGET),
+      plot.ruleY(wanted, TARGET),
       ...looks.flatMap((look) => keptMarks(plot, look, kept)),
     ],
   }));
 }
 
 function keptMarks(plot: Plot, look: Look, { mean, least }: Kept) {
-  const { points, colour } = look;
-  const high = (point: IndexPoint) => 1 - mean(point);
-  const low = (point: IndexPoint) => 1 - least(point);
-  const x = "scannedShare";
-  const thin = { stroke: colour, strokeOpacity: 0.8, strokeWidth: 1 };
-  return [
-    plot.line(points, { x, y: high, stroke: colour, strokeWidth: 1.5 }),
-    plot.link(points, { x1: x, x2: x, y1: high, y2: low, ...thin }),
-    plot.dot(points, { x, y: low, r: FOOT, fill: colour }),
-    symbols(plot, look, { x, y: high }),
-  ];
-}
-
-type Place = string | ((point: IndexPoint) => number);
-
-function symbols(
-  plot: Plot,
-  { points, colour, symbol }: Pick<Look, "points" | "colour" | "symbol">,
-  at: { readonly x: Place; readonly y: Place },
-) {
-  return plot.dot(points, {
-    ...at,
-    symbol,
-    r: 4,
-    fill: colour,
-    fillOpacity: 0.9,
-    ...OUTLINE,
-    title: titleOf,
-  });
+  const { points } = look;
+  return missedMarks(plot, look, { points, x: "scannedShare", mean, low: least, title: titleOf });
 }
 
 function titleOf(point: IndexPoint): string {
@@ -167,14 +132,10 @@ function drawTimes(
   looks: readonly Look[],
   { targets, recallName, width }: IndexDrawing,
 ): Promise<string> {
-  const timed = looks.map((look) => ({
-    ...look,
-    points: look.points.filter(({ searchMs }) => !Number.isNaN(searchMs)),
-  }));
+  const timed = looks.map(withTimes);
   const points = timed.flatMap(({ points }) => points);
-  const times = points.length > 0 ? points.map(({ searchMs }) => searchMs) : [0.1, 1];
-  const y = [Math.min(...times) / ROOM, Math.max(...times) * ROOM] as const;
-  const wanted = targets.recall === undefined ? [] : [1 - targets.recall];
+  const y = extentOf(points.length > 0 ? points.map(({ searchMs }) => searchMs) : [0.1, 1]);
+  const wanted = missedOf(targets.recall);
   const { scale, ticks, text } = missedAxis([...wanted, ...points.map(({ recall }) => 1 - recall)]);
   return chart((plot) => ({
     ...planeOf(width, HEIGHT.time, MARGIN),
@@ -189,10 +150,19 @@ function drawTimes(
   }));
 }
 
+function withTimes(look: Look): Look {
+  return { ...look, points: look.points.filter(({ searchMs }) => !Number.isNaN(searchMs)) };
+}
+
+/** What may be missing of what is wanted. */
+function missedOf(target: number | undefined): number[] {
+  return target === undefined ? [] : [1 - target];
+}
+
 function timeMarks(plot: Plot, look: Look) {
   const at = { x: ({ recall }: IndexPoint) => 1 - recall, y: "searchMs" };
   return [
     plot.line(look.points, { ...at, stroke: look.colour, strokeWidth: 1.5, strokeOpacity: 0.7 }),
-    symbols(plot, look, at),
+    symbolDots(plot, look, look.points, { ...at, title: titleOf }),
   ];
 }

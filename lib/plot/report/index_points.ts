@@ -1,5 +1,6 @@
 /** What indexes found and what it cost, from searches of heads. */
 import { meanOf } from "../draw/averages.ts";
+import { AMOUNT, checkKnown, SHARE, SOME } from "../draw/known.ts";
 import { lengthText } from "../draw/length_text.ts";
 
 /** How an index did for the queries of one head. */
@@ -104,6 +105,11 @@ export interface ChosenPoint {
 
 /** More indexes or parameters of one than this are taken for a mistake. */
 const MOST = { series: 56, points: 64 };
+const RULES = {
+  ...{ recall: SHARE, mass: SHARE },
+  ...{ scannedShare: SOME, searchMs: SOME },
+  ...{ buildMs: AMOUNT, bytes: AMOUNT },
+};
 
 /**
  * Means and least heads over rows of the same index, length and parameter. Rows of which recall, mass or scanned share is
@@ -176,24 +182,10 @@ function knownMean(
 }
 
 function checkRow(row: IndexReportRow): void {
-  const of = `of ${row.index}`;
-  for (const name of ["recall", "mass"] as const) {
-    if (row[name] < 0 || row[name] > 1) {
-      throw wrong(`${name} ${of} must be 0 .. 1 or NaN`, row[name]);
-    }
-  }
-  for (const name of ["scannedShare", "searchMs"] as const) {
-    if (row[name] <= 0 || row[name] === Infinity) {
-      throw wrong(`${name} ${of} must be finite and > 0, or NaN`, row[name]);
-    }
-  }
-  for (const name of ["buildMs", "bytes"] as const) {
-    if (row[name] < 0 || row[name] === Infinity) {
-      throw wrong(`${name} ${of} must be finite and >= 0, or NaN`, row[name]);
-    }
-  }
-  if (!(Number.isSafeInteger(row.tokens) && row.tokens > 0)) {
-    throw wrong(`tokens ${of} must be a whole number >= 1`, row.tokens);
+  const { index, tokens } = row;
+  checkKnown(row, RULES, (name, rule, value) => wrong(`${name} of ${index} ${rule}`, value));
+  if (!(Number.isSafeInteger(tokens) && tokens > 0)) {
+    throw wrong(`tokens of ${index} must be a whole number >= 1`, tokens);
   }
 }
 

@@ -1,9 +1,9 @@
 /** The table below the planes: what each index reaches, and what it costs. */
-import { chart } from "../draw/chart.ts";
+import { chart, type Plot } from "../draw/chart.ts";
 import { clipColumns } from "../draw/columns.ts";
 import { bytesText, keptText, msText, percentText } from "../draw/number_text.ts";
 import { planeOf } from "../draw/plane.ts";
-import { OUTLINE, type SeriesLook } from "../draw/series.ts";
+import { rowSymbols, type SeriesLook } from "../draw/series.ts";
 import { label } from "../draw/svg.ts";
 import type { ChosenPoint } from "./index_points.ts";
 
@@ -67,24 +67,19 @@ export function indexTable(lines: readonly TableLine[]): Promise<string> {
     x: { domain: [0, TABLE_WIDTH], axis: null },
     y: { type: "band", domain: [...rows.keys()], padding: 0, axis: null },
     marks: [
-      plot.dot(rows, {
-        x: () => SYMBOL,
-        y: "row",
-        symbol: "symbol",
-        r: 4,
-        fill: "colour",
-        ...OUTLINE,
-      }),
-      ...COLUMNS.map(({ x, anchor, text }) =>
-        plot.text(rows, {
-          x: () => x,
-          y: "row",
-          text: ({ chosen }: TableLine) => text(chosen),
-          textAnchor: anchor,
-        })
-      ),
+      rowSymbols(plot, rows, SYMBOL),
+      ...COLUMNS.map((column) => columnTexts(plot, rows, column)),
     ],
   }), (svg) => svg.insertAdjacentHTML("beforeend", head.join("")));
+}
+
+function columnTexts(plot: Plot, rows: readonly TableLine[], { x, anchor, text }: Column) {
+  return plot.text(rows, {
+    x: () => x,
+    y: "row",
+    text: ({ chosen }: TableLine) => text(chosen),
+    textAnchor: anchor,
+  });
 }
 
 /** An amount above 0; "-" for none and for what is not known. */

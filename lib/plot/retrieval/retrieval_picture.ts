@@ -1,19 +1,23 @@
 /** Traces of retrieval as SVG and HTML. */
+import { beside } from "../draw/arrange.ts";
 import { chart, type ChartOptions, type Plot } from "../draw/chart.ts";
-import type { Picture } from "../figure.ts";
-import { gridHover } from "../draw/grid_hover.ts";
-import { placed, sizeOf } from "../draw/nest.ts";
 import { grouped, percentText } from "../draw/number_text.ts";
 import { loadPalette, type PaletteName, textOn } from "../draw/palette.ts";
 import { rasterUri } from "../draw/raster.ts";
-import { contextList } from "./retrieval_context.ts";
-import type { DrawnRow, GatheredTrace } from "./retrieval_rows.ts";
 import { rangeOf, type Scale } from "../draw/scale.ts";
 import { sheet } from "../draw/sheet.ts";
-import { element, svgDocument } from "../draw/svg.ts";
-import { rangeText } from "../draw/token_axis.ts";
-import { visibleToken } from "../draw/token_text.ts";
-import { positionScale, rowHeight, rowScale, tokenScale, TOLD_HEIGHT } from "./step_axes.ts";
+import type { Picture } from "../figure.ts";
+import { contextList } from "./retrieval_context.ts";
+import type { DrawnRow, GatheredTrace } from "./retrieval_rows.ts";
+import { rowHeight, rowScale, TOLD_HEIGHT } from "./step_axes.ts";
+import {
+  drawStepMap,
+  MAP_MARGIN,
+  mapHover,
+  mapWidth,
+  retrievedValues,
+  stepsText,
+} from "./step_map.ts";
 
 /** A trace and how it is to be drawn. */
 export interface TraceDrawing {
@@ -35,73 +39,33 @@ export interface TraceDrawing {
   readonly tokens: readonly string[] | undefined;
 }
 
-const MARGIN = { left: 84, right: 6, top: 18, bottom: 34 };
+/** Room to the right of the map. */
+const RIGHT = 6;
 /** Width of a column beside the map. */
 const COLUMN = 62;
 const COLUMNS_WIDTH = 3 * COLUMN;
-/** A narrower map would show nothing. */
-const LEAST_MAP = 120;
 const COLOURS = { scanned: "#0072b2", attended: "#e69f00", recall: "#009e73", missed: "#d55e00" };
-
-function mapWidth(width: number): number {
-  return Math.max(LEAST_MAP, width - MARGIN.left - MARGIN.right - COLUMNS_WIDTH);
-}
 
 /** Draws the trace. */
 export async function drawTrace(drawing: TraceDrawing): Promise<Picture> {
-  const { trace, title, facts, measure, tokens } = drawing;
+  const { trace, title, facts, measure, tokens, width } = drawing;
+  const { axis, rows } = trace;
   const palette = await loadPalette(drawing.palette);
-  const values = Float64Array.from(
-    trace.rows.flatMap(({ retrieved, keys }) =>
-      Array.from(retrieved, (count, bin) => trace.axis.firstOf(bin) < keys ? count : NaN)
-    ),
-  );
+  const values = retrievedValues(axis, rows);
   const scale = drawing.scaleOf(values);
-  const shape = { rows: trace.rows.length, columns: trace.axis.bins };
+  const uri = await rasterUri(values, { rows: rows.length, columns: axis.bins }, scale, palette);
+  const wide = mapWidth(width, RIGHT + COLUMNS_WIDTH);
   const line = textOn(palette.colour(0));
-  const map = await drawMap(drawing, await rasterUri(values, shape, scale, palette), line);
-  const side = await drawShares(trace);
-  const { width, height } = sizeOf(map);
-  const size = { width: width + sizeOf(side).width, height, about: "" };
-  const body = svgDocument(size, placed(map, 0, 0), placed(side, width, 0));
+  const marks = (plot: Plot) => mapMarks(plot, trace, line);
+  const map = await drawStepMap({ axis, rows, uri, wide, right: RIGHT, marks });
+  const body = beside([map, await drawShares(trace)]);
   const ink = { palette, scale, title: measure };
-  const svg = await sheet({ title, body, facts, width: drawing.width, ink });
+  const svg = await sheet({ title, body, facts, width, ink });
   return {
     svg,
     html: svg + (tokens ? contextList(trace.data, tokens) : ""),
-    script: hoverOf(trace, values),
+    script: mapHover(axis, rows.map((row) => rowTitle(row, trace)), values),
   };
-}
-
-/** Steps by positions. */
-function drawMap({ trace, width }: TraceDrawing, uri: string, line: string): Promise<string> {
-  const wide = mapWidth(width);
-  const high = trace.rows.length * rowHeight(trace.rows);
-  const image = element("image", {
-    class: "ll-grid",
-    x: MARGIN.left,
-    y: MARGIN.top,
-    width: wide,
-    height: high,
-    preserveAspectRatio: "none",
-    // Where bins are narrower than a pixel, "pixelated" would leave some out.
-    "image-rendering": wide >= trace.axis.bins ? "pixelated" : undefined,
-    href: uri,
-  });
-  return chart(
-    (plot) => ({
-      width: MARGIN.left + wide + MARGIN.right,
-      height: MARGIN.top + high + MARGIN.bottom,
-      marginLeft: MARGIN.left,
-      marginRight: MARGIN.right,
-      marginTop: MARGIN.top,
-      marginBottom: MARGIN.bottom,
-      x: positionScale(trace.axis, wide),
-      y: tokenScale(trace.rows),
-      marks: mapMarks(plot, trace, line),
-    }),
-    (svg) => svg.insertAdjacentHTML("afterbegin", image),
-  );
 }
 
 /** Lines, of a colour that is seen where nothing was retrieved, for other attended keys, crosses for missed ones. */
@@ -128,7 +92,6 @@ function mapMarks(
     pointerEvents: "none",
   } as const;
   return [
-    plot.text(["token"], { frameAnchor: "top-left", textAnchor: "end", dx: -7, dy: -14 }),
     plot.link(ranges, { ...line, strokeWidth, pointerEvents: "none" }),
     plot.dot(missed, { ...cross, stroke: "#fff", strokeWidth: 3 }),
     plot.dot(missed, { ...cross, stroke: COLOURS.missed, strokeWidth: 1.4 }),
@@ -153,11 +116,11 @@ function drawShares(trace: GatheredTrace): Promise<string> {
   const ends = { fontSize: 9, dy: 13, fillOpacity: 0.75 };
   return chart((plot) => ({
     width: COLUMNS_WIDTH,
-    height: MARGIN.top + trace.rows.length * high + MARGIN.bottom,
+    height: MAP_MARGIN.top + trace.rows.length * high + MAP_MARGIN.bottom,
     marginLeft: 16,
     marginRight: 4,
-    marginTop: MARGIN.top,
-    marginBottom: MARGIN.bottom,
+    marginTop: MAP_MARGIN.top,
+    marginBottom: MAP_MARGIN.bottom,
     color: { type: "identity" },
     fx: {
       domain: [...new Set(bars.map(({ name }) => name))],
@@ -207,27 +170,11 @@ function recallName({ k }: GatheredTrace): string {
 }
 
 function rowTitle(row: DrawnRow, trace: GatheredTrace): string {
-  const [first, last] = row.steps;
   return [
-    `${first === last ? `step ${first}` : `steps ${first} .. ${last}`} ${
-      row.tokens.map(visibleToken).join("")
-    }`,
+    stepsText(row),
     `scanned ${percentText(row.scanned)}, attended ${percentText(row.attended)} of ${
       grouped(row.keys)
     } keys`,
     ...(row.recall === null ? [] : [`${recallName(trace)} ${percentText(row.recall)}`]),
   ].join("\n");
-}
-
-function hoverOf(trace: GatheredTrace, values: Float64Array): string {
-  const { axis, rows } = trace;
-  return gridHover({
-    rows: rows.map((row) => rowTitle(row, trace)),
-    columns: Array.from(
-      { length: axis.bins },
-      (_, bin) => `position ${rangeText(axis.firstOf(bin), axis.firstOf(bin + 1) - 1)}`,
-    ),
-    values,
-    measure: "keys retrieved:",
-  });
 }

@@ -1,6 +1,6 @@
 /** What heads retrieved while tokens were generated, gathered for drawing. */
 import { type BinAxis, binAxis } from "../draw/bins.ts";
-import { rangeOf } from "../draw/scale.ts";
+import { inRows, mostKeys, type StepRow, stepRow } from "./step_rows.ts";
 
 /** What one head retrieved and attended in one step. */
 export interface RetrievalRow {
@@ -35,18 +35,8 @@ export interface RetrievalRow {
   readonly exact?: ArrayLike<number>;
 }
 
-/** Steps that are drawn as one row. */
-export interface DrawnRow {
-  /** Texts of their tokens. */
-  readonly tokens: readonly string[];
-  /** First and last of the steps. */
-  readonly steps: readonly [first: number, last: number];
-  /** Keys there were at most. */
-  readonly keys: number;
-  /** Keys retrieved in each bin, over all heads. */
-  readonly retrieved: Float64Array;
-  /** Other keys that were attended by any head. */
-  readonly ranges: readonly (readonly [start: number, end: number])[];
+/** Steps that are drawn as one row, and how well the index did in them. */
+export interface DrawnRow extends StepRow {
   /** Truly largest keys that were not attended, in each bin, over all heads. */
   readonly missed: Float64Array;
   /** Share of the keys that was scanned. */
@@ -73,8 +63,6 @@ export interface GatheredTrace {
   readonly data: readonly RetrievalRow[];
 }
 
-/** More steps are drawn together. */
-const MOST_ROWS = 120;
 /** Bins of positions: the same at every width, so that counts in bins can be compared. */
 const MOST_BINS = 182;
 
@@ -91,23 +79,14 @@ export function gatherTrace(data: readonly RetrievalRow[]): GatheredTrace {
   checkOnce(data);
   const axis = binAxis(mostKeys(data), MOST_BINS);
   const steps = [...Map.groupBy(data, ({ step }) => step)].sort(([a], [b]) => a - b);
-  const rowAxis = binAxis(steps.length, MOST_ROWS);
-  const rows = Array.from(
-    { length: rowAxis.bins },
-    (_, row) =>
-      gatherRow(
-        steps.slice(rowAxis.firstOf(row), rowAxis.firstOf(row + 1)).flatMap(([, own]) => own),
-        axis,
-      ),
-  );
+  const rows = inRows(steps).map((some) => gatherRow(some.flatMap(([, own]) => own), axis));
   return { axis, rows, steps: steps.length, heads: headsOf(data), k: commonK(data), data };
 }
 
 function gatherRow(own: readonly RetrievalRow[], axis: BinAxis): DrawnRow {
-  const [retrieved, missed] = [new Float64Array(axis.bins), new Float64Array(axis.bins)];
+  const missed = new Float64Array(axis.bins);
   let [found, wanted] = [0, 0];
   for (const row of own) {
-    for (const key of positions(row.indices)) retrieved[axis.binOf(key)]!++;
     if (!row.exact) continue;
     const lost = lostKeys(row, row.exact);
     wanted += row.exact.length;
@@ -116,13 +95,8 @@ function gatherRow(own: readonly RetrievalRow[], axis: BinAxis): DrawnRow {
   }
   const sum = (name: "scanned" | "attended" | "keys") =>
     own.reduce((total, row) => total + row[name], 0);
-  const texts = new Map(own.map(({ step, token }) => [step, token || String(step)]));
   return {
-    tokens: [...texts.values()],
-    steps: [own[0]!.step, own.at(-1)!.step],
-    keys: mostKeys(own),
-    retrieved,
-    ranges: joinedRanges(own.flatMap(({ ranges = [] }) => ranges)),
+    ...stepRow(own, axis),
     missed,
     scanned: sum("scanned") / sum("keys"),
     attended: sum("attended") / sum("keys"),
@@ -136,22 +110,6 @@ function lostKeys({ indices, ranges = [] }: RetrievalRow, exact: ArrayLike<numbe
   return positions(exact).filter((key) =>
     !retrieved.has(key) && !ranges.some(([start, end]) => key >= start && key < end)
   );
-}
-
-/** Ranges that do not touch, rising. */
-export function joinedRanges(ranges: readonly (readonly [number, number])[]): [number, number][] {
-  const joined: [number, number][] = [];
-  for (const [start, end] of [...ranges].sort(([a], [b]) => a - b)) {
-    const last = joined.at(-1);
-    if (start >= end) continue;
-    if (last && start <= last[1]) last[1] = Math.max(last[1], end);
-    else joined.push([start, end]);
-  }
-  return joined;
-}
-
-function mostKeys(rows: readonly RetrievalRow[]): number {
-  return rangeOf(rows.map(({ keys }) => keys))[1];
 }
 
 function headsOf(data: readonly RetrievalRow[]): [number, number][] {

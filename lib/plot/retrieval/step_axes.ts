@@ -4,11 +4,7 @@ import type { ChartOptions } from "../draw/chart.ts";
 import { grouped } from "../draw/number_text.ts";
 import { binText, tokenTicks } from "../draw/token_axis.ts";
 import { shortToken } from "../draw/token_text.ts";
-
-/** Steps of a row, by the texts of their tokens. */
-interface StepRow {
-  readonly tokens: readonly string[];
-}
+import type { StepRow } from "./step_rows.ts";
 
 const ROW = { highest: 16, lowest: 4, room: 480 };
 const TOKEN_CHARACTERS = 10;

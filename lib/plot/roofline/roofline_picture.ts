@@ -1,8 +1,8 @@
 /** Rooflines as SVG. */
 import { chart, type Plot } from "../draw/chart.ts";
 import { planeOf } from "../draw/plane.ts";
-import { logAxis } from "../draw/log_axis.ts";
-import { percentText, shortNumber } from "../draw/number_text.ts";
+import { extentOf, logAxis } from "../draw/log_axis.ts";
+import { fromTo, percentText, shortNumber } from "../draw/number_text.ts";
 import { OUTLINE, type SeriesLook, seriesLook } from "../draw/series.ts";
 import { seriesSheet } from "../draw/series_sheet.ts";
 import type { Picture } from "../figure.ts";
@@ -64,7 +64,7 @@ export async function drawRoofline({ data, title, width }: RooflineDrawing): Pro
 }
 
 function drawPlane(data: RooflineData, looks: readonly Look[], width: number): Promise<string> {
-  const extent = extentOf(data);
+  const extent = extentsOf(data);
   const rise = steepness(extent, width);
   const reads = readLines(data, extent);
   const peaks = peakLines(data, extent);
@@ -114,13 +114,13 @@ function titleOf(series: string, { name, gflops, ceiling }: RooflinePoint): stri
   return `${series} ${name}: ${shortNumber(gflops)} GFLOP/s, ${share} of its ceiling`;
 }
 
-function extentOf({ points, reads, peaks }: RooflineData): Extent {
+function extentsOf({ points, reads, peaks }: RooflineData): Extent {
   const slowest = Math.min(...reads.map(({ gbps }) => gbps));
   const highest = Math.max(...peaks.map(({ gflops }) => gflops));
   const xs = [...points.map(({ intensity }) => intensity), highest / slowest];
-  const x = [Math.min(...xs) / ROOM, Math.max(...xs) * ROOM] as const;
+  const x = extentOf(xs, ROOM);
   const ys = [...points.map(({ gflops }) => gflops), slowest * x[0], highest];
-  return { x, y: [Math.min(...ys) / ROOM, Math.max(...ys) * ROOM] };
+  return { x, y: extentOf(ys, ROOM) };
 }
 
 /** Degrees at which reads rise. */
@@ -153,7 +153,6 @@ function peakLines({ reads, peaks }: RooflineData, { x }: Extent): Line[] {
 
 /** The shares that a series reaches, for the legend. */
 function legendFacts({ points, low, high }: Look): string {
-  const shares = low === high ? percentText(low) : `${percentText(low)} to ${percentText(high)}`;
   const count = points.length === 1 ? "1 shape" : `${points.length} shapes`;
-  return `: ${shares} of the ceiling, ${count}`;
+  return `: ${fromTo(low, high, percentText)} of the ceiling, ${count}`;
 }

@@ -1,7 +1,7 @@
 /** Measures how far queries are from keys. */
-import { binAxis } from "../draw/bins.ts";
+import { evenPlaces } from "../draw/bins.ts";
 import { countDistances } from "./count_distances.ts";
-import { mahalanobis, nearest } from "./distances.ts";
+import { mahalanobis, nearest, type Seeker } from "./distances.ts";
 import type { HeadShift } from "./shift_data.ts";
 import {
   covariance,
@@ -65,8 +65,6 @@ export function measureShift(vectors: ShiftVectors): HeadShift {
   const leastKeys = KEYS_A_DIMENSION * dim;
   const keys = thinned("keys", vectors, Math.max(MOST.keys, leastKeys), leastKeys);
   const queries = thinned("queries", vectors, MOST.queries, 1);
-  const sample = binAxis(keys.count, MOST.queries);
-  const sampled = Array.from({ length: sample.bins }, (_, i) => sample.firstOf(i));
   const fitted = vectorsWhere(keys, (place) => place % 2 === 0);
   const others = vectorsWhere(keys, (place) => place % 2 === 1);
   return {
@@ -76,8 +74,8 @@ export function measureShift(vectors: ShiftVectors): HeadShift {
     ...projections(keys, queries),
     mahalanobis: countDistances(mahalanobis(fitted, others), mahalanobis(fitted, queries)),
     nearest: countDistances(
-      nearest(keys, sampled.map((place) => ({ vector: vectorOf(keys, place), except: place }))),
-      nearest(keys, rowsOf(queries).map((vector) => ({ vector, except: null }))),
+      nearest(keys, seekersOf(keys, (place) => place)),
+      nearest(keys, seekersOf(queries, () => null)),
     ),
   };
 }
@@ -97,22 +95,23 @@ function projections(
   return shift ? points : { ...points, axes: ["main direction of the keys", "the second one"] };
 }
 
+/** At most as many vectors as queries are looked at, evenly spread. */
+function seekersOf(vectors: Vectors, exceptOf: (place: number) => number | null): Seeker[] {
+  return evenPlaces(vectors.count, MOST.queries)
+    .map((place) => ({ vector: vectorOf(vectors, place), except: exceptOf(place) }));
+}
+
 /** At most {@link POINTS} vectors on two directions, `[count, 2]`. */
 function projected(
   vectors: Vectors,
   origin: Float64Array,
   directions: readonly Float64Array[],
 ): Float32Array {
-  const axis = binAxis(vectors.count, POINTS);
-  const points = Array.from({ length: axis.bins }, (_, i) => {
-    const apart = difference(vectorOf(vectors, axis.firstOf(i)), origin);
+  const points = evenPlaces(vectors.count, POINTS).flatMap((place) => {
+    const apart = difference(vectorOf(vectors, place), origin);
     return directions.map((direction) => dot(apart, direction));
   });
-  return Float32Array.from(points.flat());
-}
-
-function rowsOf(vectors: Vectors): Float64Array[] {
-  return Array.from({ length: vectors.count }, (_, i) => vectorOf(vectors, i));
+  return Float32Array.from(points);
 }
 
 /** At most so many vectors of an array, evenly spread. */
@@ -129,14 +128,14 @@ function thinned(
     );
   }
   if (all.length < least * dim) throw wrong(`${name} must be >= ${least}`, all.length / dim);
-  const axis = binAxis(all.length / dim, most);
+  const places = evenPlaces(all.length / dim, most);
   const values = Float64Array.from(
-    { length: axis.bins * dim },
-    (_, at) => all[axis.firstOf(Math.floor(at / dim)) * dim + at % dim]!,
+    { length: places.length * dim },
+    (_, i) => all[places[Math.floor(i / dim)]! * dim + i % dim]!,
   );
   const wild = values.find((value) => !Number.isFinite(value));
   if (wild !== undefined) throw wrong(`${name} must be finite`, wild);
-  return { count: axis.bins, dim, values };
+  return { count: places.length, dim, values };
 }
 
 function checkDim(dim: number): void {

@@ -1,6 +1,6 @@
 /** Keys and queries on two directions as SVG. */
 import { meanOf } from "../draw/averages.ts";
-import { binAxis } from "../draw/bins.ts";
+import { evenPlaces } from "../draw/bins.ts";
 import { chart, type Plot } from "../draw/chart.ts";
 import { shortNumber } from "../draw/number_text.ts";
 import { planeOf } from "../draw/plane.ts";
@@ -73,8 +73,7 @@ function meanMark(plot: Plot, points: readonly Point[], kind: keyof typeof LOOKS
 }
 
 function thinned(points: readonly Point[], most: number): Point[] {
-  const axis = binAxis(points.length, most);
-  return Array.from({ length: axis.bins }, (_, i) => points[axis.firstOf(i)]!);
+  return evenPlaces(points.length, most).map((place) => points[place]!);
 }
 
 function pointsOf(values: ArrayLike<number>): Point[] {

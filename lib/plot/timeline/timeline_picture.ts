@@ -1,17 +1,23 @@
 /** Keys over steps as SVG. */
 import { stacked } from "../draw/arrange.ts";
-import { chart } from "../draw/chart.ts";
-import { gridHover } from "../draw/grid_hover.ts";
 import { grouped } from "../draw/number_text.ts";
-import { type Colour, css } from "../draw/palette.ts";
+import { BLUE, type Colour, css, VERMILION } from "../draw/palette.ts";
 import { pngUri } from "../draw/png.ts";
 import { sheet } from "../draw/sheet.ts";
 import { element, label, svgDocument } from "../draw/svg.ts";
 import { rangeText } from "../draw/token_axis.ts";
-import { visibleToken } from "../draw/token_text.ts";
 import type { Picture } from "../figure.ts";
-import { positionScale, rowHeight, tokenScale } from "../retrieval/step_axes.ts";
-import type { KeyRange, Timeline, TimelineRow } from "./timeline_rows.ts";
+import { rowHeight } from "../retrieval/step_axes.ts";
+import {
+  drawStepMap,
+  MAP_MARGIN,
+  mapHover,
+  mapWidth,
+  retrievedValues,
+  stepsText,
+} from "../retrieval/step_map.ts";
+import type { KeyRange } from "../retrieval/step_rows.ts";
+import type { Timeline, TimelineRow } from "./timeline_rows.ts";
 
 /** A timeline and how it is to be drawn. */
 export interface TimelineDrawing {
@@ -30,19 +36,19 @@ export interface TimelineDrawing {
 /** What may become of a key. */
 export type KeyKind = "static" | "retrieved" | "appended";
 
-const MARGIN = { left: 84, right: 12, top: 18, bottom: 34 };
-/** A narrower map would show nothing. */
-const LEAST_MAP = 120;
-/** Okabe and Ito's blue, vermilion and green. */
+/** Room to the right of the map. */
+const RIGHT = 12;
+/** Those of Okabe and Ito; the last is their green. */
 const COLOURS: Readonly<Record<KeyKind, Colour>> = {
-  static: [0, 114, 178],
-  retrieved: [213, 94, 0],
+  static: BLUE,
+  retrieved: VERMILION,
   appended: [0, 158, 115],
 };
 /** Opacity of a key that was retrieved alone in its bin, and of keys that were not touched. */
 const OPACITY = { least: 0.4, idle: 0.09 };
-/** Palette entries: nothing, a key, and retrieved keys up to the most in a bin. */
-const ENTRIES = { none: 0, idle: 1, retrieved: 2, levels: 16 };
+/** Palette entries: nothing, a key, and from there on levels of retrieved keys, up to the most in a bin. */
+const ENTRIES = { none: 0, idle: 1, retrieved: 2 };
+const LEVELS = 16;
 /** Least width of what was appended. */
 const LEAST_BOX = 4;
 const LEGEND = { line: 18, mark: 22, character: 6.2, gap: 20 };
@@ -50,41 +56,13 @@ const LEGEND = { line: 18, mark: 22, character: 6.2, gap: 20 };
 /** Draws steps by positions: lines for static keys, ticks for retrieved and boxes for appended ones. */
 export async function drawTimeline(drawing: TimelineDrawing): Promise<Picture> {
   const { timeline, legend, facts, title, width } = drawing;
-  const body = stacked([await drawMap(timeline, width), legendRows(legend, width)]);
-  return { svg: await sheet({ title, body, facts, width }), script: hoverOf(timeline) };
-}
-
-async function drawMap(timeline: Timeline, width: number): Promise<string> {
-  const { rows, axis } = timeline;
-  const wide = Math.max(LEAST_MAP, width - MARGIN.left - MARGIN.right);
-  const high = rows.length * rowHeight(rows);
-  const image = element("image", {
-    class: "ll-grid",
-    x: MARGIN.left,
-    y: MARGIN.top,
-    width: wide,
-    height: high,
-    preserveAspectRatio: "none",
-    // Where bins are narrower than a pixel, "pixelated" would leave some out.
-    "image-rendering": wide >= axis.bins ? "pixelated" : undefined,
-    href: await retrievedUri(timeline),
-  });
-  return chart((plot) => ({
-    width: MARGIN.left + wide + MARGIN.right,
-    height: MARGIN.top + high + MARGIN.bottom,
-    marginLeft: MARGIN.left,
-    marginRight: MARGIN.right,
-    marginTop: MARGIN.top,
-    marginBottom: MARGIN.bottom,
-    x: positionScale(axis, wide),
-    y: tokenScale(rows),
-    marks: [
-      plot.text(["token"], { frameAnchor: "top-left", textAnchor: "end", dx: -7, dy: -14 }),
-    ],
-  }), (svg) => {
-    svg.insertAdjacentHTML("afterbegin", image);
-    svg.insertAdjacentHTML("beforeend", rangeMarks(timeline, wide));
-  });
+  const { axis, rows } = timeline;
+  const wide = mapWidth(width, RIGHT);
+  const [uri, markup] = [await retrievedUri(timeline), rangeMarks(timeline, wide)];
+  const map = await drawStepMap({ axis, rows, uri, wide, right: RIGHT, markup });
+  const body = stacked([map, legendRows(legend, width)]);
+  const hover = mapHover(axis, rows.map(rowTitle), retrievedValues(axis, rows));
+  return { svg: await sheet({ title, body, facts, width }), script: hover };
 }
 
 /** Keys there were, and the retrieved ones among them, a pixel a bin. */
@@ -93,7 +71,7 @@ function retrievedUri({ axis, rows }: Timeline): Promise<string> {
   const pixels = Uint8Array.from(
     rows.flatMap(({ retrieved, keys }) =>
       Array.from(retrieved, (count, bin) => {
-        if (count > 0) return ENTRIES.retrieved + Math.round(shareOf(count, most) * LAST_LEVEL);
+        if (count > 0) return ENTRIES.retrieved + Math.round(shareOf(count, most) * (LEVELS - 1));
         return axis.firstOf(bin) < keys ? ENTRIES.idle : ENTRIES.none;
       })
     ),
@@ -101,16 +79,14 @@ function retrievedUri({ axis, rows }: Timeline): Promise<string> {
   return pngUri({ width: axis.bins, height: rows.length, pixels, palette: paletteOf() });
 }
 
-const LAST_LEVEL = ENTRIES.levels - 1;
-
 /** 0 for a single key, 1 for the most. */
 function shareOf(count: number, most: number): number {
   return most > 1 ? Math.sqrt((count - 1) / (most - 1)) : 1;
 }
 
 function paletteOf(): Uint8Array {
-  const levels = Array.from({ length: ENTRIES.levels }, (_, level) => {
-    const opacity = OPACITY.least + (1 - OPACITY.least) * level / LAST_LEVEL;
+  const levels = Array.from({ length: LEVELS }, (_, level) => {
+    const opacity = OPACITY.least + (1 - OPACITY.least) * level / (LEVELS - 1);
     return [...COLOURS.retrieved, Math.round(255 * opacity)];
   });
   const idle = [128, 128, 128, Math.round(255 * OPACITY.idle)];
@@ -122,13 +98,13 @@ function rangeMarks({ axis, rows }: Timeline, wide: number): string {
   const high = rowHeight(rows);
   const scale = wide / axis.tokens;
   const lines = rows.flatMap(({ ranges }, row) => {
-    const y = MARGIN.top + (row + 0.5) * high;
+    const y = MAP_MARGIN.top + (row + 0.5) * high;
     return ranges.map(([start, end]) =>
-      `M${round(MARGIN.left + start * scale)},${y}H${round(MARGIN.left + end * scale)}`
+      `M${round(MAP_MARGIN.left + start * scale)},${y}H${round(MAP_MARGIN.left + end * scale)}`
     );
   });
   const boxes = rows.flatMap(({ appended }, row) =>
-    appended.map((range) => boxPath(range, MARGIN.top + row * high, high, scale))
+    appended.map((range) => boxPath(range, MAP_MARGIN.top + row * high, high, scale))
   );
   return linePath(lines, Math.max(1.5, high / 5)) + boxesPath(boxes);
 }
@@ -156,7 +132,7 @@ function boxesPath(boxes: readonly string[]): string {
 
 /** A box that ends where the range ends: what is appended has just left the window, which begins there. */
 function boxPath([start, end]: KeyRange, top: number, high: number, scale: number): string {
-  const right = MARGIN.left + end * scale;
+  const right = MAP_MARGIN.left + end * scale;
   const width = Math.max(LEAST_BOX, (end - start) * scale);
   return `M${round(right - width)},${top + 0.7}h${round(width)}v${round(high - 1.4)}h${
     round(-width)
@@ -190,23 +166,11 @@ function legendMark(kind: KeyKind, x: number, y: number): string {
   return element("rect", { x: x + 5, y, width: 4, height: 12, fill });
 }
 
-function hoverOf({ axis, rows }: Timeline): string {
-  const firsts = Array.from({ length: axis.bins }, (_, bin) => axis.firstOf(bin));
-  return gridHover({
-    rows: rows.map(rowTitle),
-    columns: firsts.map((first, bin) => `position ${rangeText(first, axis.firstOf(bin + 1) - 1)}`),
-    values: rows.flatMap(({ retrieved, keys }) =>
-      firsts.map((first, bin) => first < keys ? retrieved[bin]! : NaN)
-    ),
-    measure: "keys retrieved:",
-  });
-}
-
 /** What is known of a row: its steps, and which keys were static and appended. */
-function rowTitle({ steps: [first, last], tokens, keys, ranges, appended }: TimelineRow): string {
-  const steps = first === last ? `step ${first}` : `steps ${first} .. ${last}`;
+function rowTitle(row: TimelineRow): string {
+  const { keys, ranges, appended } = row;
   return [
-    `${steps} ${tokens.map(visibleToken).join("")}, ${grouped(keys)} keys`,
+    `${stepsText(row)}, ${grouped(keys)} keys`,
     ...(ranges.length > 0 ? [`static ${rangesText(ranges)}`] : []),
     ...(appended.length > 0 ? [`appended to the index ${rangesText(appended)}`] : []),
   ].join("\n");

@@ -1,10 +1,13 @@
 /** What became of a head's keys while tokens were generated, gathered for drawing. */
 import { type BinAxis, binAxis } from "../draw/bins.ts";
-import { rangeOf } from "../draw/scale.ts";
-import { joinedRanges } from "../retrieval/retrieval_rows.ts";
-
-/** Positions `start .. end-1`. */
-export type KeyRange = readonly [start: number, end: number];
+import {
+  inRows,
+  joinedRanges,
+  type KeyRange,
+  mostKeys,
+  type StepRow,
+  stepRow,
+} from "../retrieval/step_rows.ts";
 
 /** What was done with the keys of one head in one step. */
 export interface KvTimelineStep {
@@ -31,18 +34,8 @@ export interface KvTimelineStep {
   readonly token?: string;
 }
 
-/** Steps that are drawn as one row. */
-export interface TimelineRow {
-  /** Texts of their tokens. */
-  readonly tokens: readonly string[];
-  /** First and last of the steps. */
-  readonly steps: readonly [first: number, last: number];
-  /** Keys there were at most. */
-  readonly keys: number;
-  /** Keys retrieved in each bin. */
-  readonly retrieved: Float64Array;
-  /** Sinks and windows, apart and rising. */
-  readonly ranges: readonly KeyRange[];
+/** Steps that are drawn as one row, and what was appended in them. */
+export interface TimelineRow extends StepRow {
   /** What was appended to the index, apart and rising. */
   readonly appended: readonly KeyRange[];
 }
@@ -57,8 +50,6 @@ export interface Timeline {
   readonly steps: readonly KvTimelineStep[];
 }
 
-/** More steps are drawn together. */
-const MOST_ROWS = 120;
 const MOST_BINS = 200;
 
 /**
@@ -77,12 +68,7 @@ export function gatherTimeline(data: readonly KvTimelineStep[]): Timeline {
     );
   }
   const axis = binAxis(mostKeys(steps), MOST_BINS);
-  const rowAxis = binAxis(steps.length, MOST_ROWS);
-  const rows = Array.from(
-    { length: rowAxis.bins },
-    (_, row) => gatherRow(steps.slice(rowAxis.firstOf(row), rowAxis.firstOf(row + 1)), axis),
-  );
-  return { axis, rows, steps };
+  return { axis, rows: inRows(steps).map((own) => gatherRow(own, axis)), steps };
 }
 
 /** Keys of ranges that may overlap. */
@@ -91,22 +77,8 @@ export function keysIn(ranges: readonly KeyRange[]): number {
 }
 
 function gatherRow(own: readonly KvTimelineStep[], axis: BinAxis): TimelineRow {
-  const retrieved = new Float64Array(axis.bins);
-  for (const { indices } of own) {
-    for (const key of Array.from(indices)) retrieved[axis.binOf(key)]!++;
-  }
-  return {
-    tokens: own.map(({ step, token }) => token || String(step)),
-    steps: [own[0]!.step, own.at(-1)!.step],
-    keys: mostKeys(own),
-    retrieved,
-    ranges: joinedRanges(own.flatMap(({ ranges = [] }) => ranges)),
-    appended: joinedRanges(own.flatMap(({ appended = [] }) => appended)),
-  };
-}
-
-function mostKeys(steps: readonly KvTimelineStep[]): number {
-  return rangeOf(steps.map(({ keys }) => keys))[1];
+  const appended = joinedRanges(own.flatMap(({ appended = [] }) => appended));
+  return { ...stepRow(own, axis), appended };
 }
 
 function checkStep({ step, keys, indices, ranges = [], appended = [] }: KvTimelineStep): void {
