@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { counts } from "./run.ts";
+import { counts, total } from "./run.ts";
 
 Deno.test("counts() reads the last summary of a report", () => {
   const report =
@@ -10,4 +10,14 @@ Deno.test("counts() reads the last summary of a report", () => {
 
 Deno.test("counts() is undefined where no test module loaded", () => {
   assertEquals(counts("error: Type checking failed.\n"), undefined);
+});
+
+Deno.test("total() adds what reports count, and takes one without a summary as a failure", () => {
+  const report = "ok | 9 passed | 0 failed | 2 ignored (1ms)\n";
+  assertEquals(total([report, report]), { passed: 18, failed: 0, skipped: 4 });
+  assertEquals(total([report, "error: Type checking failed.\n"]), {
+    passed: 9,
+    failed: 1,
+    skipped: 2,
+  });
 });
