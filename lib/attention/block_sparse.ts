@@ -4,6 +4,7 @@ import { denseDecode } from "./dense.ts";
 import { described } from "./described.ts";
 import type { BlockScores, Method, PrefillContext } from "./method.ts";
 import type { BlockSparsePlan, HeadPlan } from "./plan.ts";
+import { planUnlessWhole } from "./whole_heads.ts";
 
 /** Options of {@link blockSparse}. */
 export interface BlockSparseOptions {
@@ -44,10 +45,22 @@ export function blockSparse(options: BlockSparseOptions = {}): Method {
   });
 }
 
+/** How blocks are chosen. */
+export type BlockSparseRule = Required<Pick<BlockSparseOptions, "block" | "forced">>;
+
 /** Plans of heads with numbers of blocks of their own, by one estimate. */
-export async function planBlockSparse(
+export function planBlockSparse(
+  context: PrefillContext,
+  rule: BlockSparseRule,
+  topKOf: (head: number) => number,
+): Promise<HeadPlan[]> {
+  const isWhole = (head: number) => topKOf(head) * rule.block >= context.kvLength;
+  return planUnlessWhole(context, isWhole, (others) => planChunk(others, rule, topKOf));
+}
+
+async function planChunk(
   { heads, qStart, estimates }: PrefillContext,
-  { block, forced }: Required<Pick<BlockSparseOptions, "block" | "forced">>,
+  { block, forced }: BlockSparseRule,
   topKOf: (head: number) => number,
 ): Promise<HeadPlan[]> {
   const scores = await estimates.blockScores(heads, { block, softmax: false });

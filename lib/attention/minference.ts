@@ -20,9 +20,16 @@ export interface MinferenceOptions {
    * @default 0
    */
   readonly startingLayer?: number;
+  /**
+   * Chunks that see fewer keys are dense: patterns of long texts cost more than they save in short ones. By default an eighth of
+   * the tokens that the head file was made with, where it tells; else 0.
+   */
+  readonly denseBelow?: number;
 }
 
 const ACTION = "make a minference method";
+/** Part of the tokens that patterns were searched with from which on they are followed. */
+const FOLLOWED = 1 / 8;
 
 /**
  * MInference (Jiang et al. 2024, arXiv 2407.02490): each head has the pattern that an offline search found for it. Heads of one
@@ -37,15 +44,16 @@ export function minference(options: MinferenceOptions): Method {
   }
   checkCount(ACTION, "startingLayer", startingLayer, 0);
   const heads = patternsOf(options.heads);
+  const { denseBelow = Math.floor(FOLLOWED * tokensOf(options.heads)) } = options;
+  checkCount(ACTION, "denseBelow", denseBelow, 0);
   return described({
     name: "minference",
-    options: { heads, ratio, startingLayer },
+    options: { heads, ratio, startingLayer, denseBelow },
     governsPrefill: true,
     planPrefill: (context) => {
+      const isDense = context.layer < startingLayer || context.kvLength < denseBelow;
       const patternOf = (head: number) =>
-        context.layer < startingLayer
-          ? { kind: "dense" } as const
-          : scaled(patternAt(heads, context, head), ratio);
+        isDense ? { kind: "dense" } as const : scaled(patternAt(heads, context, head), ratio);
       return planPatterns(context, patternOf);
     },
     ...denseDecode,
@@ -64,6 +72,11 @@ function patternsOf(heads: HeadFile | HeadPatterns): HeadPattern[][] {
     );
   }
   return layers.map((layer, l) => layer.map((pattern, h) => checked(pattern, l, h)));
+}
+
+/** Tokens of the longest texts that patterns were found with; 0 where nothing tells. */
+function tokensOf(heads: HeadFile | HeadPatterns): number {
+  return isPatterns(heads) ? 0 : Math.max(...heads.obtained.map(({ tokens }) => tokens ?? 0));
 }
 
 function isPatterns(heads: HeadFile | HeadPatterns): heads is HeadPatterns {

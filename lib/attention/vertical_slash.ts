@@ -4,6 +4,7 @@ import { denseDecode } from "./dense.ts";
 import { described } from "./described.ts";
 import type { Method, PrefillContext, VerticalSlash } from "./method.ts";
 import type { HeadPlan, VerticalSlashPlan } from "./plan.ts";
+import { planUnlessWhole } from "./whole_heads.ts";
 
 /** Options of {@link verticalSlash}. */
 export interface VerticalSlashOptions {
@@ -88,9 +89,13 @@ export function planVerticalSlash(
   rule: VerticalSlashRule,
   budgetOf: (head: number) => VerticalSlashBudget,
 ): Promise<HeadPlan[]> {
-  return rule.variant === "static"
-    ? planOnce(context, rule, budgetOf)
-    : planChunk(context, rule, budgetOf);
+  if (rule.variant === "static") return planOnce(context, rule, budgetOf);
+  if (rule.variant === "extend") return planChunk(context, rule, budgetOf);
+  const isWhole = (head: number) => {
+    const { vertical, slash } = budgetOf(head);
+    return Math.max(vertical, slash) >= context.kvLength;
+  };
+  return planUnlessWhole(context, isWhole, (others) => planChunk(others, rule, budgetOf));
 }
 
 async function planChunk(

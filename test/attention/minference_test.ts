@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import type { HeadFile } from "../../lib/attention/head_file.ts";
 import type { HeadPattern } from "../../lib/attention/head_pattern.ts";
+import type { MinferenceOptions } from "../../lib/attention/minference.ts";
 import { methods } from "../../lib/attention/methods.ts";
 import type { BlockSparsePlan, VerticalSlashPlan } from "../../lib/attention/plan.ts";
 import { prefillContext } from "./contexts.ts";
@@ -79,6 +80,27 @@ Deno.test("minference() sees every key below its starting layer", async () => {
   assertEquals((await method.planPrefill(from.context))[0]!.kind, "verticalSlash");
 });
 
+Deno.test("minference() is dense in chunks that see fewer keys than an eighth of what patterns were searched with", async () => {
+  const { context } = asking(all);
+  const source = { by: "test", version: 1, date: null, criterion: null, texts: [], settings: {} };
+  const file = (tokens: number): HeadFile => ({
+    model: { name: "small", layers: 1, heads: LAYER.length, kvHeads: 1 },
+    obtained: [{ ...source, tokens: null }, { ...source, tokens }],
+    layers: [{
+      queryHeads: LAYER.map((pattern) => ({ type: null, scores: {}, pattern, candidates: [] })),
+      kvHeads: [],
+    }],
+  });
+  const kindsOf = async (options: MinferenceOptions) =>
+    (await methods.minference(options).planPrefill(context)).map(({ kind }) => kind);
+  const dense = LAYER.map(() => "dense");
+  const followed = await kindsOf({ heads: [LAYER] });
+  assertEquals(await kindsOf({ heads: file(8 * context.kvLength + 8) }), dense);
+  assertEquals(await kindsOf({ heads: file(8 * context.kvLength) }), followed);
+  const heads = file(8 * context.kvLength + 8);
+  assertEquals(await kindsOf({ heads, denseBelow: context.kvLength }), followed);
+});
+
 Deno.test("minference() takes a head file and keeps its patterns as options", () => {
   const entry = (pattern: HeadPattern | null) => ({
     type: null,
@@ -93,7 +115,7 @@ Deno.test("minference() takes a head file and keeps its patterns as options", ()
     layers: [{ queryHeads: patterns.map(entry), kvHeads: [] }],
   });
   const { options } = methods.minference({ heads: file(LAYER) });
-  assertEquals(options, { heads: [LAYER], ratio: 1, startingLayer: 0 });
+  assertEquals(options, { heads: [LAYER], ratio: 1, startingLayer: 0, denseBelow: 0 });
   const without = () => methods.minference({ heads: file([LAYER[0]!, null]) });
   assertThrows(without, RangeError, "layer 0, head 1 as it must have a pattern");
 });
@@ -103,6 +125,7 @@ Deno.test("minference() refuses options out of range, and models with more heads
   assertThrows(() => methods.minference({ heads, ratio: 0 }), RangeError, "ratio must be > 0");
   assertThrows(() => methods.minference({ heads, ratio: NaN }), RangeError, "ratio must be > 0");
   assertThrows(() => methods.minference({ heads, startingLayer: -1 }), RangeError, "startingLayer");
+  assertThrows(() => methods.minference({ heads, denseBelow: -1 }), RangeError, "denseBelow");
   assertThrows(() => methods.minference({ heads: [] }), RangeError, "heads must be");
   assertThrows(() => methods.minference({ heads: [7 as never] }), RangeError, "heads must be");
   const broken: HeadPattern = { kind: "aShape", sink: 1, window: 0 };
