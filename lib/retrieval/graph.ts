@@ -3,7 +3,7 @@
  * 2024). Keys that sampled queries find together are linked; distances between keys are L2, only queries rank by inner product.
  */
 import type { Backend, KvView, RunControl } from "../../ffi/backend.ts";
-import type { NearestLists } from "../../ffi/index_operations.ts";
+import type { FoundKeys, NearestLists } from "../../ffi/index_operations.ts";
 import { askingRows, topKeysOf } from "./asking_rows.ts";
 import { checkPlaces, savedArray } from "./check_saved.ts";
 import { regrown, roomFor } from "./growing.ts";
@@ -33,6 +33,8 @@ interface GraphArrays {
   readonly neighbours: Uint32Array<ArrayBuffer>;
   readonly parents: Uint32Array<ArrayBuffer>;
   readonly entries: Int32Array<ArrayBuffer>;
+  /** Of the keys that it was built over, `[graphs, dim]`. */
+  readonly means: Float32Array<ArrayBuffer>;
 }
 
 /**
@@ -54,11 +56,12 @@ export async function buildGraph(
     );
   }
   const graphs = options.perQueryHead ? heads : kv.table.kvHeads;
-  const arrays = { ...noArrays(), entries: new Int32Array(graphs * ENTRIES) };
+  const means = new Float32Array(graphs * kv.table.spec.dim);
+  const arrays = { ...noArrays(), entries: new Int32Array(graphs * ENTRIES), means };
   const index = new GraphIndex(backend, options, emptyPlace(source), heads, arrays);
   index.queries = queries;
   await index.build(kv, end, control);
-  index.queries = null; // only keys of the prefill are linked by queries
+  index.queries = null; // keys that are appended were asked for by none of them
   return index;
 }
 
@@ -81,8 +84,11 @@ export function loadGraph(
   const parents = savedArray(saved, "parents", Uint32Array<ArrayBuffer>, (length) => {
     return length === capacity;
   });
+  const means = savedArray(saved, "means", Float32Array<ArrayBuffer>, (length) => {
+    return length === graphs * kv.table.spec.dim;
+  });
   checkPlaces("entries", entries, Math.max(1, nodes));
-  const arrays = { neighbours, parents, entries };
+  const arrays = { neighbours, parents, entries, means };
   return new GraphIndex(backend, options, savedPlace(saved), heads, arrays);
 }
 
@@ -154,7 +160,7 @@ class GraphIndex extends GrowingIndex<Filled<"graph">> {
   }
 
   #makeRoom(nodes: number): void {
-    const { neighbours, parents, entries } = this.#arrays;
+    const { neighbours, parents, entries, means } = this.#arrays;
     const { degree } = this.options;
     if (!this.isShared && parents.length >= this.#count * nodes) return;
     const room = roomFor(nodes);
@@ -162,11 +168,12 @@ class GraphIndex extends GrowingIndex<Filled<"graph">> {
       neighbours: regrown(neighbours, this.#count, room, degree),
       parents: regrown(parents, this.#count, room, 1),
       entries: entries.slice(),
+      means: means.slice(),
     };
     this.isShared = false;
   }
 
-  /** Nearest keys of sampled queries; none when keys are appended. */
+  /** Keys near to what links the keys from `this.end` on: sampled queries when it is built, and these keys as queries. */
   async #lists(
     graph: number,
     kvHead: number,
@@ -174,40 +181,82 @@ class GraphIndex extends GrowingIndex<Filled<"graph">> {
     end: number,
     control: RunControl | undefined,
   ): Promise<NearestLists> {
-    const { queries, start, options: { listLength } } = this;
-    if (!queries) return { keys: new Int32Array(), length: listLength };
-    const range = { start, end };
-    const length = Math.min(listLength, end - start);
+    const length = Math.min(this.options.listLength, end - this.start);
+    const fresh = { start: this.end, end };
+    if (fresh.start === end) return { keys: new Int32Array(), length };
     const keys: Int32Array[] = [];
-    for (const q of this.#linking(queries, graph, kvHead, kv, range)) {
-      const found = await this.#backend.indexes
-        .nearestKeys(q, kvHead, kv, range, length, control);
-      keys.push(found.keys);
+    for (const q of this.#linking(graph, kvHead, kv, fresh)) {
+      const found = await this.#backend.indexes.nearestKeys(q, kvHead, kv, fresh, length, control);
+      if (this.nodes === 0) keys.push(found.keys);
+      else {keys.push(
+          bestOf(found, await this.#near(q, graph, kvHead, kv, length, control), length),
+        );}
     }
     return { keys: joined(keys), length };
   }
 
+  /** What a search of the keys that are linked already finds. */
+  async #near(
+    q: Float32Array<ArrayBuffer>,
+    graph: number,
+    kvHead: number,
+    kv: KvView,
+    k: number,
+    control: RunControl | undefined,
+  ): Promise<BestKeys> {
+    const rows = q.length / kv.table.spec.dim;
+    const [kvHeadOf, graphOf] = [kvHead, graph].map((one) => new Int32Array(rows).fill(one));
+    const how = { graphOf: graphOf!, width: Math.max(this.options.buildWidth, k), k };
+    const keys = { kv, start: this.start, nodes: this.nodes };
+    return await this.#backend.indexes
+      .searchGraph({ q, kvHeadOf: kvHeadOf! }, keys, this.#graphs(), how, control);
+  }
+
   /** Queries that link keys: sampled ones, then keys as if they were queries; some at a time. */
   *#linking(
-    queries: SampledQueries,
     graph: number,
     kvHead: number,
     kv: KvView,
     range: KeyRange,
   ): Generator<Float32Array<ArrayBuffer>> {
     const { queryShare, keyShare, perQueryHead } = this.options;
+    const { dim } = kv.table.spec;
     const group = this.#heads / kv.table.kvHeads;
     const heads = perQueryHead
       ? [graph]
       : Array.from({ length: group }, (_, i) => kvHead * group + i);
     const wanted = Math.round(queryShare * (range.end - range.start));
-    yield* queriesOf(queries, heads, wanted, kv.table.spec.dim);
-    yield* keyQueries(this.#backend, kv, kvHead, range, keyShare);
+    if (this.queries) yield* queriesOf(this.queries, heads, wanted, dim);
+    if (keyShare === 0) return;
+    const { k } = this.#backend.readKv(kv.table, kvHead, range.start, range.end - range.start);
+    const mean = this.#arrays.means.subarray(graph * dim, (graph + 1) * dim);
+    if (this.nodes === 0) mean.set(meanOf(k, dim));
+    yield* keyQueries(k, mean, keyShare);
   }
 }
 
+/** Keys that were found for some rows, the best first. */
+type BestKeys = Pick<FoundKeys, "keys" | "scores">;
+
+/** The best `k` keys of each row of two lists of `k`. */
+function bestOf(a: BestKeys, b: BestKeys, k: number): Int32Array {
+  const best = new Int32Array(a.keys.length);
+  for (let row = 0; row < best.length; row += k) {
+    let [x, y] = [row, row];
+    for (let i = 0; i < k; i++) {
+      best[row + i] = a.scores[x]! >= b.scores[y]! ? a.keys[x++]! : b.keys[y++]!;
+    }
+  }
+  return best;
+}
+
 function noArrays(): GraphArrays {
-  return { neighbours: new Uint32Array(), parents: new Uint32Array(), entries: new Int32Array() };
+  return {
+    neighbours: new Uint32Array(),
+    parents: new Uint32Array(),
+    entries: new Int32Array(),
+    means: new Float32Array(),
+  };
 }
 
 /** About `wanted` queries of some heads, evenly from all that there are, some at a time. */
@@ -247,23 +296,18 @@ function joined(parts: readonly Int32Array[]): Int32Array<ArrayBuffer> {
  * a question does that nothing in the text has asked, is most like the key itself.
  */
 function* keyQueries(
-  backend: Backend,
-  { table }: KvView,
-  kvHead: number,
-  { start, end }: KeyRange,
+  k: Float32Array,
+  mean: Float32Array,
   share: number,
 ): Generator<Float32Array<ArrayBuffer>> {
-  const count = Math.round(share * (end - start));
-  if (count === 0) return;
-  const { dim } = table.spec;
-  const { k } = backend.readKv(table, kvHead, start, end - start);
-  const mean = meanOf(k, dim);
+  const dim = mean.length;
+  const keys = k.length / dim;
+  const count = Math.round(share * keys);
   for (let first = 0; first < count; first += QUERIES_AT_ONCE) {
     const rows = Math.min(QUERIES_AT_ONCE, count - first);
     const q = new Float32Array(rows * dim);
     for (let row = 0; row < rows; row++) {
-      const node = Math.floor((first + row) * (end - start) / count);
-      const [from, to] = [node * dim, row * dim];
+      const [from, to] = [Math.floor((first + row) * keys / count) * dim, row * dim];
       for (let i = 0; i < dim; i++) q[to + i] = k[from + i]! - mean[i]!;
     }
     yield q;
