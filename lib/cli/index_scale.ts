@@ -30,7 +30,8 @@ const USAGE = `Options of deno task index-scale:
   --indexes LIST    indexes, options after colons (graph,graph:queryShare=0,clusters,flat4)
   --widths LIST     widths of search of graphs (100,150,200,300,400,600,800,1200)
   --shares LIST     shares of keys that clusters, pages and blocks score (0.02,0.04,0.08,0.16,0.32)
-  --append N        appends the last N keys of each set to the first index instead, beside a fresh build
+  --append N        appends the last N keys of each set that has more to the first index instead, beside a
+                    fresh build
   --top-k N         keys that are asked for (100)
   --rows N          rows that ask (128)
   --samples N       queries of each head that may build an index (4096)
@@ -141,6 +142,7 @@ async function scale(model: Model, how: IndexScalingOptions, out?: string): Prom
 async function append(model: Model, how: IndexScalingOptions, appended: number): Promise<void> {
   const index = Object.values(how.indexes)[0]!;
   for await (const [{ layer, kvHead }, set] of keySets(model, how)) {
+    if (set.keys.length / set.dim <= appended) continue; // nothing to append to
     const trial = await appendTrial(set, { index, appended, topK: how.topK ?? 100 });
     console.log(
       `head ${layer}:${kvHead}, ${trial.keys} ${set.source} keys, ${appended} of them appended: ` +

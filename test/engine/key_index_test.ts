@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { findCompiler } from "../../ffi/compiler.ts";
 import { ShapeError } from "../../ffi/errors.ts";
 import { KeyIndex, type KeyIndexData } from "../../lib/engine/key_index.ts";
+import { farQueries } from "../kernels/graph_fixture.ts";
 import { Random } from "../random.ts";
 
 /** Where there is no compiler, the reference is tested. */
@@ -93,4 +94,42 @@ Deno.test("KeyIndex refuses what has another shape, keys that are not finite, an
     ShapeError,
     "q as its length must be 64",
   );
+});
+
+Deno.test({
+  name: "KeyIndex finds keys appended to a graph as in a fresh one, as they ask as queries do, too",
+  ignore: backend === "reference",
+  fn: async () => {
+    const [count, dim, step] = [3000, 16, 250];
+    const { k, q } = farQueries(new Random(7), count, 1000, dim, 1000);
+    const shape = { heads: 1, kvHeads: 1, dim, queries: q.slice(60 * dim) };
+    using exact = await KeyIndex.build({ ...shape, keys: k }, { index: "exact" });
+    const recall = async (keys: KeyIndex) => {
+      let found = 0;
+      for (let row = 0; row < 60; row++) {
+        const asked = q.slice(row * dim, (row + 1) * dim);
+        const [[best], [some]] = [
+          await exact.search(asked, { topK: 20 }),
+          await keys.search(asked, { topK: 20 }),
+        ];
+        const wanted = new Set(best!.indices);
+        found += some!.indices.filter((key) => wanted.has(key)).length;
+      }
+      return found / 60 / 20;
+    };
+    const lost = async (keyShare: number) => {
+      const sizes = { degree: 16, width: 40, buildWidth: 40, listLength: 16 };
+      const index = { kind: "graph", ...sizes, keyShare } as const;
+      using fresh = await KeyIndex.build({ ...shape, keys: k }, { index });
+      using grown = await KeyIndex.build({ ...shape, keys: k.slice(0, count / 2 * dim) }, {
+        index,
+      });
+      for (let first = count / 2; first < count; first += step) {
+        await grown.append(k.slice(first * dim, (first + step) * dim));
+      }
+      return await recall(fresh) - await recall(grown);
+    };
+    const [asking, silent] = [await lost(1), await lost(0)];
+    assert(asking < 0.02 && silent > 0.05, `${asking} and ${silent}`);
+  },
 });
