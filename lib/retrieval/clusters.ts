@@ -32,6 +32,11 @@ export function loadClusters(
   return new ClusterIndex(backend, options, savedPlace(saved), set);
 }
 
+function nothingOf({ heads }: IndexQuery): IndexAnswer {
+  const nothing = { indices: new Int32Array(), scores: new Float32Array() };
+  return { found: heads.map(() => nothing), scanned: new Int32Array(heads.length), mass: null };
+}
+
 class ClusterIndex extends GrowingIndex<Filled<"clusters">> {
   readonly #backend: Backend;
   #set: ClusterSet;
@@ -53,6 +58,7 @@ class ClusterIndex extends GrowingIndex<Filled<"clusters">> {
   async search(query: IndexQuery, control?: RunControl): Promise<IndexAnswer> {
     const { kv, topK: k } = query;
     const { start, nodes, options } = this;
+    if (nodes === 0) return nothingOf(query);
     const { clusters, members } = this.#set;
     const how = { budget: Math.max(k, Math.ceil(options.share * nodes)), k };
     const found = await this.#backend.indexes

@@ -181,9 +181,8 @@ class GraphIndex extends GrowingIndex<Filled<"graph">> {
     end: number,
     control: RunControl | undefined,
   ): Promise<NearestLists> {
-    const length = Math.min(this.options.listLength, end - this.start);
     const fresh = { start: this.end, end };
-    if (fresh.start === end) return { keys: new Int32Array(), length };
+    const length = Math.min(this.options.listLength, end - this.start);
     const keys: Int32Array[] = [];
     for (const q of this.#linking(graph, kvHead, kv, fresh)) {
       const found = await this.#backend.indexes.nearestKeys(q, kvHead, kv, fresh, length, control);

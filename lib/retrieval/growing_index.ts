@@ -78,7 +78,9 @@ export abstract class GrowingIndex<Options extends IndexOptions> implements KvIn
 
   /** Takes in the first keys. */
   async build(kv: KvView, end: number, control?: RunControl): Promise<this> {
-    await this.#clock.build(() => this.extend(kv, end, control));
+    await this.#clock.build(async () => {
+      if (end > this.#end) await this.extend(kv, end, control);
+    });
     this.#end = end;
     return this;
   }

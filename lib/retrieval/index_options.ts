@@ -31,13 +31,13 @@ export interface GraphIndexOptions {
    */
   readonly queryShare?: number;
   /**
-   * Share of the keys that link keys as if they were queries: what a question wants that nothing in the text has asked is found by
+   * Share of the keys, and of appended ones, that link keys as if they were queries: what a question wants that nothing in the text has asked is found by
    * these. As many products as the dense attention of one query head.
    * @default 1
    */
   readonly keyShare?: number;
   /**
-   * Nearest keys of a sampled query that are linked.
+   * Nearest keys of a query, or of a key as a query, that are linked.
    * @default 32
    */
   readonly listLength?: number;

@@ -84,7 +84,9 @@ class RunIndex extends GrowingIndex<RunOptions> {
   async search(query: IndexQuery, control?: RunControl): Promise<IndexAnswer> {
     const runs = this.#keyRuns(this.end);
     const blocks = Math.ceil(this.nodes / runs.block);
-    const scores = await this.#summary.scores(query, this.#runs!.rows(0, blocks), control);
+    const scores = blocks === 0
+      ? new Float32Array()
+      : await this.#summary.scores(query, this.#runs!.rows(0, blocks), control);
     const answer = await openRuns(this.#backend, query, runs, scores, control);
     const { heads: { length }, scale, wantsMass } = query;
     const tells = wantsMass && this.#summary.bounds;

@@ -133,3 +133,25 @@ Deno.test({
     assert(asking < 0.02 && silent > 0.05, `${asking} and ${silent}`);
   },
 });
+
+Deno.test("KeyIndex builds an index over no keys, queries or not, and takes in the first ones", async () => {
+  for (const index of ["exact", "graph", "clusters", "flat4", "pages", "blocks"] as const) {
+    using keys = await KeyIndex.build({
+      ...DATA,
+      keys: new Float32Array(),
+      values: new Float32Array(),
+    }, {
+      index,
+      backend,
+    });
+    assertEquals((await keys.search(Q, { topK: 3 })).map(({ indices }) => [...indices]), [
+      [],
+      [],
+      [],
+      [],
+    ]);
+    await keys.append(DATA.keys, DATA.values);
+    const found = await keys.search(Q, { topK: TOKENS });
+    assertEquals(found.map(({ indices }) => indices.length), [TOKENS, TOKENS, TOKENS, TOKENS]);
+  }
+});
