@@ -127,7 +127,8 @@ function withoutDataUris(text: string): string {
 function pathPattern(folders: readonly string[]): RegExp {
   const escaped = folders.filter((path) => path.length > 1)
     .map((path) => path.replace(/\/$/, "").replaceAll(/[^\w/]/g, "\\$&"));
-  return new RegExp(["file://", ...escaped.map((path) => `${path}(?![\\w.-])`)].join("|"));
+  const whole = escaped.map((path) => `(?<![\\w.-])${path}(?![\\w.-])`);
+  return new RegExp(["file://", ...whole].join("|"));
 }
 
 /** Kinds of a cell's outputs, in order. */
