@@ -3,7 +3,7 @@
  * 2024). Keys that sampled queries find together are linked; distances between keys are L2, only queries rank by inner product.
  */
 import type { Backend, KvView, RunControl } from "../../ffi/backend.ts";
-import type { FoundKeys, NearestLists } from "../../ffi/index_operations.ts";
+import { type FoundKeys, type NearestLists, NO_NODE } from "../../ffi/index_operations.ts";
 import { askingRows, topKeysOf } from "./asking_rows.ts";
 import { checkPlaces, savedArray } from "./check_saved.ts";
 import { regrown, roomFor } from "./growing.ts";
@@ -129,8 +129,17 @@ class GraphIndex extends GrowingIndex<Filled<"graph">> {
   }
 
   protected async extend(kv: KvView, end: number, control?: RunControl): Promise<void> {
+    this.#makeRoom(end - this.start);
+    try {
+      await this.#extendGraphs(kv, end, control);
+    } catch (error) {
+      this.#forget();
+      throw error;
+    }
+  }
+
+  async #extendGraphs(kv: KvView, end: number, control: RunControl | undefined): Promise<void> {
     const nodes = end - this.start;
-    this.#makeRoom(nodes);
     const group = this.#count / kv.table.kvHeads;
     for (let graph = 0; graph < this.#count; graph++) {
       const kvHead = Math.floor(graph / group);
@@ -173,6 +182,22 @@ class GraphIndex extends GrowingIndex<Filled<"graph">> {
     this.isShared = false;
   }
 
+  /** Takes what leads to keys that were not taken in out of the arrays. */
+  #forget(): void {
+    const { neighbours, parents, entries, capacity, degree } = this.#graphs();
+    const { nodes } = this;
+    for (let graph = 0; graph < this.#count; graph++) {
+      const first = graph * capacity;
+      for (let x = first; x < first + nodes; x++) {
+        const links = neighbours.subarray(x * degree, (x + 1) * degree);
+        const known = links.filter((node) => node < nodes);
+        if (known.length < degree) links.fill(NO_NODE).set(known);
+        if (parents[x]! >= nodes) parents[x] = 0; // of so few nodes that all is made anew
+      }
+    }
+    entries.forEach((node, e) => entries[e] = node < nodes ? node : -1);
+  }
+
   /** Keys near to what links the keys from `this.end` on: sampled queries when it is built, and these keys as queries. */
   async #lists(
     graph: number,
@@ -186,10 +211,8 @@ class GraphIndex extends GrowingIndex<Filled<"graph">> {
     const keys: Int32Array[] = [];
     for (const q of this.#linking(graph, kvHead, kv, fresh)) {
       const found = await this.#backend.indexes.nearestKeys(q, kvHead, kv, fresh, length, control);
-      if (this.nodes === 0) keys.push(found.keys);
-      else {keys.push(
-          bestOf(found, await this.#near(q, graph, kvHead, kv, length, control), length),
-        );}
+      const near = this.nodes > 0 && await this.#near(q, graph, kvHead, kv, length, control);
+      keys.push(near ? bestOf(found, near, length) : found.keys);
     }
     return { keys: joined(keys), length };
   }
@@ -204,11 +227,11 @@ class GraphIndex extends GrowingIndex<Filled<"graph">> {
     control: RunControl | undefined,
   ): Promise<BestKeys> {
     const rows = q.length / kv.table.spec.dim;
-    const [kvHeadOf, graphOf] = [kvHead, graph].map((one) => new Int32Array(rows).fill(one));
-    const how = { graphOf: graphOf!, width: Math.max(this.options.buildWidth, k), k };
+    const asking = { q, kvHeadOf: new Int32Array(rows).fill(kvHead) };
+    const graphOf = new Int32Array(rows).fill(graph);
+    const how = { graphOf, width: Math.max(this.options.buildWidth, k), k };
     const keys = { kv, start: this.start, nodes: this.nodes };
-    return await this.#backend.indexes
-      .searchGraph({ q, kvHeadOf: kvHeadOf! }, keys, this.#graphs(), how, control);
+    return await this.#backend.indexes.searchGraph(asking, keys, this.#graphs(), how, control);
   }
 
   /** Queries that link keys: sampled ones, then keys as if they were queries; some at a time. */

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { CancelledError } from "../../ffi/errors.ts";
+import type { IndexOperations } from "../../ffi/index_operations.ts";
 import { exactIndex } from "../../lib/retrieval/exact.ts";
 import type { IndexOptions } from "../../lib/retrieval/index_options.ts";
 import type { KvIndex } from "../../lib/retrieval/kv_index.ts";
@@ -192,3 +193,34 @@ for (const options of SMALL_RUNS) {
     other.close();
   });
 }
+
+onLayers(
+  "an append to graphs that was stopped between them can be done again",
+  400,
+  async (layer) => {
+    const options = { kind: "graph", degree: 8, width: 40, listLength: 8 } as const;
+    const { indexes } = layer.backend as {
+      indexes: { extendGraph: IndexOperations["extendGraph"] };
+    };
+    const { extendGraph } = indexes;
+    for (const first of [6, 200]) {
+      const index = await layer.build(options, 5, first);
+      let calls = 0;
+      indexes.extendGraph = (...asked) => {
+        if (++calls === 2) throw new CancelledError("stopped");
+        return extendGraph(...asked);
+      };
+      try {
+        await assertRejects(async () => await index.append(layer.kv, 300), CancelledError);
+      } finally {
+        indexes.extendGraph = extendGraph;
+      }
+      assertEquals(index.end, first);
+      const keys = (await found(layer, index, 3, 10)).flat();
+      assert(keys.length > 0 && keys.every((key) => key < first), `${keys}`);
+      await index.append(layer.kv, 400);
+      assert(await recall(layer, index, 10) > 0.6, "few of the best keys were found");
+      index.close();
+    }
+  },
+);
