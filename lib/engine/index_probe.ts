@@ -317,7 +317,7 @@ function headTrial(
 }
 
 /** Share of the keys of `wanted` that `found` has; 1 where none were wanted. */
-function overlap(found: Int32Array, wanted: Int32Array): number {
+export function overlap(found: Int32Array, wanted: Int32Array): number {
   const known = new Set(found);
   let count = 0;
   for (const key of wanted) if (known.has(key)) count++;

@@ -1,4 +1,5 @@
 /** What indexes find of a key set and how many keys they score for it, at several efforts of search. */
+import { overlap } from "../engine/index_probe.ts";
 import {
   type FoundKeySet,
   KeyIndex,
@@ -203,10 +204,4 @@ function mean(values: readonly number[]): number {
 
 function fifthPercentile(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(0.05 * values.length)]!;
-}
-
-function overlap(found: ArrayLike<number>, wanted: ArrayLike<number>): number {
-  if (wanted.length === 0) return 1;
-  const known = new Set(Array.from(found));
-  return Array.from(wanted).filter((key) => known.has(key)).length / wanted.length;
 }
