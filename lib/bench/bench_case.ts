@@ -51,7 +51,7 @@ export interface OpenCase {
 export type PeerProblem = Pick<PeerCase, "kind" | "tokens" | "heads" | "kvHeads" | "dim">;
 
 /** A kernel on one shape. */
-export interface BenchCase extends CaseShape, Omit<Work, "dtype"> {
+export interface BenchCase extends CaseShape, Work {
   /** Kernel: the family of the case. */
   readonly kernel: string;
   /** Its shape for people: what `--filter` looks into, together with the kernel. */

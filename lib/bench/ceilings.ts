@@ -47,6 +47,9 @@ export interface Limit {
   readonly ms: number;
 }
 
+/** Element type of a unit's products. */
+export type Multiplied = "bf16" | "f32";
+
 /** What a kernel does at least. */
 export interface Work {
   /** Floating-point operations. */
@@ -55,8 +58,8 @@ export interface Work {
   readonly trafficBytes: number;
   /** Bytes among which repetitions read: what a cache would have to hold. */
   readonly workingSetBytes: number;
-  /** Element type of keys and values, or of weights. */
-  readonly dtype: string;
+  /** Element type of its products where the processor multiplies it: the kernels for vectors of f32 know no other. */
+  readonly multiplies: Multiplied;
 }
 
 /** Options of {@link measureCeilings}. */
@@ -128,7 +131,7 @@ export function limitOf(
   isa: string,
   threads: number,
 ): Limit {
-  const peak = peakOf(ceilings, isa, work.dtype, threads);
+  const peak = peakOf(ceilings, isa, work.multiplies, threads);
   const read = readOf(ceilings, work.workingSetBytes, threads);
   const computing = work.flops / peak.gflops / 1e6;
   const reading = work.trafficBytes / read.gbps / 1e6;
@@ -144,20 +147,23 @@ export function limitOf(
 }
 
 /**
- * The peak that bounds kernels of `isa`: of the tiles where these multiply bf16, else of its vectors.
+ * The peak that bounds kernels of `isa`: of the products of bf16 where it has such and the kernel asks for them, else
+ * of its vectors of f32.
  *
  * @throws {RangeError} when it was not measured
  */
 export function peakOf(
   { peaks }: MachineCeilings,
   isa: string,
-  dtype: string,
+  multiplies: Multiplied,
   threads: number,
 ): PeakCeiling {
-  const unit = isa.startsWith("amx") && dtype === "f32" ? "avx512" : isa;
   const own = peaks.filter((peak) => peak.threads === threads);
-  // Units such as avx512bf16 are bounded by the widest one that their name begins with.
-  const found = own.findLast((peak) => unit.startsWith(peak.unit));
+  const exact = own.find(({ unit }) => unit === isa);
+  if (exact && (multiplies === "bf16" || elementOf(exact) === "f32")) return exact;
+  // The widest vectors that the name of the unit begins with; those for tiles of bf16 go with the widest there are.
+  const vectors = isa.startsWith("amx") ? "avx512" : isa;
+  const found = own.findLast((peak) => elementOf(peak) === "f32" && vectors.startsWith(peak.unit));
   if (found) return found;
   throw new RangeError(
     `Cannot name a ceiling as the peak of ${isa} on ${threads} threads was not measured: there are ` +
@@ -206,8 +212,8 @@ export async function readAgain(
 }
 
 /** Element type that an instruction set multiplies at its peak. */
-export function elementOf({ unit }: PeakCeiling): "bf16" | "f32" {
-  return unit === "amx" ? "bf16" : "f32";
+export function elementOf({ unit }: PeakCeiling): Multiplied {
+  return unit === "amx" || unit.endsWith("bf16") ? "bf16" : "f32";
 }
 
 /** Bytes as `64 KB`, `2 GB`; a power of 1024. */

@@ -35,6 +35,7 @@ const X86_SOURCES: readonly Source[] = [
     flags: ["-mavx512f", "-mavx2", "-mfma"]
       .concat(vectors("kAvx512", "avx512", 64, supports("avx512f"))),
   },
+  { file: "avx512bf16.cpp", flags: ["-mavx512bf16", "-mavx512f"] },
   { file: "amx.cpp", flags: ["-mamx-tile", "-mamx-bf16"] },
 ];
 

@@ -10,7 +10,7 @@ const CACHED_BYTES = 512 * 1024;
 export function rooflineOf({ ceilings, machine, rows }: BenchResult): RooflineData | null {
   if (!ceilings || rows.length === 0) return null;
   const { isa, threads } = machine;
-  const peaks = ["f32", "bf16"].map((dtype) => peakOf(ceilings, isa, dtype, threads));
+  const peaks = (["f32", "bf16"] as const).map((type) => peakOf(ceilings, isa, type, threads));
   const reads = ceilings.read.filter((read) => read.threads === threads);
   return {
     points: rows.map(pointOf),

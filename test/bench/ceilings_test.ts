@@ -101,13 +101,14 @@ const CEILINGS: MachineCeilings = {
   peaks: [
     { unit: "portable", threads: 2, gflops: 50 },
     { unit: "avx512", threads: 2, gflops: 500 },
+    { unit: "avx512bf16", threads: 2, gflops: 1000 },
     { unit: "amx", threads: 2, gflops: 5000 },
     { unit: "avx512", threads: 1, gflops: 250 },
   ],
 };
 
 Deno.test("limitOf() names what takes longer: multiplying, or reading the working set", () => {
-  const work = { flops: 1e9, trafficBytes: 1e6, workingSetBytes: 1e9, dtype: "f32" };
+  const work = { flops: 1e9, trafficBytes: 1e6, workingSetBytes: 1e9, multiplies: "f32" } as const;
   assertEquals(limitOf(CEILINGS, work, "avx512", 2), {
     name: "avx512 f32 peak",
     rate: 500,
@@ -124,20 +125,22 @@ Deno.test("limitOf() names what takes longer: multiplying, or reading the workin
   assertEquals(limitOf(CEILINGS, { ...reading, workingSetBytes: 1e6 }, "avx512", 2).rate, 100);
 });
 
-Deno.test("peakOf() takes the tiles for bf16, vectors for f32, and the unit that a longer name begins with", () => {
+Deno.test("peakOf() takes the unit's own products for bf16, and its vectors for f32", () => {
   assertEquals(peakOf(CEILINGS, "amx", "bf16", 2).gflops, 5000);
   assertEquals(peakOf(CEILINGS, "amx", "f32", 2).gflops, 500);
-  assertEquals(peakOf(CEILINGS, "avx512bf16", "bf16", 2).gflops, 500);
+  assertEquals(peakOf(CEILINGS, "avx512bf16", "bf16", 2).gflops, 1000);
+  assertEquals(peakOf(CEILINGS, "avx512bf16", "f32", 2).gflops, 500);
+  assertEquals(peakOf(CEILINGS, "avx512", "bf16", 2).gflops, 500);
   assertEquals(peakOf(CEILINGS, "avx512", "f32", 1).gflops, 250);
   assertThrows(
     () => peakOf(CEILINGS, "neon", "f32", 2),
     RangeError,
-    "peak of neon on 2 threads was not measured: there are portable, avx512, amx",
+    "peak of neon on 2 threads was not measured: there are portable, avx512, avx512bf16, amx",
   );
 });
 
 Deno.test("limitOf() is the roofline: the lower of the peak and what reads allow at the work's intensity", () => {
-  const work = { trafficBytes: 1e8, workingSetBytes: 1e9, dtype: "bf16" };
+  const work = { trafficBytes: 1e8, workingSetBytes: 1e9, multiplies: "bf16" } as const;
   const turn = 500 / 20; // operations for each byte at which both take equally long
   for (const share of [0.1, 0.9, 1.1, 10]) {
     const flops = work.trafficBytes * turn * share;

@@ -100,6 +100,7 @@ function decodeCase(shape: CaseShape): Omit<BenchCase, "kernel" | "open" | "peer
     ...shape,
     shape: attentionText(shape),
     flops: share * dense,
+    multiplies: "f32",
     denseFlops: share === 1 ? 0 : dense,
     trafficBytes: share * kvBytes(shape) + rowBytes(shape, 1),
     workingSetBytes: Math.min(1, share * KEY_SETS) * kvBytes(shape),

@@ -52,6 +52,7 @@ function estimateCase(
     ...shape,
     kernel: "estimate",
     shape: `${name} ${attentionText(shape)}`,
+    multiplies: "f32",
     ...{ flops, denseFlops: 0, peers: null, trafficBytes, workingSetBytes: trafficBytes },
     memoryBytes: pageBytes(shape) + rowBytes(shape, rows) + moreBytes,
   };

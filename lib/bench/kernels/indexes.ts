@@ -33,6 +33,7 @@ function flat4(shape: CaseShape): BenchCase {
   return {
     ...shape,
     kernel: "flat4 search",
+    multiplies: "f32",
     shape: attentionText(shape),
     ...{ flops, denseFlops: flops, peers: null, trafficBytes, workingSetBytes: trafficBytes },
     memoryBytes: pageBytes(shape) + rowBytes(shape, 1) + recordBytes,

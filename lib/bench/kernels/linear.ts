@@ -73,6 +73,7 @@ function linearCase(
     ...shape,
     kernel: rows === 1 ? "linear decode" : "linear prefill",
     flops: 2 * rows * weights,
+    multiplies: dtype === "f32" ? "f32" : "bf16",
     denseFlops: 0,
     trafficBytes,
     workingSetBytes: trafficBytes,

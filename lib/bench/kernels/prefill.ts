@@ -53,6 +53,7 @@ function prefillCase(shape: CaseShape): Omit<BenchCase, "kernel" | "open" | "pee
     ...shape,
     shape: attentionText(shape),
     flops: share * dense,
+    multiplies: "bf16",
     denseFlops: share === 1 ? 0 : dense,
     trafficBytes,
     workingSetBytes: trafficBytes,

@@ -49,6 +49,7 @@ function stepCase(index: IndexOptions, shape: CaseShape): BenchCase {
     kernel: "retrieval decode",
     shape: `${attentionText(shape)} ${index.kind}`,
     flops: 4 * dim * attended,
+    multiplies: "f32",
     denseFlops: 4 * heads * dim * tokens,
     trafficBytes: 2 * dim * attended * KV_BYTES[dtype],
     workingSetBytes: pageBytes(shape),

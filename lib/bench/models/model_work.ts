@@ -41,7 +41,7 @@ export function kvBytes(config: Config, tokens: number): number {
 }
 
 function workOf({ flops, trafficBytes }: Pick<Work, "flops" | "trafficBytes">): Work {
-  return { flops, trafficBytes, workingSetBytes: trafficBytes, dtype: COMPUTE };
+  return { flops, trafficBytes, workingSetBytes: trafficBytes, multiplies: COMPUTE };
 }
 
 /** Keys and values of one token in one layer. */

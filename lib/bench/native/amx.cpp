@@ -9,8 +9,6 @@
 #include <unistd.h>
 #endif
 
-#include <cstring>
-
 namespace bench {
 namespace {
 
@@ -49,12 +47,6 @@ bool RunsHere() {
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
   const bool has_tiles = (d >> 24 & 1) != 0 && (d >> 22 & 1) != 0;  // AMX-TILE, AMX-BF16
   return has_tiles && SystemAllowsTiles();
-}
-
-uint16_t Bf16(float value) {
-  uint32_t bits;
-  memcpy(&bits, &value, 4);
-  return static_cast<uint16_t>(bits >> 16);
 }
 
 void Fill(uint16_t* values, int64_t count, uint64_t seed) {

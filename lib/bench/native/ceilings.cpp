@@ -31,7 +31,7 @@ double Now() {
 std::vector<const Unit*> Units() {
   std::vector<const Unit*> units = {&kPortable};
 #if defined(__x86_64__)
-  for (const Unit* unit : {&kAvx2, &kAvx512, &kAmx}) {
+  for (const Unit* unit : {&kAvx2, &kAvx512, &kAvx512Bf16, &kAmx}) {
     if (unit->runs_here()) units.push_back(unit);
   }
 #endif

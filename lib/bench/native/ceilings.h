@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #define BENCH_API extern "C" __attribute__((visibility("default")))
 
@@ -39,6 +40,13 @@ struct Unit {
   int64_t flops_per_step;
 };
 
+// The upper half of an f32.
+inline uint16_t Bf16(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, 4);
+  return static_cast<uint16_t>(bits >> 16);
+}
+
 // A number of 0..1 that differs with seed and index (splitmix64).
 inline double RandomShare(uint64_t seed, uint64_t index) {
   uint64_t x = seed + (index + 1) * 0x9e3779b97f4a7c15u;
@@ -51,6 +59,7 @@ extern const Unit kPortable;
 #if defined(__x86_64__)
 extern const Unit kAvx2;
 extern const Unit kAvx512;
+extern const Unit kAvx512Bf16;
 extern const Unit kAmx;
 #endif
 
