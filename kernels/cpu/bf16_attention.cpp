@@ -5,8 +5,9 @@
 // pages in order; at each page, all its blocks of rows use the page while it is near the core. Of
 // a page, the blocks of 32 keys that some row sees are multiplied; where not all rows see all keys
 // of them, the others are hidden by masks. So a tile that starts at a key that is no multiple of 32
-// costs as much as one that covers the blocks it touches. Columns are packed for each row tile and
-// come last.
+// costs as much as one that covers the blocks it touches. Blocks of a page of which a row tile sees
+// but some, all of them whole, wait for those of its next pages: a step costs little more for eight
+// blocks than for two. Columns are packed for each row tile and come last.
 //
 // Keys of a block that a row does not see must have finite values, as they are multiplied with 0.
 #include "bf16_attention.h"
@@ -52,6 +53,8 @@ struct RowBlocks {
   float *out, *maximum, *sum;  // [blocks][32 * depth], [blocks][32], [blocks][32]
   std::vector<Piece> pieces;   // by page
   size_t next = 0;             // piece
+  int32_t waiting[kStepBlocks];  // blocks of the KV head that all rows see whole
+  int32_t count = 0;             // of them
 
   int32_t blocks() const { return (stacked + kBlock - 1) / kBlock; }
 };
@@ -77,6 +80,7 @@ class ItemRun {
     for (int64_t page = NextPage(); page >= 0; page = NextPage()) {
       for (RowBlocks& rows : row_blocks_) UsePage(page, &rows);
     }
+    for (RowBlocks& rows : row_blocks_) UseWaiting(&rows);
     Flush();
     for (const RowBlocks& rows : row_blocks_) UseColumns(rows);
     for (const RowBlocks& rows : row_blocks_) Finish(rows);
@@ -173,13 +177,22 @@ class ItemRun {
   void UsePage(int64_t page, RowBlocks* rows) {
     const size_t first = rows->next;
     int64_t full_keys = 0;
-    for (; rows->next < rows->pieces.size() && rows->pieces[rows->next].page == page; ++rows->next)
-      full_keys += FullKeys(*rows, rows->pieces[rows->next]);
+    bool are_whole = true;  // all pieces: blocks of which all rows see all keys
+    for (; rows->next < rows->pieces.size() && rows->pieces[rows->next].page == page;
+         ++rows->next) {
+      const int64_t keys = FullKeys(*rows, rows->pieces[rows->next]);
+      full_keys += keys;
+      are_whole &= keys > 0 && IsOfBlocks(rows->pieces[rows->next]);
+    }
     if (rows->next == first) return;
     const uint16_t* const keys = packed_.Keys(item_.bundle->kv_head, page);
     const uint16_t* const values = packed_.Values(item_.bundle->kv_head, page);
     // No key is held twice.
     if (full_keys == kStepKeys) return AddSteps(*rows, keys, values, nullptr);
+    if (are_whole) {
+      for (size_t i = first; i < rows->next; ++i) Wait(rows->pieces[i], rows);
+      return;
+    }
     SeenKeys* const seen = NextMask();
     seen->Begin(page * kStepKeys, rows->rows, c_.q_start + rows->first_row);
     for (size_t i = first; i < rows->next; ++i) {
@@ -188,10 +201,41 @@ class ItemRun {
     AddSteps(*rows, keys, values, seen);
   }
 
+  // The end of a tile's keys.
+  int64_t EndOf(int32_t tile) const {
+    return std::min<int64_t>(plan_.key_start[tile] + plan_.tile_k, c_.kv_len);
+  }
+
+  bool IsOfBlocks(const Piece& piece) const {
+    return plan_.key_start[piece.tile] % kBlock == 0 && EndOf(piece.tile) % kBlock == 0;
+  }
+
+  // Lets the blocks of a piece wait for others of its row tile.
+  void Wait(const Piece& piece, RowBlocks* rows) {
+    const int64_t first = piece.page * kStepKeys;
+    const int64_t start = std::max<int64_t>(plan_.key_start[piece.tile], first);
+    const int64_t end = std::min(EndOf(piece.tile), first + kStepKeys);
+    for (int64_t key = start; key < end; key += kBlock) {
+      rows->waiting[rows->count++] = static_cast<int32_t>(key / kBlock);
+      if (rows->count == kStepBlocks) UseWaiting(rows);
+    }
+  }
+
+  void UseWaiting(RowBlocks* rows) {
+    if (rows->count == 0) return;
+    AttendStep step{};
+    step.keys = packed_.Keys(item_.bundle->kv_head, 0);
+    step.values = packed_.Values(item_.bundle->kv_head, 0);
+    step.count = rows->count;
+    std::copy_n(rows->waiting, rows->count, step.blocks);
+    for (int32_t p = 0; p < rows->blocks(); ++p) AddStep(*rows, p, step);
+    rows->count = 0;
+  }
+
   // Keys of the piece if all rows see all of them, else 0.
   int64_t FullKeys(const RowBlocks& rows, const Piece& piece) const {
     const int64_t start = plan_.key_start[piece.tile], first = piece.page * kStepKeys;
-    const int64_t end = std::min<int64_t>(start + plan_.tile_k, c_.kv_len);
+    const int64_t end = EndOf(piece.tile);
     const int32_t kind = plan_.kind[piece.tile];
     const bool is_past = kind == kTileCausal && end <= c_.q_start + rows.first_row + 1;
     if (kind != kTileFull && !is_past) return 0;
@@ -233,15 +277,19 @@ class ItemRun {
       AttendStep step{};
       step.keys = keys;
       step.values = values;
-      step.q = rows.q + p * kBlock * depth_;
-      step.out = rows.out + p * kBlock * depth_;
-      step.maximum = rows.maximum + p * kBlock;
-      step.sum = rows.sum + p * kBlock;
       ChooseBlocks(seen, p * kBlock, std::min(kBlock, rows.stacked - p * kBlock), &step);
-      if (step.count == 0) continue;
-      steps_.push_back(step);
-      if (steps_.size() == kSteps) Attend();
+      if (step.count > 0) AddStep(rows, p, step);
     }
+  }
+
+  // A step, whose keys are chosen, for block p of the rows.
+  void AddStep(const RowBlocks& rows, int32_t p, AttendStep step) {
+    step.q = rows.q + p * kBlock * depth_;
+    step.out = rows.out + p * kBlock * depth_;
+    step.maximum = rows.maximum + p * kBlock;
+    step.sum = rows.sum + p * kBlock;
+    steps_.push_back(step);
+    if (steps_.size() == kSteps) Attend();
   }
 
   static void ChooseBlocks(const SeenKeys* seen, int32_t first, int32_t lanes, AttendStep* step) {

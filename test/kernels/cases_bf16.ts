@@ -63,6 +63,15 @@ function tileCases(subject: Subject): void {
     ),
     work: attend(() => "dense", "bf16"),
   });
+  parity(subject, "attendTiles() of bf16 products takes whole tiles of many pages together", {
+    ...same,
+    runs: 5,
+    shapes: fc.constantFrom(
+      { tokens: 130, kvLength: 2300, kvHeads: 2, group: 1, dim: 64 },
+      { tokens: 65, kvLength: 1800, kvHeads: 1, group: 3, dim: 32 },
+    ),
+    work: attend(() => "aligned", "bf16"),
+  });
   parity(subject, "attendTiles() of bf16 products is close to the reference on other numbers", {
     runs: 10,
     shapes: attentionShapes,

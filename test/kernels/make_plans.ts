@@ -16,6 +16,7 @@ export const TILE_PLAN_KINDS = [
   "columns",
   "empty",
   "mixed",
+  "aligned",
 ] as const;
 
 /** One of {@link TILE_PLAN_KINDS}. */
@@ -111,7 +112,10 @@ export function maskedPlan(
   return builder.plan();
 }
 
-/** A random plan: disjoint tiles at any column with gaps between them, single columns in the gaps; always causal. */
+/**
+ * A random plan: disjoint tiles at any column with gaps between them, single columns in the gaps; always causal.
+ * Aligned: at multiples of 32, with gaps of such, where there are past keys full ones.
+ */
 export function randomTilePlan(random: Random, extent: Extent, kind: TilePlanKind): TilePlan {
   const tileQ = random.pick([1, 7, 16, 32, 64]);
   const tileK = random.pick([32, 64]);
@@ -137,9 +141,10 @@ function fillRow(
   const last = qStart + Math.min(row + tileQ, tokens) - 1;
   const width = kind === "columns" ? 0 : tileK;
   const hasColumns = kind === "columns" || kind === "mixed" || kind === "empty";
-  for (let key = random.integer(0, tileK); key <= last;) {
+  const align = (key: number) => kind === "aligned" ? key - key % 32 : key;
+  for (let key = align(random.integer(0, tileK)); key <= last;) {
     if (width > 0) randomTile(random, builder, kind, key, first);
-    const next = key + width + random.integer(1, 2 * tileK);
+    const next = key + width + align(random.integer(1, 2 * tileK));
     const end = Math.min(next, first + 1, kvLength) - 1;
     if (hasColumns) builder.columns.push(...random.subset(random.integer(0, 9), key + width, end));
     key = next;
@@ -154,11 +159,12 @@ function randomTile(
   firstRow: number,
 ): void {
   const { tileK, tileQ } = builder;
+  const isPast = key + tileK - 1 <= firstRow;
+  if (kind === "aligned") return builder.tile(key, isPast ? TILE_FULL : TILE_CAUSAL);
   if (kind === "masked" || (kind !== "unaligned" && random.chance(0.3))) {
     const bits = Array.from({ length: tileQ * tileK }, () => random.chance(0.5));
     return builder.masked(key, (i, c) => key + c <= firstRow + i && bits[i * tileK + c]!);
   }
-  const isPast = key + tileK - 1 <= firstRow;
   builder.tile(key, isPast && random.chance(0.8) ? TILE_FULL : TILE_CAUSAL);
 }
 
