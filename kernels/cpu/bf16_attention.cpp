@@ -5,9 +5,9 @@
 // pages in order; at each page, all its blocks of rows use the page while it is near the core. Of
 // a page, the blocks of 32 keys that some row sees are multiplied; where not all rows see all keys
 // of them, the others are hidden by masks. So a tile that starts at a key that is no multiple of 32
-// costs as much as one that covers the blocks it touches. Blocks of a page of which a row tile sees
-// but some, all of them whole, wait for those of its next pages: a step costs little more for eight
-// blocks than for two. Columns are packed for each row tile and come last.
+// costs as much as one that covers the blocks it touches. Where a row tile does not see the whole
+// page, its blocks wait for those of its next pages: a step costs little more for eight blocks than
+// for two. Columns are packed for each row tile and come last.
 //
 // Keys of a block that a row does not see must have finite values, as they are multiplied with 0.
 #include "bf16_attention.h"
@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <numeric>
 
 #include "key_rows.h"
 #include "packed_kv.h"
@@ -27,9 +28,8 @@ namespace {
 // the second-level cache.
 constexpr int64_t kItemBlocks = 16;
 constexpr int64_t kItemBytes = 1 << 19;
-// Steps that are handed to the unit at once, and the masks that they may use.
+// Steps that are handed to the unit at once, if not a few more.
 constexpr int64_t kSteps = 32;
-constexpr int64_t kMasks = 16;
 
 // Row tiles first .. first+count-1 of a bundle's heads.
 struct Item {
@@ -53,8 +53,9 @@ struct RowBlocks {
   float *out, *maximum, *sum;  // [blocks][32 * depth], [blocks][32], [blocks][32]
   std::vector<Piece> pieces;   // by page
   size_t next = 0;             // piece
-  int32_t waiting[kStepBlocks];  // blocks of the KV head that all rows see whole
+  int32_t waiting[kStepBlocks];  // blocks of the KV head for the next step
   int32_t count = 0;             // of them
+  SeenKeys* seen = nullptr;      // of their keys, if not all rows see all of them
 
   int32_t blocks() const { return (stacked + kBlock - 1) / kBlock; }
 };
@@ -68,8 +69,7 @@ class ItemRun {
         item_(item),
         plan_(*item.bundle->plan),
         depth_(PaddedDepth(tile_call.kv.dim)),
-        factor_(tile_call.queries.scale == 0 ? 1 : std::abs(tile_call.queries.scale) * kLog2E),
-        masks_(std::make_unique<SeenKeys[]>(kMasks)) {
+        factor_(tile_call.queries.scale == 0 ? 1 : std::abs(tile_call.queries.scale) * kLog2E) {
     TakeScratch();
     for (int32_t i = 0; i < item.count; ++i) AddRowTile(item.first + i);
     steps_.reserve(kSteps);
@@ -81,7 +81,7 @@ class ItemRun {
       for (RowBlocks& rows : row_blocks_) UsePage(page, &rows);
     }
     for (RowBlocks& rows : row_blocks_) UseWaiting(&rows);
-    Flush();
+    Attend();
     for (const RowBlocks& rows : row_blocks_) UseColumns(rows);
     for (const RowBlocks& rows : row_blocks_) Finish(rows);
   }
@@ -177,65 +177,47 @@ class ItemRun {
   void UsePage(int64_t page, RowBlocks* rows) {
     const size_t first = rows->next;
     int64_t full_keys = 0;
-    bool are_whole = true;  // all pieces: blocks of which all rows see all keys
-    for (; rows->next < rows->pieces.size() && rows->pieces[rows->next].page == page;
-         ++rows->next) {
-      const int64_t keys = FullKeys(*rows, rows->pieces[rows->next]);
-      full_keys += keys;
-      are_whole &= keys > 0 && IsOfBlocks(rows->pieces[rows->next]);
-    }
+    for (; rows->next < rows->pieces.size() && rows->pieces[rows->next].page == page; ++rows->next)
+      full_keys += FullKeys(*rows, rows->pieces[rows->next]);
     if (rows->next == first) return;
-    const uint16_t* const keys = packed_.Keys(item_.bundle->kv_head, page);
-    const uint16_t* const values = packed_.Values(item_.bundle->kv_head, page);
+    const int32_t first_block = static_cast<int32_t>(page * kStepBlocks);
     // No key is held twice.
-    if (full_keys == kStepKeys) return AddSteps(*rows, keys, values, nullptr);
-    if (are_whole) {
-      for (size_t i = first; i < rows->next; ++i) Wait(rows->pieces[i], rows);
-      return;
+    if (full_keys == kStepKeys) {
+      int32_t blocks[kStepBlocks];
+      std::iota(blocks, blocks + kStepBlocks, first_block);
+      return AddPageSteps(*rows, blocks, kStepBlocks, nullptr);
     }
-    SeenKeys* const seen = NextMask();
-    seen->Begin(page * kStepKeys, rows->rows, c_.q_start + rows->first_row);
-    for (size_t i = first; i < rows->next; ++i) {
-      seen->Add(plan_, rows->pieces[i].tile, c_.kv_len);
+    page_.Begin(page * kStepKeys, rows->rows, c_.q_start + rows->first_row);
+    for (size_t i = first; i < rows->next; ++i) page_.Add(plan_, rows->pieces[i].tile, c_.kv_len);
+    uint32_t any[kStepBlocks], all[kStepBlocks];
+    page_.Summarise(0, rows->rows, any, all);
+    for (int32_t b = 0; b < kStepBlocks; ++b) {
+      if (any[b] != 0) Wait(first_block + b, b, all[b] == ~0u, rows);
     }
-    AddSteps(*rows, keys, values, seen);
   }
 
-  // The end of a tile's keys.
-  int64_t EndOf(int32_t tile) const {
-    return std::min<int64_t>(plan_.key_start[tile] + plan_.tile_k, c_.kv_len);
-  }
-
-  bool IsOfBlocks(const Piece& piece) const {
-    return plan_.key_start[piece.tile] % kBlock == 0 && EndOf(piece.tile) % kBlock == 0;
-  }
-
-  // Lets the blocks of a piece wait for others of its row tile.
-  void Wait(const Piece& piece, RowBlocks* rows) {
-    const int64_t first = piece.page * kStepKeys;
-    const int64_t start = std::max<int64_t>(plan_.key_start[piece.tile], first);
-    const int64_t end = std::min(EndOf(piece.tile), first + kStepKeys);
-    for (int64_t key = start; key < end; key += kBlock) {
-      rows->waiting[rows->count++] = static_cast<int32_t>(key / kBlock);
-      if (rows->count == kStepBlocks) UseWaiting(rows);
+  // Lets block b of the page, which all rows see whole or not, wait for others of its row tile.
+  void Wait(int32_t block, int32_t b, bool is_whole, RowBlocks* rows) {
+    if (!is_whole && rows->seen == nullptr) {
+      rows->seen = NextMask();
+      rows->seen->BeginWhole(rows->rows);
     }
+    if (!is_whole) rows->seen->TakeBlock(rows->count, page_, b);
+    rows->waiting[rows->count++] = block;
+    if (rows->count == kStepBlocks) UseWaiting(rows);
   }
 
   void UseWaiting(RowBlocks* rows) {
-    if (rows->count == 0) return;
-    AttendStep step{};
-    step.keys = packed_.Keys(item_.bundle->kv_head, 0);
-    step.values = packed_.Values(item_.bundle->kv_head, 0);
-    step.count = rows->count;
-    std::copy_n(rows->waiting, rows->count, step.blocks);
-    for (int32_t p = 0; p < rows->blocks(); ++p) AddStep(*rows, p, step);
+    AddPageSteps(*rows, rows->waiting, rows->count, rows->seen);
+    if (rows->seen != nullptr) lent_.push_back(rows->seen);
+    rows->seen = nullptr;
     rows->count = 0;
   }
 
   // Keys of the piece if all rows see all of them, else 0.
   int64_t FullKeys(const RowBlocks& rows, const Piece& piece) const {
     const int64_t start = plan_.key_start[piece.tile], first = piece.page * kStepKeys;
-    const int64_t end = EndOf(piece.tile);
+    const int64_t end = std::min<int64_t>(start + plan_.tile_k, c_.kv_len);
     const int32_t kind = plan_.kind[piece.tile];
     const bool is_past = kind == kTileCausal && end <= c_.q_start + rows.first_row + 1;
     if (kind != kTileFull && !is_past) return 0;
@@ -253,9 +235,12 @@ class ItemRun {
         seen = NextMask();
         seen->Begin(0, rows.rows, 0);
         seen->AddFirst(count);
+        lent_.push_back(seen);
       }
-      AddSteps(rows, column_keys_, column_values_, seen);
-      Flush();
+      int32_t blocks[kStepBlocks];
+      std::iota(blocks, blocks + kStepBlocks, 0);
+      AddSteps(rows, column_keys_, column_values_, blocks, kStepBlocks, seen);
+      Attend();
     }
   }
 
@@ -270,56 +255,64 @@ class ItemRun {
     }
   }
 
-  // A step for each block of rows that sees a key. seen: null if all rows see the whole span.
+  // Steps of packed blocks of the KV head.
+  void AddPageSteps(const RowBlocks& rows, const int32_t* blocks, int32_t count,
+                    const SeenKeys* seen) {
+    const int32_t head = item_.bundle->kv_head;
+    AddSteps(rows, packed_.Keys(head), packed_.Values(head), blocks, count, seen);
+  }
+
+  // A step for each block of rows that sees a key. seen: of the blocks in their order; null if all
+  // rows see all of them.
   void AddSteps(const RowBlocks& rows, const uint16_t* keys, const uint16_t* values,
-                const SeenKeys* seen) {
+                const int32_t* blocks, int32_t count, const SeenKeys* seen) {
     for (int32_t p = 0; p < rows.blocks(); ++p) {
       AttendStep step{};
       step.keys = keys;
       step.values = values;
-      ChooseBlocks(seen, p * kBlock, std::min(kBlock, rows.stacked - p * kBlock), &step);
-      if (step.count > 0) AddStep(rows, p, step);
+      step.q = rows.q + p * kBlock * depth_;
+      step.out = rows.out + p * kBlock * depth_;
+      step.maximum = rows.maximum + p * kBlock;
+      step.sum = rows.sum + p * kBlock;
+      step.first = p * kBlock;
+      ChooseBlocks(seen, std::min(kBlock, rows.stacked - step.first), blocks, count, &step);
+      if (step.count == 0) continue;
+      steps_.push_back(step);
     }
+    if (steps_.size() >= kSteps) Attend();
   }
 
-  // A step, whose keys are chosen, for block p of the rows.
-  void AddStep(const RowBlocks& rows, int32_t p, AttendStep step) {
-    step.q = rows.q + p * kBlock * depth_;
-    step.out = rows.out + p * kBlock * depth_;
-    step.maximum = rows.maximum + p * kBlock;
-    step.sum = rows.sum + p * kBlock;
-    steps_.push_back(step);
-    if (steps_.size() == kSteps) Attend();
-  }
-
-  static void ChooseBlocks(const SeenKeys* seen, int32_t first, int32_t lanes, AttendStep* step) {
+  static void ChooseBlocks(const SeenKeys* seen, int32_t lanes, const int32_t* blocks,
+                           int32_t count, AttendStep* step) {
     uint32_t any[kStepBlocks], all[kStepBlocks];
-    if (seen != nullptr) seen->Summarise(first, lanes, any, all);
-    for (int b = 0; b < kStepBlocks; ++b) {
-      if (seen != nullptr && any[b] == 0) continue;
-      step->blocks[step->count++] = b;
-      if (seen == nullptr || all[b] == ~0u) continue;
+    if (seen != nullptr) seen->Summarise(step->first, lanes, any, all);
+    for (int32_t n = 0; n < count; ++n) {
+      if (seen != nullptr && any[n] == 0) continue;
+      step->blocks[step->count] = blocks[n];
+      step->places[step->count++] = n;
+      if (seen == nullptr || all[n] == ~0u) continue;
       step->words = seen->words();
-      step->first = first;
       step->rows = seen->rows();
     }
   }
 
   SeenKeys* NextMask() {
-    if (used_masks_ == kMasks) Flush();
-    return &masks_[used_masks_++];
+    if (spare_.empty()) {
+      masks_.push_back(std::make_unique<SeenKeys>());
+      return masks_.back().get();
+    }
+    SeenKeys* const mask = spare_.back();
+    spare_.pop_back();
+    return mask;
   }
 
+  // After this no step waits, so that what was lent to steps, and columns, may change.
   void Attend() {
     c_.call.Poll();
     bf16_.attend(steps_.data(), steps_.size(), depth_, factor_, room_);
     steps_.clear();
-  }
-
-  // After this no step waits, so that masks and columns may change.
-  void Flush() {
-    Attend();
-    used_masks_ = 0;
+    spare_.insert(spare_.end(), lent_.begin(), lent_.end());
+    lent_.clear();
   }
 
   void Finish(const RowBlocks& rows) const {
@@ -346,8 +339,10 @@ class ItemRun {
   float factor_;
   std::vector<RowBlocks> row_blocks_;
   std::vector<AttendStep> steps_;
-  std::unique_ptr<SeenKeys[]> masks_;
-  int64_t used_masks_ = 0, lanes_ = 0;
+  SeenKeys page_;  // the one that is used
+  std::vector<std::unique_ptr<SeenKeys>> masks_;
+  std::vector<SeenKeys*> spare_, lent_;  // lent: to steps that wait
+  int64_t lanes_ = 0;
   uint16_t *q_, *column_keys_, *column_values_;
   float *out_, *maximum_, *sum_, *room_, *key_rows_, *value_rows_;
 };

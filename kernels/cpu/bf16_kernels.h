@@ -28,11 +28,11 @@ struct AttendStep {
   const uint16_t* q;       // packed left [32][depth]
   const uint16_t* keys;    // [block] packed right: columns are keys, terms the depth
   const uint16_t* values;  // [block] packed right: columns are the depth, terms are keys
-  const uint32_t* words;   // [rows][kStepBlocks]: row sees key j of block b where bit j of its word
-                           // b is set; null: all rows see all keys
+  const uint32_t* words;   // [rows][kStepBlocks]: row sees key j of its block n where bit j of its
+                           // word places[n] is set; null: all rows see all keys
   int32_t first, rows;     // lane i is row (first + i) % rows of `words`
   int32_t count;           // key blocks to use
-  int32_t blocks[kStepBlocks];
+  int32_t blocks[kStepBlocks], places[kStepBlocks];
   float *out, *maximum, *sum;  // [32][depth], [32], [32]
 };
 

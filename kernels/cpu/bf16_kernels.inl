@@ -111,7 +111,7 @@ LL_INLINE void Hide(float* line, const AttendStep& step, const uint32_t* words) 
   U bit{};
   for (int i = 0; i < kWidth; ++i) bit[i] = 1u << i;
   for (int32_t j = 0; j < step.count; ++j) {
-    const uint32_t word = words[step.blocks[j]];
+    const uint32_t word = words[step.places[j]];
     if (word == ~0u) continue;
     for (int half = 0; half < 2; ++half) {
       float* const target = line + j * kBlock + half * kWidth;

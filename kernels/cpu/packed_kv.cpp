@@ -8,7 +8,7 @@ namespace longlens {
 namespace {
 
 // Largest size of the packed keys, and of the packed values, of several KV heads.
-constexpr int64_t kBatchElements = 1 << 26;
+constexpr int64_t kBatchElements = 1 << 24;
 
 }  // namespace
 
@@ -19,9 +19,25 @@ PackedKv::PackedKv(const TileCall& tile_call)
       pages_((tile_call.kv_len + kStepKeys - 1) / kStepKeys),
       page_elements_(kStepKeys * PaddedDepth(tile_call.kv.dim)),
       batch_(static_cast<int32_t>(std::clamp<int64_t>(kBatchElements / (pages_ * page_elements_),
-                                                      1, tile_call.kv.kv_heads))),
-      keys_(batch_ * pages_ * page_elements_),
-      values_(batch_ * pages_ * page_elements_) {}
+                                                      1, tile_call.kv.kv_heads))) {
+  {
+    const std::lock_guard<std::mutex> lock(spare_mutex_);
+    room_ = std::move(spare_);
+  }
+  if (room_ == nullptr) room_ = std::make_unique<Room>();
+  room_->keys.Reserve(Elements());
+  room_->values.Reserve(Elements());
+}
+
+PackedKv::~PackedKv() {
+  // One head of a very long context alone may be more than what is kept.
+  if (Elements() > kBatchElements) return;
+  const std::lock_guard<std::mutex> lock(spare_mutex_);
+  spare_ = std::move(room_);
+}
+
+std::mutex PackedKv::spare_mutex_;
+std::unique_ptr<PackedKv::Room> PackedKv::spare_;
 
 void PackedKv::Fill(const Bundle* bundles, size_t count) {
   first_head_ = bundles[0].kv_head;
@@ -53,8 +69,8 @@ void PackedKv::FillPage(const Page& at) const {
   scratch.Begin(2 * Scratch::RoundUp(kBlock * dim));
   float* const keys = scratch.Take(kBlock * dim);
   float* const values = scratch.Take(kBlock * dim);
-  uint16_t* packed_keys = At(keys_, at.kv_head, at.page);
-  uint16_t* packed_values = At(values_, at.kv_head, at.page);
+  uint16_t* packed_keys = At(room_->keys, at.kv_head, at.page);
+  uint16_t* packed_values = At(room_->values, at.kv_head, at.page);
   const int64_t end = std::min<int64_t>(c_.kv_len, (at.page + 1) * kStepKeys);
   for (int64_t key = at.page * kStepKeys; key < end; key += kBlock) {
     const int64_t count = std::min<int64_t>(kBlock, end - key);

@@ -7,6 +7,8 @@
 #define LONGLENS_CPU_PACKED_KV_H_
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <vector>
 
 #include "bf16_kernels.h"
@@ -15,22 +17,23 @@
 
 namespace longlens {
 
-// Packs some of the KV heads of a call after the other ones, in memory of a bounded size.
+// Packs some of the KV heads of a call after the other ones, in memory of a bounded size, which
+// the next call uses again: new memory of that size costs as long as what is written there.
 class PackedKv {
  public:
   explicit PackedKv(const TileCall& tile_call);
+  ~PackedKv();
+  PackedKv(const PackedKv&) = delete;
+  PackedKv& operator=(const PackedKv&) = delete;
 
   // KV heads that Fill takes at most.
   int32_t batch() const { return batch_; }
   // Packs what the bundles, which are of at most batch() KV heads, touch.
   void Fill(const Bundle* bundles, size_t count);
 
-  const uint16_t* Keys(int32_t kv_head, int64_t page) const {
-    return At(keys_, kv_head, page);
-  }
-  const uint16_t* Values(int32_t kv_head, int64_t page) const {
-    return At(values_, kv_head, page);
-  }
+  // Page 0 of a KV head.
+  const uint16_t* Keys(int32_t kv_head) const { return At(room_->keys, kv_head, 0); }
+  const uint16_t* Values(int32_t kv_head) const { return At(room_->values, kv_head, 0); }
 
  private:
   struct Page {
@@ -38,16 +41,24 @@ class PackedKv {
     int64_t page;
   };
 
+  struct Room {
+    Buffer<uint16_t> keys, values;
+  };
+
   uint16_t* At(const Buffer<uint16_t>& buffer, int32_t kv_head, int64_t page) const {
     return buffer.data() + ((kv_head - first_head_) * pages_ + page) * page_elements_;
   }
+  int64_t Elements() const { return batch_ * pages_ * page_elements_; }
   std::vector<Page> TouchedPages(const Bundle* bundles, size_t count) const;
   void FillPage(const Page& page) const;
 
   const TileCall& c_;
   int64_t pages_, page_elements_;
   int32_t batch_, first_head_ = 0;
-  Buffer<uint16_t> keys_, values_;
+  std::unique_ptr<Room> room_;
+
+  static std::mutex spare_mutex_;
+  static std::unique_ptr<Room> spare_;  // of an earlier call
 };
 
 // Packs a block of at most 32 rows of f32, one after the other.

@@ -46,6 +46,15 @@ void SeenKeys::AddFirst(int32_t count) {
   for (int32_t row = 0; row < rows_; ++row) AddRange(row, 0, count);
 }
 
+void SeenKeys::BeginWhole(int32_t rows) {
+  rows_ = rows;
+  memset(words_, 0xFF, rows * sizeof(words_[0]));
+}
+
+void SeenKeys::TakeBlock(int32_t to, const SeenKeys& other, int32_t from) {
+  for (int32_t row = 0; row < rows_; ++row) words_[row][to] = other.words_[row][from];
+}
+
 void SeenKeys::AddRange(int32_t row, int64_t low, int64_t high) {
   for (int64_t b = low / kBlock; b * kBlock < high; ++b) {
     words_[row][b] |= RangeBits(b * kBlock, low, high);

@@ -1,4 +1,4 @@
-// Which keys of a page the rows of a row tile see: a bit for each.
+// Which keys of a page, or of the blocks of a step, the rows of a row tile see: a bit for each.
 #ifndef LONGLENS_CPU_SEEN_KEYS_H_
 #define LONGLENS_CPU_SEEN_KEYS_H_
 
@@ -19,6 +19,10 @@ class SeenKeys {
   void Add(const TilePlan& plan, int32_t x, int64_t kv_len);
   // Adds the first `count` keys for all rows.
   void AddFirst(int32_t count);
+  // All keys of blocks anywhere, for `rows` rows.
+  void BeginWhole(int32_t rows);
+  // Block `to` as block `from` of the other one, which is for the same rows.
+  void TakeBlock(int32_t to, const SeenKeys& other, int32_t from);
 
   // [rows][kStepBlocks]
   const uint32_t* words() const { return words_[0]; }
