@@ -115,6 +115,7 @@ export type {
   HeadPlan,
   IntersectPlan,
   LayerPlan,
+  SlashCover,
   SplitPlan,
   StaticPlusRetrievedPlan,
   StreamingPlan,

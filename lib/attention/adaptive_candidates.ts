@@ -141,9 +141,9 @@ export function slashCandidates({ groups, mass, most }: Fitted): Candidate[] {
 }
 
 function slashChoice(vertical: readonly number[], slash: readonly number[]) {
-  const choice: ChosenPlan = { kind: "verticalSlash", vertical, slash, cover: "tiles" };
+  const choice = { kind: "verticalSlash", vertical, slash, cover: "blocks" } as const;
   const kept = (group: RowGroup) =>
-    group.kept(coverTiles(vertical, slash, group.tile.first, group.tile.rows));
+    group.kept(coverTiles(choice, group.tile.first, group.tile.rows));
   return { choice, kept };
 }
 
@@ -185,8 +185,9 @@ function restOf(
 ): Rest {
   const columns = all.slice();
   let area = 0;
+  const plan = { vertical: [], slash, cover: "blocks" } as const;
   for (const group of groups) {
-    const tiles = coverTiles([], slash, group.tile.first, group.tile.rows);
+    const tiles = coverTiles(plan, group.tile.first, group.tile.rows);
     area += tileArea(tiles);
     group.removeKeys(tiles, columns);
   }

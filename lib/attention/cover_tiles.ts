@@ -1,13 +1,18 @@
 /**
- * Chosen columns and diagonals as tiles and single keys, by MInference's conversion: around the 64 keys that a diagonal
- * touches in 64 rows stands one tile, at any key; tiles that touch grow together by whole tiles; columns outside of them are
- * single keys. What it holds is a superset of the plan, no key twice. Every query sees its own key, whatever was chosen, so
- * that columns among a tile's own rows need no mask.
+ * Chosen columns and diagonals as tiles and single keys: whatever holds the 64 keys that a diagonal touches in 64 rows;
+ * columns outside of it are single keys. By MInference's conversion (`tiles`) one tile of 64 keys stands around them, at any
+ * key, and tiles that touch grow together by whole tiles. Otherwise (`blocks`) it is the blocks of 32 keys that they lie in,
+ * counted from key 0, as CPU kernels multiply such blocks and would compute those that a tile touches anyhow. What it holds is
+ * a superset of the plan, no key twice. Every query sees its own key, whatever was chosen, so that columns among a tile's own
+ * rows need no mask.
  */
 import { TILE_CAUSAL, TILE_FULL, type TilePlan } from "../../ffi/backend.ts";
+import type { SlashCover } from "./plan.ts";
 
-/** Rows of a row tile, and keys of a tile. */
+/** Rows of a row tile, keys that a diagonal touches there, and keys of a tile of MInference's. */
 const TILE = 64;
+/** Keys of a block. */
+const BLOCK = 32;
 
 /** The tiles and columns of one row tile after the other. */
 interface Lists {
@@ -16,6 +21,8 @@ interface Lists {
   readonly kind: number[];
   readonly colPtr: number[];
   readonly columns: number[];
+  /** Keys of a tile. */
+  readonly tileK: number;
 }
 
 /**
@@ -23,12 +30,16 @@ interface Lists {
  * tile of a chunk may be short: its tiles lie as if it were whole, and those that begin behind its last row are left out.
  */
 export function coverTiles(
-  vertical: readonly number[],
-  slash: readonly number[],
+  { vertical, slash, cover }: {
+    readonly vertical: readonly number[];
+    readonly slash: readonly number[];
+    readonly cover: SlashCover;
+  },
   qStart: number,
   qLen: number,
 ): TilePlan {
-  const lists: Lists = { rowPtr: [0], keyStart: [], kind: [], colPtr: [0], columns: [] };
+  const tileK = cover === "tiles" ? TILE : BLOCK;
+  const lists: Lists = { rowPtr: [0], keyStart: [], kind: [], colPtr: [0], columns: [], tileK };
   const far = Int32Array.from(slash[0] === 0 ? slash : [0, ...slash]).reverse();
   for (let first = qStart; first < qStart + qLen; first += TILE) {
     addRow(lists, vertical, far, first, Math.min(first + TILE, qStart + qLen));
@@ -37,7 +48,7 @@ export function coverTiles(
   }
   return {
     tileQ: TILE,
-    tileK: TILE,
+    tileK,
     rowPtr: Int32Array.from(lists.rowPtr),
     keyStart: Int32Array.from(lists.keyStart),
     kind: Int32Array.from(lists.kind),
@@ -58,13 +69,9 @@ function addRow(
   const end = first + TILE;
   let column = 0;
   for (let d = firstWithin(far, end); d < far.length;) {
-    const start = Math.max(end - far[d]!, TILE) - TILE;
-    let stop = start + TILE;
-    for (d++; d < far.length; d++) {
-      const other = Math.max(end - far[d]!, TILE);
-      if (other > stop + TILE) break;
-      if (other > stop) stop += TILE;
-    }
+    const run = lists.tileK === TILE ? tileRun(far, d, end) : blockRun(far, d, end);
+    const { start, stop } = run;
+    d = run.next;
     while (column < vertical.length && vertical[column]! < start) {
       lists.columns.push(vertical[column++]!);
     }
@@ -73,10 +80,38 @@ function addRow(
   }
 }
 
+/** Keys `start .. stop-1` around distances up to the place `next`. */
+interface Run {
+  readonly start: number;
+  readonly stop: number;
+  readonly next: number;
+}
+
+function tileRun(far: Int32Array, place: number, end: number): Run {
+  const start = Math.max(end - far[place]!, TILE) - TILE;
+  let [stop, next] = [start + TILE, place + 1];
+  for (; next < far.length; next++) {
+    const other = Math.max(end - far[next]!, TILE);
+    if (other > stop + TILE) break;
+    if (other > stop) stop += TILE;
+  }
+  return { start, stop, next };
+}
+
+function blockRun(far: Int32Array, place: number, end: number): Run {
+  const firstOf = (d: number) => Math.floor(Math.max(0, end - TILE - d) / BLOCK) * BLOCK;
+  const endOf = (d: number) => Math.ceil((end - d) / BLOCK) * BLOCK;
+  const start = firstOf(far[place]!);
+  let [stop, next] = [endOf(far[place]!), place + 1];
+  for (; next < far.length && firstOf(far[next]!) <= stop; next++) stop = endOf(far[next]!);
+  return { start, stop, next };
+}
+
 function addTiles(lists: Lists, start: number, stop: number, first: number): void {
-  for (let key = start; key < stop; key += TILE) {
+  const { tileK } = lists;
+  for (let key = start; key < stop; key += tileK) {
     lists.keyStart.push(key);
-    lists.kind.push(key + TILE - 1 <= first ? TILE_FULL : TILE_CAUSAL);
+    lists.kind.push(key + tileK - 1 <= first ? TILE_FULL : TILE_CAUSAL);
   }
 }
 

@@ -63,7 +63,7 @@ export function paperPlan(
     kind: "verticalSlash",
     vertical: topShare(sums.vertical, gamma, { least, most }),
     slash: topShare(sums.slash, gamma, { forced: [0], least, most }),
-    cover: "tiles",
+    cover: "blocks",
   };
 }
 

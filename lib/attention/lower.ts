@@ -24,8 +24,8 @@ const COLUMN_LIMIT = 8;
 export function lower(plan: HeadPlan, qStart: number, qLen: number, kvLen: number): TilePlan {
   checkRange(qStart, qLen, kvLen);
   checkPlan(plan);
-  if (plan.kind === "verticalSlash" && plan.cover === "tiles") {
-    return coverTiles(plan.vertical, plan.slash, qStart, qLen);
+  if (plan.kind === "verticalSlash" && plan.cover) {
+    return coverTiles({ ...plan, cover: plan.cover }, qStart, qLen);
   }
   return lowerMask(maskOf(plan, qStart + qLen), qStart, qLen);
 }

@@ -65,7 +65,7 @@ function planOf(
   patternOf: (head: number) => HeadPattern,
 ): Group["plan"] {
   if (pattern.kind === "verticalSlash") {
-    const rule = { lastQueries: 64, variant: "chunk" } as const;
+    const rule = { lastQueries: 64, variant: "chunk", cover: "blocks" } as const;
     return (context) =>
       planVerticalSlash(context, rule, (head) => patternOf(head) as typeof pattern);
   }

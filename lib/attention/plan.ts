@@ -29,6 +29,12 @@ export interface StreamingPlan extends ClaimedPlan {
   readonly window: number;
 }
 
+/**
+ * What a prefill attends to around the 64 keys that a diagonal touches in 64 rows: the `blocks` of 32 keys, counted from key
+ * 0, that they lie in, or `tiles` of 64 by MInference's conversion, which stand at any key and grow together by whole tiles.
+ */
+export type SlashCover = "blocks" | "tiles";
+
 /** Chosen columns and diagonals: `j` in `vertical` or `i - j` in `slash` (MInference). */
 export interface VerticalSlashPlan extends ClaimedPlan {
   /** Kind of the plan. */
@@ -38,10 +44,10 @@ export interface VerticalSlashPlan extends ClaimedPlan {
   /** Distances `i - j`, rising. */
   readonly slash: readonly number[];
   /**
-   * Whether a prefill may attend to whole tiles around the diagonals, too: MInference's conversion, which is faster and
-   * holds more keys. Single queries see the plan's own.
+   * Whether a prefill may attend to what lies around the diagonals, too, which is faster and holds more keys. Single queries
+   * see the plan's own.
    */
-  readonly cover?: "tiles";
+  readonly cover?: SlashCover;
 }
 
 /** Chosen key blocks for each query block: `floor(j / block)` in `blocks[floor((i - from) / block)]`. */

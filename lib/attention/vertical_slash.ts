@@ -3,7 +3,7 @@ import { checkCount } from "./check.ts";
 import { denseDecode } from "./dense.ts";
 import { described } from "./described.ts";
 import type { Method, PrefillContext, VerticalSlash } from "./method.ts";
-import type { HeadPlan, VerticalSlashPlan } from "./plan.ts";
+import type { HeadPlan, SlashCover, VerticalSlashPlan } from "./plan.ts";
 import { planUnlessWhole } from "./whole_heads.ts";
 
 /** Options of {@link verticalSlash}. */
@@ -29,6 +29,11 @@ export interface VerticalSlashOptions {
    * @default "chunk"
    */
   readonly variant?: "chunk" | "extend" | "static";
+  /**
+   * What is computed around diagonals: `blocks` of 32 keys from key 0, as CPU kernels multiply them, or MInference's `tiles`.
+   * @default "blocks"
+   */
+  readonly cover?: SlashCover;
 }
 
 /** First columns and nearest diagonals that are always taken. */
@@ -47,7 +52,7 @@ type Checked = Required<VerticalSlashOptions>;
 /**
  * MInference's vertical-slash (Jiang et al. 2024, arXiv 2407.02490, Algorithm 2): the attention of each chunk's last queries,
  * summed by column and by diagonal, chooses the columns and diagonals that the chunk's queries see. What is computed is a
- * superset in tiles (`VerticalSlashPlan.cover`). Equal sums: the lower column, the nearer diagonal. Governs the prefill; single
+ * superset (`VerticalSlashPlan.cover`). Equal sums: the lower column, the nearer diagonal. Governs the prefill; single
  * queries see every key.
  *
  * @throws {RangeError} if an option is out of range
@@ -64,7 +69,8 @@ export function verticalSlash(options: VerticalSlashOptions = {}): Method {
 }
 
 function checkOptions(options: VerticalSlashOptions): Checked {
-  const { vertical = 1000, slash = 6096, lastQueries = 64, variant = "chunk" } = options;
+  const { vertical = 1000, slash = 6096, lastQueries = 64 } = options;
+  const { variant = "chunk", cover = "blocks" } = options;
   const action = "make a verticalSlash method";
   checkCount(action, "vertical", vertical, 0);
   checkCount(action, "slash", slash, 0);
@@ -74,11 +80,16 @@ function checkOptions(options: VerticalSlashOptions): Checked {
       `Cannot ${action} as variant must be chunk, extend or static: current value is ${variant}`,
     );
   }
-  return { vertical, slash, lastQueries, variant };
+  if (!["blocks", "tiles"].includes(cover)) {
+    throw new RangeError(
+      `Cannot ${action} as cover must be blocks or tiles: current value is ${cover}`,
+    );
+  }
+  return { vertical, slash, lastQueries, variant, cover };
 }
 
 /** How columns and diagonals are chosen. */
-export type VerticalSlashRule = Pick<Checked, "lastQueries" | "variant">;
+export type VerticalSlashRule = Pick<Checked, "lastQueries" | "variant" | "cover">;
 
 /** How many columns and diagonals a head has. */
 export type VerticalSlashBudget = Pick<Checked, "vertical" | "slash">;
@@ -100,14 +111,15 @@ export function planVerticalSlash(
 
 async function planChunk(
   { heads, qLen, kvLength, estimates }: PrefillContext,
-  { lastQueries, variant }: VerticalSlashRule,
+  { lastQueries, variant, cover }: VerticalSlashRule,
   budgetOf: (head: number) => VerticalSlashBudget,
 ): Promise<HeadPlan[]> {
   const skipped = variant === "extend" ? Math.min(EXTENDED, qLen - 1) : 0;
   const sums = await estimates.verticalSlash(heads, lastQueries, skipped);
   return sums.map((sum, x) => {
     const { vertical, slash } = budgetOf(heads[x]!);
-    return new VerticalSlashRanks(sum, kvLength).plan({ vertical: vertical + skipped, slash });
+    const budget = { vertical: vertical + skipped, slash };
+    return new VerticalSlashRanks(sum, kvLength).plan(budget, cover);
   });
 }
 
@@ -144,12 +156,12 @@ export class VerticalSlashRanks {
   }
 
   /** The columns and diagonals with the largest sums. */
-  plan({ vertical, slash }: VerticalSlashBudget): VerticalSlashPlan {
+  plan({ vertical, slash }: VerticalSlashBudget, cover: SlashCover): VerticalSlashPlan {
     return {
       kind: "verticalSlash",
       vertical: topIndices(this.#columns, Math.max(vertical, LEAST_VERTICAL)),
       slash: topIndices(this.#diagonals, Math.max(slash, LEAST_SLASH)),
-      cover: "tiles",
+      cover,
     };
   }
 }

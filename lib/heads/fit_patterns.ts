@@ -109,7 +109,8 @@ class Fit {
     ranks: readonly VerticalSlashRanks[],
     least: number,
   ): Promise<HeadPattern | null> {
-    const area = (budget: VerticalSlashBudget) => this.#area((chunk) => ranks[chunk]!.plan(budget));
+    const area = (budget: VerticalSlashBudget) =>
+      this.#area((chunk) => ranks[chunk]!.plan(budget, "blocks"));
     const slash = await this.#largest(LEAST_SLASH, (slash) => area({ vertical: least, slash }));
     if (slash === null) return null;
     const vertical = await this.#largest(least, (vertical) => area({ vertical, slash }));

@@ -6,7 +6,8 @@ import { keysOfRow, sees } from "./brute_force.ts";
 
 /** Starts of tiles and columns of each row tile, as `shared/reference/sparse_reference.py` prints them. */
 function listsOf(vertical: number[], slash: number[], length: number): [number[], number[]][] {
-  const { rowPtr, keyStart, colPtr, columns } = coverTiles(vertical, slash, 0, length);
+  const plan = { vertical, slash, cover: "tiles" } as const;
+  const { rowPtr, keyStart, colPtr, columns } = coverTiles(plan, 0, length);
   return Array.from({ length: rowPtr.length - 1 }, (_, row) => [
     [...keyStart.subarray(rowPtr[row], rowPtr[row + 1])],
     [...columns.subarray(colPtr[row], colPtr[row + 1])],
@@ -39,9 +40,10 @@ Deno.test("coverTiles() holds every key of the plan, none twice, none after the 
       rising,
       fc.nat(300),
       fc.integer({ min: 1, max: 200 }),
-      (vertical, slash, qStart, qLen) => {
+      fc.constantFrom("tiles" as const, "blocks" as const),
+      (vertical, slash, qStart, qLen, cover) => {
         const plan: VerticalSlashPlan = { kind: "verticalSlash", vertical, slash };
-        const tiles = coverTiles(vertical, slash, qStart, qLen);
+        const tiles = coverTiles({ vertical, slash, cover }, qStart, qLen);
         for (let row = 0; row < qLen; row++) {
           const counts = keysOfRow(tiles, qStart, row, qStart + qLen);
           for (const [key, count] of counts.entries()) {
@@ -53,6 +55,27 @@ Deno.test("coverTiles() holds every key of the plan, none twice, none after the 
         }
       },
     ),
+    { numRuns: 120 },
+  );
+});
+
+Deno.test("coverTiles() by blocks holds those that keys of a diagonal lie in, and no others", () => {
+  fc.assert(
+    fc.property(rising, fc.nat(300), fc.integer({ min: 1, max: 200 }), (slash, qStart, qLen) => {
+      const tiles = coverTiles({ vertical: [], slash, cover: "blocks" }, qStart, qLen);
+      for (let first = 0; first < qLen; first += 64) {
+        const [start, last] = [qStart + first, qStart + Math.min(first + 64, qLen)];
+        const expected = new Set<number>();
+        for (const distance of [0, ...slash]) {
+          for (let query = start; query < start + 64; query++) {
+            const block = Math.floor((query - distance) / 32);
+            if (block >= 0 && block * 32 < last) expected.add(block * 32);
+          }
+        }
+        const [from, to] = [tiles.rowPtr[first / 64], tiles.rowPtr[first / 64 + 1]];
+        assertEquals([...tiles.keyStart.subarray(from, to)], [...expected].sort((a, b) => a - b));
+      }
+    }),
     { numRuns: 60 },
   );
 });

@@ -42,7 +42,7 @@ function planOf(wanted: Wanted, { block, qStart }: Place): HeadPlan {
     kind: "verticalSlash",
     vertical: places(vertical!),
     slash: places(slash!),
-    cover: "tiles",
+    cover: "blocks",
   };
 }
 

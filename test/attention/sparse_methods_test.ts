@@ -39,8 +39,11 @@ Deno.test("verticalSlash() takes the largest sums, the first columns and the nea
     kind: "verticalSlash",
     vertical: [...count(30), 50, 300],
     slash: [...count(100), 150, 399],
-    cover: "tiles",
+    cover: "blocks",
   });
+  const tiled = methods.verticalSlash({ vertical: 32, slash: 102, cover: "tiles" });
+  const [other] = await tiled.planPrefill(context) as readonly VerticalSlashPlan[];
+  assertEquals(other, { ...plan as VerticalSlashPlan, cover: "tiles" });
 });
 
 Deno.test("verticalSlash() has at least 30 columns and 50 diagonals", async () => {

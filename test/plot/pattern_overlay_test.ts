@@ -41,9 +41,10 @@ Deno.test("markKept() marks the tiles and columns that a kernel computes around 
   const rising = fc.uniqueArray(fc.nat(700), { maxLength: 30 })
     .map((values) => values.sort((a, b) => a - b));
   const chunk = fc.record({ qStart: fc.nat(300), qLen: fc.integer({ min: 1, max: 300 }) });
+  const covers = fc.constantFrom("tiles" as const, "blocks" as const);
   fc.assert(
-    fc.property(rising, rising, chunk, (vertical, slash, { qStart, qLen }) => {
-      const plan = { kind: "verticalSlash", vertical, slash, cover: "tiles" } as const;
+    fc.property(rising, rising, chunk, covers, (vertical, slash, { qStart, qLen }, cover) => {
+      const plan = { kind: "verticalSlash", vertical, slash, cover } as const;
       const kvLen = qStart + qLen;
       const tiles = lower(plan, qStart, qLen, kvLen);
       for (let row = 0; row < qLen; row += 17) {

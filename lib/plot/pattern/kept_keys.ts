@@ -5,21 +5,24 @@ type Span = readonly [start: number, end: number];
 
 /** Place, after all others, of the distance 0, which is always seen. */
 const OWN = -1;
-/** Rows and keys of a tile around a diagonal. */
+/** Rows of a row tile, keys that a diagonal touches there, and keys of a tile around them. */
 const TILE = 64;
+/** Keys of a block. */
+const BLOCK = 32;
 
 /**
- * Sets to 1 the keys `0 .. query` that a plan holds for a query, and nothing else. Tiles around diagonals count where they
+ * Sets to 1 the keys `0 .. query` that a plan holds for a query, and nothing else. What lies around diagonals counts where they
  * are the whole plan: parts of others are exact.
  *
  * @param first query that the plan's rows begin with: tiles are counted from there
  * @param keys one byte a key, at least `query + 1`
  */
 export function markKept(plan: PlanValue, query: number, first: number, keys: Uint8Array): void {
-  if (plan.kind === "verticalSlash" && plan.cover === "tiles") {
+  if (plan.kind === "verticalSlash" && plan.cover) {
     const end = query - (query - first) % TILE + TILE;
+    const around = plan.cover === "tiles" ? tilesAround : blocksAround;
     markColumns(plan.vertical, query, keys);
-    return markSpans(tilesAround(plan.slash, end), query, keys);
+    return markSpans(around(plan.slash, end), query, keys);
   }
   markExact(plan, query, keys);
 }
@@ -108,4 +111,12 @@ function tilesAround(slash: readonly number[], end: number): Span[] {
     else if (at > last[1]) last[1] += TILE;
   }
   return spans;
+}
+
+/** Of the rows that end before `end`, the blocks that hold the keys of each diagonal. */
+function blocksAround(slash: readonly number[], end: number): Span[] {
+  return [0, ...slash].filter((distance) => distance < end).map((distance) => [
+    Math.floor(Math.max(0, end - TILE - distance) / BLOCK) * BLOCK,
+    Math.ceil((end - distance) / BLOCK) * BLOCK,
+  ]);
 }

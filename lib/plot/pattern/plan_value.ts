@@ -8,7 +8,7 @@ export type PlanValue =
     readonly kind: "verticalSlash";
     readonly vertical: readonly number[];
     readonly slash: readonly number[];
-    readonly cover?: "tiles";
+    readonly cover?: "blocks" | "tiles";
   }
   | {
     readonly kind: "blockSparse";
