@@ -218,6 +218,10 @@ constexpr int kLevelVectors = kFlat4GroupBytes / (int)sizeof(Levels);
 // Of these at once, so that sums fill the registers.
 constexpr int kLevelsAtOnce = kLevelVectors < 2 ? kLevelVectors : 2;
 
+// Bytes of levels that are fetched ahead, beyond a record those of the next one: the core's own
+// prefetcher stops at the end of each 4 KB.
+constexpr int64_t kLevelsAhead = 4096;
+
 // Sums of T rows over the keys of kLevelsAtOnce vectors.
 template <int T>
 LL_INLINE void SumLevels(const uint8_t* levels, int64_t dim, Flat4Row* rows, int64_t first) {
@@ -227,6 +231,7 @@ LL_INLINE void SumLevels(const uint8_t* levels, int64_t dim, Flat4Row* rows, int
   for (int64_t i = 0; i < dim; i += 4, levels += kFlat4GroupBytes) {
     Levels low[V], high[V];
     LL_UNROLL for (int v = 0; v < V; ++v) {
+      __builtin_prefetch(levels + v * sizeof(Levels) + kLevelsAhead);
       const Levels x = LoadLevels(levels + v * sizeof(Levels));
       low[v] = LowNibbles(x);
       high[v] = HighNibbles(x);
