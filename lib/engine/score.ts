@@ -10,6 +10,11 @@ export interface ScoreOptions {
    * @default "prefill" in an empty session, "decode" after a context
    */
   readonly phase?: Phase;
+  /**
+   * Ids at the end of the text that are scored; those before them are only read.
+   * @default all
+   */
+  readonly last?: number;
   /** Stops the run. */
   readonly signal?: AbortSignal;
 }
@@ -18,11 +23,11 @@ export interface ScoreOptions {
 export interface Score {
   /** Ids of the text, BOS included where one was added. */
   readonly ids: Int32Array;
-  /** Natural log-probability of each id given all before it; `NaN` for a first id that nothing precedes. */
+  /** Natural log-probability of each id given all before it; `NaN` for a first id that nothing precedes, and for those that are not scored. */
   readonly logProbs: Float32Array;
   /** Sum over the ids that have one. */
   readonly total: number;
-  /** Bits per byte of UTF-8 text. */
+  /** Bits per byte of UTF-8 text, of the text of the `last` ids where only these are scored. */
   readonly bitsPerByte: number;
 }
 
@@ -38,6 +43,7 @@ export async function scoreText(
   const before = held.length;
   const { phase = before === 0 ? "prefill" : "decode" } = options;
   const ids = held.encode(text);
+  const from = firstScored(ids.length, options);
   held.checkFits(before + ids.length);
   held.push([{ ids, phase }]);
   const logProbs = new Float32Array(ids.length).fill(NaN);
@@ -46,16 +52,28 @@ export async function scoreText(
     throwIfAborted(signal);
     for await (const _ of passes.places(passes.request(segment, control)));
     const { start, count } = segment;
+    const first = start + 1 - before;
+    if (first + count <= from) continue;
     const targets = held.log.slice(start + 1, count);
-    logProbs.set(await forward.logProbs(targets, control), start + 1 - before);
+    logProbs.set(await forward.logProbs(targets, control), first);
   }
-  return scoreOf(ids, logProbs, tokenizer);
+  return scoreOf(ids, logProbs.fill(NaN, 0, from), tokenizer.decode(ids.subarray(from)));
 }
 
-/** Sums up log-probabilities. */
-function scoreOf(ids: Int32Array, logProbs: Float32Array, tokenizer: Tokenizer): Score {
+/** Place in a text of `length` ids of the first that is scored. */
+function firstScored(length: number, { last = Infinity }: ScoreOptions): number {
+  if (last >= 1 && (last === Infinity || Number.isSafeInteger(last))) {
+    return Math.max(length - last, 0);
+  }
+  throw new RangeError(
+    `Cannot score a text as last must be a whole number >= 1: current value is ${last}`,
+  );
+}
+
+/** Sums up log-probabilities of ids that stand for `text`. */
+function scoreOf(ids: Int32Array, logProbs: Float32Array, text: string): Score {
   let total = 0;
   for (const value of logProbs) total += Number.isNaN(value) ? 0 : value;
-  const bytes = new TextEncoder().encode(tokenizer.decode(ids)).length;
+  const bytes = new TextEncoder().encode(text).length;
   return { ids, logProbs, total, bitsPerByte: -total / Math.LN2 / bytes };
 }

@@ -228,6 +228,43 @@ onBackends(
   },
 );
 
+onBackends("score() of the last ids gives their part of the whole", "llama", async (model) => {
+  const session = model.session({ chunkTokens: 7 });
+  const ids = someIds(40);
+  const whole = await session.score(ids);
+  for (const last of [1, 7, 13, 39]) {
+    const { logProbs, total, bitsPerByte } = await session.score(ids, { last });
+    const wanted = whole.logProbs.subarray(-last);
+    assertEquals(
+      logProbs,
+      new Float32Array(40).fill(NaN).fill(0, -last).map((x, at) => x + whole.logProbs[at]!),
+    );
+    assertAlmostEquals(total, wanted.reduce((sum, x) => sum + x, 0), 1e-3);
+    const bytes = new TextEncoder().encode(model.tokenizer.decode(ids.subarray(-last))).length;
+    assertAlmostEquals(bitsPerByte, -total / Math.LN2 / bytes, 1e-9);
+  }
+  assertEquals(await session.score(ids, { last: 40 }), whole);
+  for (const last of [0, 1.5, NaN]) {
+    await assertRejects(() => session.score(ids, { last }), RangeError, "last must be");
+  }
+});
+
+onBackends(
+  "score() computes no probabilities of ids that are not scored",
+  "llama",
+  async (model) => {
+    const session = model.session({ chunkTokens: 10 });
+    const { logProbs } = model.backend;
+    let rows = 0;
+    model.backend.logProbs = (logits, targets) => {
+      rows += targets.length;
+      return logProbs.call(model.backend, logits, targets);
+    };
+    await session.score(someIds(40), { last: 3 });
+    assertEquals(rows, 9);
+  },
+);
+
 onBackends(
   "generate() repeats itself for a seed and differs for another",
   "llama",
