@@ -239,6 +239,7 @@ export {
 export type { Difference, Interval } from "./lib/eval/statistics.ts";
 export { coverage, type CoverageOptions } from "./lib/eval/coverage.ts";
 export type { CoverageText, CoveredModel, ProbedTextOptions } from "./lib/eval/probed_texts.ts";
+export { perplexity, type PerplexityOptions, type PerplexityRow } from "./lib/eval/perplexity.ts";
 export {
   type IndexTrialRow,
   indexTrials,
