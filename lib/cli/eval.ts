@@ -18,9 +18,10 @@ import { sessionAnswerer } from "../eval/session_answerer.ts";
 import { summarize, type SummaryRow } from "../eval/summary.ts";
 import type { Task } from "../eval/task.ts";
 import { TASKS } from "../eval/tasks/all.ts";
-import { bytes, duration, percent, wholeNumber } from "./format.ts";
+import { bytes, duration, percent, wholeNumber, wholeNumbers } from "./format.ts";
 import { interruptible } from "./interruptible.ts";
 import { loadModel, threadsOption } from "./load_model.ts";
+import { methodLabel } from "./method_label.ts";
 import { methodList, unknown } from "./method_list.ts";
 import { modelName } from "./model_name.ts";
 import { ProgressLine } from "./progress_line.ts";
@@ -132,12 +133,6 @@ function againstDense({ difference, cannot }: SummaryRow): string {
   return `${points(difference.difference)} [${points(difference.low)}, ${points(difference.high)}]`;
 }
 
-/** The name, with the options where another method of the table has the same name. */
-function methodLabel({ method, methodOptions }: SummaryRow, rows: readonly SummaryRow[]): string {
-  const twins = rows.some((row) => row.method === method && row.methodOptions !== methodOptions);
-  return twins ? `${method} ${methodOptions.replaceAll(/[{}"]/g, "")}` : method;
-}
-
 function setting(rows: readonly SummaryRow[]): Column<SummaryRow>[] {
   return [
     { title: "task", cell: (row) => row.task },
@@ -224,7 +219,7 @@ async function askedFor(model: Model, values: Options): Promise<EvaluateOptions>
   const { lengths, methods, questions, seed, file } = values;
   return {
     tasks: await tasksOf(values),
-    lengths: lengths.split(",").map((text) => wholeNumber("lengths", text, 1)),
+    lengths: wholeNumbers("lengths", lengths, 1),
     methods: await methodList(methods),
     questions: wholeNumber("questions", questions, 1),
     seed: wholeNumber("seed", seed),

@@ -29,3 +29,12 @@ export function wholeNumber(option: string, text: string, least = 0): number {
     `Cannot run as --${option} must be a whole number >= ${least}: current value is ${text}`,
   );
 }
+
+/**
+ * The whole numbers of an option, divided by commas.
+ *
+ * @throws {RangeError} when one is none, or below `least`
+ */
+export function wholeNumbers(option: string, text: string, least = 0): number[] {
+  return text.split(",").map((part) => wholeNumber(option, part, least));
+}

@@ -16,7 +16,7 @@ import {
 import { ropeFrequencies } from "../model/rope.ts";
 import { indexName, type IndexOptions } from "../retrieval/index_options.ts";
 import { readTexts } from "./collected.ts";
-import { percent, wholeNumber } from "./format.ts";
+import { percent, wholeNumber, wholeNumbers } from "./format.ts";
 import { indexList } from "./index_list.ts";
 import { exponents, needs, scaleTable } from "./index_scale_tables.ts";
 import { ProgressLine } from "./progress_line.ts";
@@ -67,10 +67,6 @@ function options() {
 
 type Options = ReturnType<typeof options>;
 
-function numbers(name: string, list: string): number[] {
-  return list.split(",").map((part) => wholeNumber(name, part, 1));
-}
-
 /** Those of `--heads`, or all that see whole texts. */
 function headList({ config }: Model, list: string | undefined): [number, number][] {
   if (list === undefined) {
@@ -110,8 +106,8 @@ async function scalingOptions(
     heads: headList(model, values.heads),
     indexes: Object.fromEntries(indexes.map((index) => [indexName(index), index])),
     frequencies: ropeFrequencies(model.config.rope, length).inverse,
-    counts: values.keys === "" ? [] : numbers("keys", values.keys),
-    widths: numbers("widths", values.widths),
+    counts: values.keys === "" ? [] : wholeNumbers("keys", values.keys, 1),
+    widths: wholeNumbers("widths", values.widths, 1),
     shares: values.shares.split(",").map(Number),
     topK: wholeNumber("top-k", values["top-k"], 1),
     rows: wholeNumber("rows", values.rows, 1),

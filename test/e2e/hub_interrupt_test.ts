@@ -10,7 +10,7 @@ Deno.test("SIGINT stops a command's download, and what has come stays", async ()
     hub.intercept = ({ to }) => to === "cdn" ? unfinished() : undefined;
     const score = new URL("../../lib/cli/score.ts", import.meta.url).pathname;
     const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--allow-all", score, "--file", score, "--model", "org/name"],
+      args: ["run", "--allow-all", score, "--text", score, "--model", "org/name"],
       env: { HF_HOME: join(folder, "home"), HF_ENDPOINT: hub.url },
       stderr: "piped",
     }).spawn();
