@@ -44,7 +44,16 @@ export interface FlexPrefillOptions {
    * @default "paper"
    */
   readonly compat?: "paper" | "reference";
+  /**
+   * Chunks that see fewer keys are dense and ask for no estimate, which costs more than it saves there. Further on it pays in
+   * chunks of 2048 tokens; in chunks of 512, of which its last rows are a quarter, it does not at any length.
+   * @default 8192; 0 with `compat: "reference"`
+   */
+  readonly denseBelow?: number;
 }
+
+/** Keys from which on chunks of 2048 tokens take no more time than dense ones, in the embedded model on a CPU. */
+const WORTH_ESTIMATES = 8192;
 
 /** Checked options. */
 type Checked = Required<FlexPrefillOptions>;
@@ -54,7 +63,8 @@ type Checked = Required<FlexPrefillOptions>;
  * query and mean keys predict for it. Heads with a root Jensen-Shannon divergence (natural logarithm) below `tau` are
  * query-aware: pairs of blocks are chosen by the products of their means. The others choose columns and diagonals by the last
  * queries' attention. Either way the largest scores are taken until they reach `gamma`; equal scores: the earlier key, the
- * nearer diagonal. Chunks of at most `2 block` or `minBudget` (rounded up to blocks) keys, its own and those before, are dense.
+ * nearer diagonal. Chunks of at most `2 block` or `minBudget` (rounded up to blocks) keys, its own and those before, or of fewer than
+ * `denseBelow`, are dense.
  * Governs the prefill; single queries see every key.
  *
  * `compat: "paper"`: the fewest entries that reach `gamma`, the one that crosses it included. Columns and diagonals are single
@@ -88,31 +98,34 @@ export function flexPrefill(options: FlexPrefillOptions = {}): Method {
 
 function checkOptions(options: FlexPrefillOptions): Checked {
   const { gamma = 0.9, tau = 0.1, block = 128, minBudget = 512, maxBudget = null } = options;
-  const { compat = "paper" } = options;
+  const { compat = "paper", denseBelow = compat === "paper" ? WORTH_ESTIMATES : 0 } = options;
   const action = "make a flexPrefill method";
   checkShare(action, "gamma", gamma);
   checkShare(action, "tau", tau);
   checkCount(action, "block", block, 1);
   checkCount(action, "minBudget", minBudget, 1);
   if (maxBudget !== null) checkCount(action, "maxBudget", maxBudget, minBudget);
+  checkCount(action, "denseBelow", denseBelow, 0);
   if (compat !== "paper" && compat !== "reference") {
     throw new RangeError(
       `Cannot ${action} as compat must be paper or reference: current value is ${compat}`,
     );
   }
-  return { gamma, tau, block, minBudget, maxBudget, compat };
+  return { gamma, tau, block, minBudget, maxBudget, compat, denseBelow };
 }
 
 async function planChunk(options: Checked, context: PrefillContext): Promise<HeadPlan[]> {
   const { heads, kvLength, estimates } = context;
-  const { block, minBudget, compat } = options;
-  if (kvLength <= Math.max(2 * block, Math.ceil(minBudget / block) * block)) {
-    return heads.map(() => ({ kind: "dense" }));
-  }
-  const sums = await estimates.verticalSlash(heads, block);
+  if (isDense(options, kvLength)) return heads.map(() => ({ kind: "dense" }));
+  const sums = await estimates.verticalSlash(heads, options.block);
   const looks = await lookAtPairs(options, context, sums);
-  const plan = compat === "paper" ? paperPlan : releasedPlan;
+  const plan = options.compat === "paper" ? paperPlan : releasedPlan;
   return looks.map((look) => plan(look, options, context));
+}
+
+/** Whether a chunk that sees `keys` keys has nothing to choose, or nothing to gain. */
+function isDense({ block, minBudget, denseBelow }: Checked, keys: number): boolean {
+  return keys < denseBelow || keys <= Math.max(2 * block, Math.ceil(minBudget / block) * block);
 }
 
 /** Adds the scores of pairs of blocks to the sums of query-aware heads. */

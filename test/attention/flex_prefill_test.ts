@@ -1,6 +1,7 @@
 /** FlexPrefill's choices against `fixtures/make_selection.py`, which restates its rules over sets and masks. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { BlockScoreOptions, BlockScores, Estimates } from "../../lib/attention/method.ts";
+import type { FlexPrefillOptions } from "../../lib/attention/flex_prefill.ts";
 import { methods } from "../../lib/attention/methods.ts";
 import type { HeadPlan } from "../../lib/attention/plan.ts";
 import { prefillContext } from "./contexts.ts";
@@ -50,7 +51,7 @@ for (const compat of ["paper", "reference"] as const) {
   Deno.test(`flexPrefill() chooses by the rules of the ${compat}`, async () => {
     for (const one of fixture.flexPrefill) {
       for (const { options, heads } of one.plans.filter((plan) => plan.options.compat === compat)) {
-        const found = await methods.flexPrefill({ ...options, compat })
+        const found = await methods.flexPrefill({ ...options, compat, denseBelow: 0 })
           .planPrefill(contextAt(one, HEADS, given(one)));
         const wanted = heads.map((head) => planOf(head as Wanted, one));
         assertEquals(found, wanted, `${one.length} ${one.qStart} ${JSON.stringify(options)}`);
@@ -71,7 +72,8 @@ function withZero(compat: "paper" | "reference") {
       columns: 10,
     }),
   });
-  return methods.flexPrefill({ block: 4, minBudget: 1, gamma: 0.3, compat }).planPrefill(context);
+  const options = { block: 4, minBudget: 1, gamma: 0.3, compat, denseBelow: 0 };
+  return methods.flexPrefill(options).planPrefill(context);
 }
 
 Deno.test("flexPrefill() takes 0 log 0 as 0, and as NaN by the reference's rules", async () => {
@@ -108,12 +110,40 @@ Deno.test("flexPrefill() asks nothing about short prompts, and no pairs where ta
         return { scores: new Float32Array(5), rows: 1, columns: 5 };
       },
     });
-  assertEquals(await methods.flexPrefill().planPrefill(context(512)), [{ kind: "dense" }]);
-  const small = methods.flexPrefill({ minBudget: 100, block: 128, tau: 0 });
+  const plain = methods.flexPrefill({ denseBelow: 0 });
+  assertEquals(await plain.planPrefill(context(512)), [{ kind: "dense" }]);
+  const small = methods.flexPrefill({ minBudget: 100, block: 128, tau: 0, denseBelow: 0 });
   assertEquals(await small.planPrefill(context(256)), [{ kind: "dense" }]);
   assertEquals(asked, []);
   await small.planPrefill(context(257));
   assertEquals(asked, ["lines"]);
+});
+
+Deno.test("flexPrefill() asks nothing about chunks that see fewer keys than denseBelow", async () => {
+  const plan = async (keys: number, options: FlexPrefillOptions) => {
+    let asked = 0;
+    const sums = new Float32Array(keys).fill(1 / keys);
+    const context = prefillContext({ qStart: keys - 40, qLen: 40 }, {
+      verticalSlash: () => {
+        asked++;
+        return [{ vertical: sums, slash: sums }];
+      },
+    });
+    const some = { gamma: 0.1, tau: 0, block: 16, minBudget: 1, ...options };
+    const [plan] = await methods.flexPrefill(some).planPrefill(context);
+    return [plan!.kind, asked];
+  };
+  assertEquals(await plan(99, { denseBelow: 100 }), ["dense", 0]);
+  assertEquals(await plan(100, { denseBelow: 100 }), ["verticalSlash", 1]);
+  assertEquals(await plan(8191, {}), ["dense", 0]);
+  assertEquals(await plan(8192, {}), ["verticalSlash", 1]);
+  assertEquals(await plan(99, { compat: "reference" }), ["blockSparse", 1]);
+});
+
+Deno.test("flexPrefill() keeps denseBelow as an option", () => {
+  const below = (options: FlexPrefillOptions) => methods.flexPrefill(options).options.denseBelow;
+  assertEquals([below({}), below({ compat: "reference" })], [8192, 0]);
+  assertEquals(below({ compat: "reference", denseBelow: 7 }), 7);
 });
 
 Deno.test("flexPrefill() refuses options out of range", () => {
@@ -122,6 +152,8 @@ Deno.test("flexPrefill() refuses options out of range", () => {
   assertThrows(() => methods.flexPrefill({ tau: NaN }), RangeError, "tau must be");
   assertThrows(() => methods.flexPrefill({ block: 0 }), RangeError, "block must be");
   assertThrows(() => methods.flexPrefill({ minBudget: 0 }), RangeError, "minBudget must be");
+  assertThrows(() => methods.flexPrefill({ denseBelow: -1 }), RangeError, "denseBelow must be");
+  assertThrows(() => methods.flexPrefill({ denseBelow: 0.5 }), RangeError, "denseBelow must be");
   const few = { minBudget: 100, maxBudget: 99 };
   assertThrows(
     () => methods.flexPrefill(few),

@@ -15,7 +15,7 @@ const MADE: { readonly [Name in keyof Omit<Methods, "perHead">]: Method } = {
   verticalSlash: methods.verticalSlash({ vertical: 40, slash: 60, variant: "extend" }),
   adaptive: methods.adaptive({ mass: 0.9, probe: 0.5, most: 0.7 }),
   blockSparse: methods.blockSparse({ block: 16, topK: 2, forced: false }),
-  flexPrefill: methods.flexPrefill({ gamma: 0.8, block: 2, minBudget: 3, compat: "reference" }),
+  flexPrefill: methods.flexPrefill({ gamma: 0.8, block: 2, minBudget: 3, denseBelow: 4 }),
   minference: methods.minference({
     heads: [[
       { kind: "aShape", sink: 1, window: 5 },

@@ -16,7 +16,7 @@ async function logitsOf(model: TinyModel, attention: Method, chunkTokens: number
   return logits;
 }
 
-const FEW = { block: 16, minBudget: 1 };
+const FEW = { block: 16, minBudget: 1, denseBelow: 0 };
 const RELEASED = { ...FEW, compat: "reference" } as const;
 
 /** A pattern of each kind, for a layer of four heads. */
