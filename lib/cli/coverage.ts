@@ -16,7 +16,7 @@ const USAGE = `Options of deno task coverage:
   --text FILE       what is read; may be given several times
   --length N        tokens of each text (8192)
   --methods LIST    methods, options after colons
-                    (adaptive,verticalSlash,blockSparse,flexPrefill,xAttention,aShape)
+                    (adaptive,verticalSlash,blockSparse,flexPrefill:denseBelow=0,xAttention,aShape)
   --chunk N         tokens that are planned together (512)
   --model REF       a folder in Hugging Face layout, a GGUF file, or org/name[@revision] of the hub (the embedded model)
   --threads N       threads of the native library (the cores there are)
@@ -30,7 +30,7 @@ function options() {
       length: { ...text, default: "8192" },
       methods: {
         ...text,
-        default: "adaptive,verticalSlash,blockSparse,flexPrefill,xAttention,aShape",
+        default: "adaptive,verticalSlash,blockSparse,flexPrefill:denseBelow=0,xAttention,aShape",
       },
       chunk: { ...text, default: "512" },
       model: text,
