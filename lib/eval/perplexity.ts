@@ -85,7 +85,7 @@ export async function* perplexity(
 /** How a text is read. */
 interface Reading {
   readonly method: Method;
-  /** Called with the tokens of each chunk that begins. */
+  /** Called with the tokens of each chunk that was read. */
   readonly onChunk: (tokens: number) => void;
 }
 
