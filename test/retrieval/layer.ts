@@ -10,7 +10,8 @@ import { Random } from "../random.ts";
 
 /** Query heads. */
 export const HEADS = 4;
-const KV_HEADS = 2;
+/** Heads of keys and values. */
+export const KV_HEADS = 2;
 const DIM = 16;
 
 /** A layer of some tokens; queries do not lie where keys do. */
