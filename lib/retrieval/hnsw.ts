@@ -23,7 +23,7 @@ type HnswClass = new (space: "ip", dim: number) => HnswGraph;
 const PACKAGE = "npm:hnswlib-node@3.0.0";
 const SEED = 100;
 /** Keys that are added before other things may happen. */
-const KEYS_AT_ONCE = 256;
+const KEYS_AT_ONCE = 64;
 
 /**
  * Builds an index for each KV head, by inner product, as the package does.

@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { CancelledError } from "../../ffi/errors.ts";
+import { BackendError, CancelledError } from "../../ffi/errors.ts";
 import { emptyPlace } from "../../lib/retrieval/growing_index.ts";
 import { type HnswGraph, HnswIndex } from "../../lib/retrieval/hnsw.ts";
 import { indexOptions } from "../../lib/retrieval/index_options.ts";
+import { loadIndex } from "../../lib/retrieval/make_index.ts";
 import { HEADS, KV_HEADS, type Layer, onLayers } from "./layer.ts";
 
 const TOKENS = 420;
@@ -101,3 +102,36 @@ onLayers("an hnsw index says what its graphs take", TOKENS, async (layer) => {
   // A key of 16 numbers and 32 neighbours, for each KV head, with some room.
   assert(bytes >= KV_HEADS * 395 * 4 * (16 + 32), `${bytes}`);
 });
+
+onLayers("the package finds most of the best keys, saved or not", TOKENS, async (layer) => {
+  const index = await packaged(layer);
+  if (!index) return console.log("skipped: hnswlib-node is not built here");
+  await index.append(layer.kv, 400);
+  const exact = await layer.build({ kind: "exact" }, 5, 400);
+  const again = await loadIndex(layer.backend, structuredClone(index.save()), {
+    kv: layer.kv,
+    heads: HEADS,
+  });
+  let hits = 0;
+  for (let row = 0; row < 20; row++) {
+    const query = layer.query(row, 10);
+    const [wanted, answer] = [await exact.search(query), await index.search(query)];
+    assertEquals((await again.search(query)).found, answer.found);
+    answer.found.forEach(({ indices, scores }, head) => {
+      assert(scores.every((score, i) => i === 0 || score <= scores[i - 1]!));
+      hits += indices.filter((key) => wanted.found[head]!.indices.includes(key)).length;
+    });
+  }
+  assert(hits > 0.6 * 20 * HEADS * 10, `${hits}`);
+});
+
+/** An index of the package over keys 5 to 199; `null` where it is not built. */
+async function packaged(layer: Layer) {
+  try {
+    return await layer.build({ kind: "hnsw" }, 5, 200);
+  } catch (error) {
+    if (!(error instanceof BackendError)) throw error;
+    assert(error.message.includes("the native part of hnswlib-node must be built"), error.message);
+    return null;
+  }
+}
