@@ -15,13 +15,17 @@ export function headMean<Row>({ rows }: HeadGroup<Row>, value: (row: Row) => num
   return rows.reduce((sum, row) => sum + value(row), 0) / rows.length;
 }
 
-/** A column of means. */
+/** A column of means; a mean of what is not known is unknown. */
 export function meanColumn<Row>(
   title: string,
   value: (row: Row) => number,
   text: (mean: number) => string = percent,
 ): Column<HeadGroup<Row>> {
-  return { title, align: "right", cell: (group) => text(headMean(group, value)) };
+  const cell = (group: HeadGroup<Row>) => {
+    const mean = headMean(group, value);
+    return Number.isNaN(mean) ? "unknown" : text(mean);
+  };
+  return { title, align: "right", cell };
 }
 
 /** A column of the shares that the heads with the least have. */
