@@ -43,8 +43,14 @@ export class LayerRetrieval {
   ): Promise<LayerRetrieval> {
     const index = await buildIndex(backend, wish.index, source, control);
     const tail = wish.tail && new ClusterSet(backend, wish.tail);
-    await tail?.extend(source.kv, source.start, source.end - source.start, control);
-    return new LayerRetrieval(backend, index, tail);
+    const retrieval = new LayerRetrieval(backend, index, tail);
+    try {
+      await tail?.extend(source.kv, source.start, source.end - source.start, control);
+    } catch (error) {
+      retrieval.close();
+      throw error;
+    }
+    return retrieval;
   }
 
   /** What was saved. */
@@ -55,13 +61,13 @@ export class LayerRetrieval {
     source: Pick<IndexSource, "kv" | "heads">,
     control?: RunControl,
   ): Promise<LayerRetrieval> {
-    const index = await loadIndex(backend, saved.index, source, control);
-    const nodes = index.end - index.start;
+    const nodes = saved.index.end - saved.index.start;
     const known = saved.tail && {
       clusters: clustersOf(saved.tail.arrays, saved.tail.count, source.kv, nodes),
       nodes,
     };
     const tail = wish.tail && known && new ClusterSet(backend, wish.tail, known);
+    const index = await loadIndex(backend, saved.index, source, control);
     return new LayerRetrieval(backend, index, tail);
   }
 

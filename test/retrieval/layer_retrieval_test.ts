@@ -1,0 +1,43 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { CancelledError } from "../../ffi/errors.ts";
+import type { IndexOperations } from "../../ffi/index_operations.ts";
+import { LayerRetrieval } from "../../lib/retrieval/layer_retrieval.ts";
+import type { RetrievalWish } from "../../lib/retrieval/retrieval_wish.ts";
+import { HEADS, onLayers } from "./layer.ts";
+
+const TOKENS = 420;
+/** Pages are tensors of the backend, which counts them. */
+const WISH: RetrievalWish = {
+  index: { kind: "pages" },
+  tail: { clusterKeys: 8, iterations: 2 },
+  ...{ sink: 5, window: 20, batch: 1 },
+};
+
+onLayers("nothing stays of an index whose tail could not be built", TOKENS, async (layer) => {
+  const { backend } = layer;
+  const { indexes } = backend as { indexes: { clusterKeys: IndexOperations["clusterKeys"] } };
+  const { clusterKeys } = indexes;
+  const before = backend.allocatedBytes();
+  indexes.clusterKeys = () => {
+    throw new CancelledError("stopped");
+  };
+  try {
+    const built = LayerRetrieval.build(backend, WISH, layer.source(5, 400));
+    await assertRejects(() => built, CancelledError);
+  } finally {
+    indexes.clusterKeys = clusterKeys;
+  }
+  assertEquals(backend.allocatedBytes(), before);
+});
+
+onLayers("nothing stays of an index whose tail was damaged", TOKENS, async (layer) => {
+  const { backend, kv } = layer;
+  const retrieval = await LayerRetrieval.build(backend, WISH, layer.source(5, 400));
+  const { index, tail } = structuredClone(retrieval.save());
+  retrieval.close();
+  const before = backend.allocatedBytes();
+  const damaged = { index, tail: { ...tail!, count: -1 } };
+  const at = { kv, heads: HEADS };
+  await assertRejects(() => LayerRetrieval.load(backend, WISH, damaged, at), RangeError);
+  assertEquals(backend.allocatedBytes(), before);
+});
