@@ -4,7 +4,7 @@ import type { PagedCache } from "../cache/paged_cache.ts";
 import type { ModelConfig } from "../model/types.ts";
 import type { IndexStats } from "../retrieval/kv_index.ts";
 import { LayerRetrieval, type SavedRetrieval } from "../retrieval/layer_retrieval.ts";
-import { QuerySamples } from "../retrieval/query_samples.ts";
+import { QuerySamples, type SavedQueries } from "../retrieval/query_samples.ts";
 import type { RetrievalWish } from "../retrieval/retrieval_wish.ts";
 import { upTo } from "../retrieval/up_to.ts";
 
@@ -13,7 +13,7 @@ export interface IndexParts {
   /** Computes. */
   readonly backend: Backend;
   /** Shapes. */
-  readonly config: Pick<ModelConfig, "layers" | "heads" | "windows">;
+  readonly config: Pick<ModelConfig, "layers" | "heads" | "dim" | "windows">;
   /** Queries of a prefill that are kept for each head; 0 for none. */
   readonly samples: number;
 }
@@ -44,11 +44,11 @@ export interface SavedLayerIndex {
 /** Indexes by layer and wish. */
 export class SessionIndexes {
   readonly #parts: IndexParts;
-  readonly #samples: readonly QuerySamples[];
+  readonly #samples: QuerySamples[];
   readonly #held = new Map<string, Held>();
 
   /** None yet. */
-  constructor(parts: IndexParts, samples?: readonly QuerySamples[]) {
+  constructor(parts: IndexParts, samples?: QuerySamples[]) {
     this.#parts = parts;
     this.#samples = samples ??
       Array.from({ length: parts.config.layers }, () => new QuerySamples(parts.samples));
@@ -146,6 +146,17 @@ export class SessionIndexes {
       wish,
       saved: retrieval.save(),
     }));
+  }
+
+  /** Kept queries of each layer, of tokens before `length`, as data. */
+  saveQueries(length: number): SavedQueries[] {
+    return this.#samples.map((samples) => samples.save(length));
+  }
+
+  /** Takes in queries of a layer that were saved, as many as it may keep. */
+  loadQueries(layer: number, saved: SavedQueries): void {
+    const { samples, config: { dim } } = this.#parts;
+    this.#samples[layer] = QuerySamples.load(samples, dim, saved);
   }
 
   /** Takes in an index that was saved. */

@@ -1,6 +1,17 @@
 /** Some of the queries of a prefill, layer by layer: what a graph is built by. */
 import type { Tensor } from "../../ffi/backend.ts";
+import { damaged } from "./check_saved.ts";
 import type { SampledQueries } from "./kv_index.ts";
+
+/** Kept queries as data; the rows must not be changed. */
+export interface SavedQueries {
+  /** Every how many positions a query is kept. */
+  readonly stride: number;
+  /** Positions of the kept ones, rising. */
+  readonly positions: readonly number[];
+  /** Queries `[heads, dim]` of each position. */
+  readonly rows: readonly Float32Array<ArrayBuffer>[];
+}
 
 /**
  * Keeps every `stride`-th query of each head, evenly over all positions. When there are more than `most`, every second is given
@@ -16,6 +27,40 @@ export class QuerySamples implements SampledQueries {
   /** At most `most` queries of each head; 0 for none. */
   constructor(most: number) {
     this.#most = most;
+  }
+
+  /**
+   * At most `most` of the queries that were saved, of `dim` numbers a head.
+   *
+   * @throws {RangeError} when their positions are none that it keeps
+   */
+  static load(most: number, dim: number, saved: SavedQueries): QuerySamples {
+    const { stride, positions, rows } = saved;
+    const wrong = positions.findIndex((at, i) =>
+      at % stride !== 0 || at <= (positions[i - 1] ?? -1)
+    );
+    if (wrong >= 0) {
+      throw damaged(`positions of queries must be rising multiples of ${stride}`, positions[wrong]);
+    }
+    const samples = new QuerySamples(most);
+    if (most === 0) return samples;
+    samples.#stride = stride;
+    samples.#positions = [...positions];
+    samples.#rows = [...rows];
+    samples.#dim = dim;
+    while (samples.count > most) samples.#thin();
+    return samples;
+  }
+
+  /** Those of tokens before `length`, as data. */
+  save(length: number): SavedQueries {
+    const kept = this.#positions.findIndex((position) => position >= length);
+    const count = kept < 0 ? this.count : kept;
+    return {
+      stride: this.#stride,
+      positions: this.#positions.slice(0, count),
+      rows: this.#rows.slice(0, count),
+    };
   }
 
   /** Queries of a head. */

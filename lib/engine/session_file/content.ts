@@ -14,6 +14,13 @@ import type { SectionShape } from "./container.ts";
 import type { SavedLayerIndex } from "../session_indexes.ts";
 import { type IndexContent, indexContent, indexSchema, indexSections } from "./saved_indexes.ts";
 import type { Fingerprint } from "./fingerprint.ts";
+import {
+  type QueriesContent,
+  queriesContent,
+  queriesSchema,
+  querySections,
+} from "./saved_queries.ts";
+import type { SavedQueries } from "../../retrieval/query_samples.ts";
 
 /** The JSON of a session. */
 export interface SessionContent {
@@ -42,6 +49,8 @@ export interface SessionContent {
   };
   /** The indexes over its keys. */
   readonly indexes: readonly IndexContent[];
+  /** The queries of its prefills that were kept; `null` for none. */
+  readonly queries: QueriesContent | null;
 }
 
 const PHASES: readonly Phase[] = ["prefill", "decode"];
@@ -50,9 +59,10 @@ const MAX_TOKENS = 2 ** 31 - 1;
 /** What is written of a session. */
 export function contentOf(
   model: Fingerprint,
-  { attention, kv, chunkTokens, seed }: SessionOptions,
+  { attention, kv, chunkTokens, seed, querySamples }: SessionOptions,
   { cache, log, contextTokens, chat, streamStart }: SessionState,
   indexes: readonly SavedLayerIndex[],
+  queries: readonly SavedQueries[],
 ): SessionContent {
   const options = describeMethod(attention)?.options ?? null;
   return {
@@ -67,14 +77,16 @@ export function contentOf(
     seed,
     attention: { name: attention.name, options },
     indexes: indexes.map(indexContent),
+    queries: querySamples > 0 ? queriesContent(querySamples, queries) : null,
   };
 }
 
 /** The arrays of a session, in their order in the file. */
 export function sectionsOf(
-  { layers, kvHeads, dim }: ModelConfig,
-  { tokens, cached, kv, indexes }: SessionContent,
+  config: ModelConfig,
+  { tokens, cached, kv, indexes, queries }: SessionContent,
 ): SectionShape[] {
+  const { layers, kvHeads, dim } = config;
   const sections: SectionShape[] = [
     { name: "ids", dtype: "i32", shape: [tokens] },
     { name: "phases", dtype: "u8", shape: [tokens] },
@@ -85,7 +97,10 @@ export function sectionsOf(
       { name: positionsName(layer), dtype: "f32", shape: [cached] },
     );
   }
-  return sections.concat(indexes.flatMap(indexSections));
+  return sections.concat(
+    indexes.flatMap(indexSections),
+    queries ? querySections(config, queries) : [],
+  );
 }
 
 /** Section of a layer's keys and values. */
@@ -129,6 +144,7 @@ function contentSchema(z: Zod): ZodType<SessionContent> {
     seed: z.int(),
     attention: z.strictObject({ name: z.string(), options: object.nullable() }),
     indexes: z.array(indexSchema(z)).max(2 ** 12),
+    queries: queriesSchema(z).nullable().default(null), // files of before have none
   });
   return content
     .refine(({ tokens, cached }) => cached === tokens || cached === tokens - 1, {

@@ -26,6 +26,7 @@ import {
 import { type Fingerprint, fingerprintOf } from "./fingerprint.ts";
 import { savedIndex, sectionName } from "./saved_indexes.ts";
 import { progressOf } from "./progress.ts";
+import { queriesName, queryPositionsName, savedQueries } from "./saved_queries.ts";
 
 /** Makes a session of a file. What `given` says counts for more than what the file says. */
 export async function restoreSession(
@@ -45,6 +46,7 @@ export async function restoreSession(
     await readLog(reader, state.log, model.config.vocab, path);
     await readCache(reader, model.backend, state.cache, content.cached, run);
     await readIndexes(reader, state, content, options, run);
+    await readQueries(reader, state, content, run);
     const { chat, streamStart } = content;
     return openSession(model, options, { ...state, chat, streamStart });
   } catch (error) {
@@ -104,7 +106,10 @@ function optionsOf(
   if (content.tokens > 0) {
     refuseOther("contextTokens", content.contextTokens, contextTokens, path);
   }
+  const { most } = content.queries ?? {};
   return sessionOptions({
+    // Another method may need none.
+    ...(given.attention || most === undefined ? {} : { querySamples: most ?? Infinity }),
     ...given,
     attention: given.attention ?? methodOf(content, path),
     kv,
@@ -201,6 +206,35 @@ async function readIndexes(
       await indexes.load(savedIndex(index, sections), cache.view(index.layer), control);
     } catch (cause) {
       throw wrong(reader.path, `index ${number} must be whole`, reasonOf(cause));
+    }
+  }
+}
+
+/** As many as the session may keep. */
+async function readQueries(
+  reader: ContainerReader,
+  { indexes, cache }: SessionState,
+  { queries }: SessionContent,
+  { signal }: RunScope<FileProgress>,
+): Promise<void> {
+  if (!queries) return;
+  const { layers } = cache.shape;
+  if (queries.layers.length !== layers) {
+    throw wrong(reader.path, `queries must be of ${layers} layers`, queries.layers.length);
+  }
+  for (const [layer, content] of queries.layers.entries()) {
+    throwIfAborted(signal);
+    const positions = await reader.readAll(queryPositionsName(layer));
+    const rows = await reader.readAll(queriesName(layer));
+    const saved = savedQueries(content, positions, rows);
+    const last = saved.positions.at(-1) ?? -1;
+    if (last >= cache.length) {
+      throw wrong(reader.path, `queries of layer ${layer} must be of cached tokens`, last);
+    }
+    try {
+      indexes.loadQueries(layer, saved);
+    } catch (cause) {
+      throw wrong(reader.path, `queries of layer ${layer} must be whole`, reasonOf(cause));
     }
   }
 }

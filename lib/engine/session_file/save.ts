@@ -6,6 +6,8 @@ import type { PagedCache } from "../../cache/paged_cache.ts";
 import { reasonOf } from "../../model/refusal.ts";
 import { loadZod } from "../../model/schema.ts";
 import { type RunScope, throwIfAborted } from "../run.ts";
+import type { IndexArray } from "../../retrieval/kv_index.ts";
+import type { SavedQueries } from "../../retrieval/query_samples.ts";
 import type { SavedLayerIndex } from "../session_indexes.ts";
 import type { SessionState } from "../session_state.ts";
 import type { FileProgress, SavedFile, SessionModel, SessionOptions } from "../session_types.ts";
@@ -24,6 +26,7 @@ import {
 import { fingerprintOf } from "./fingerprint.ts";
 import { indexArrays, sectionName } from "./saved_indexes.ts";
 import { progressOf } from "./progress.ts";
+import { queriesName, queryPositionsName } from "./saved_queries.ts";
 
 /** What is saved. */
 export interface SavedSession {
@@ -44,17 +47,19 @@ export async function saveSession(
   const began = performance.now();
   try {
     const fingerprint = await fingerprintOf(session.model, run.control);
-    const indexes = session.state.indexes.save();
+    const { cache, log, indexes: held } = session.state;
+    const [indexes, queries] = [held.save(), held.saveQueries(cache.length)];
     const content = await restorable(
-      contentOf(fingerprint, session.options, session.state, indexes),
+      contentOf(fingerprint, session.options, session.state, indexes, queries),
       path,
     );
     const sections = sectionsOf(session.model.config, content);
     const bytes = await replaceFile(path, run.signal, async (file) => {
       const writer = new ContainerWriter(file, content, sections);
-      await writeLog(writer, session.state.log);
-      await writeCache(writer, session.model.backend, session.state.cache, run);
+      await writeLog(writer, log);
+      await writeCache(writer, session.model.backend, cache, run);
       await writeIndexes(writer, indexes, run);
+      if (content.queries) await writeQueries(writer, queries, run);
       return await writer.finish();
     });
     return { path, bytes, ms: performance.now() - began };
@@ -89,6 +94,24 @@ async function writeIndexes(
       await writer.write(sectionName(number, array++), bytes);
     }
   }
+}
+
+async function writeQueries(
+  writer: ContainerWriter,
+  layers: readonly SavedQueries[],
+  { signal }: RunScope<FileProgress>,
+): Promise<void> {
+  for (const [layer, { positions, rows }] of layers.entries()) {
+    await writer.write(queryPositionsName(layer), bytesOf(Int32Array.from(positions)));
+    for (const row of rows) {
+      throwIfAborted(signal);
+      await writer.write(queriesName(layer), bytesOf(row));
+    }
+  }
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: IndexArray): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 async function writeCache(
