@@ -1,5 +1,5 @@
 /** Normal random data, fast enough for gigabytes. */
-import { type Random, randomInt, seededRandom } from "../engine/random.ts";
+import { normalPair, type Random, randomInt, seededRandom } from "../engine/random.ts";
 
 const POOL = 1 << 20;
 
@@ -45,14 +45,10 @@ export class RandomRows {
   }
 }
 
-/** Box-Muller. */
 function normals(random: Random, count: number): Float32Array {
   const values = new Float32Array(count);
   for (let i = 0; i < count; i += 2) {
-    const radius = Math.sqrt(-2 * Math.log(1 - random()));
-    const angle = 2 * Math.PI * random();
-    values[i] = radius * Math.cos(angle);
-    values[i + 1] = radius * Math.sin(angle);
+    values.set(normalPair(random), i);
   }
   return values;
 }

@@ -22,6 +22,13 @@ export function randomInt(random: Random, bound: number): number {
   return Math.floor(random() * bound);
 }
 
+/** Two normally distributed numbers (Box and Muller's), of two of the source's. */
+export function normalPair(random: Random): [number, number] {
+  const radius = Math.sqrt(-2 * Math.log(1 - random()));
+  const angle = 2 * Math.PI * random();
+  return [radius * Math.cos(angle), radius * Math.sin(angle)];
+}
+
 /** One of the entries of a list that is not empty. */
 export function pick<T>(random: Random, list: readonly T[]): T {
   return list[randomInt(random, list.length)] as T;

@@ -12,7 +12,7 @@
  * first tokens and to their window is as recorded: a head that a sink holds back at the recorded length does so at any.
  */
 import { KeyIndex } from "../engine/key_index.ts";
-import { type Random, randomInt, seededRandom } from "../engine/random.ts";
+import { normalPair, type Random, randomInt, seededRandom } from "../engine/random.ts";
 import {
   evenly,
   interleaved,
@@ -159,14 +159,9 @@ function check({ neighbours, smoothing }: Required<SyntheticKeysOptions>, keys: 
 function drawWeights(weights: Float64Array, smoothing: number, random: Random): void {
   const count = weights.length;
   const spread = Math.sqrt(smoothing / count);
-  for (let j = 0; j < count; j++) weights[j] = spread * normal(random);
+  for (let j = 0; j < count; j++) weights[j] = spread * normalPair(random)[0];
   const rest = 1 - Math.sqrt(1 - smoothing) - weights.reduce((sum, weight) => sum + weight, 0);
   for (let j = 0; j < count; j++) weights[j]! += rest / count;
-}
-
-/** Box and Muller's. */
-function normal(random: Random): number {
-  return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 }
 
 function addRow(out: Float32Array, rows: Float32Array, row: number, weight: number): void {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { pick, randomInt, seededRandom } from "../../lib/engine/random.ts";
+import { normalPair, pick, randomInt, seededRandom } from "../../lib/engine/random.ts";
 
 Deno.test("seededRandom() repeats for a seed and differs between seeds", () => {
   const draw = (seed: number) => Array.from({ length: 50 }, seededRandom(seed));
@@ -24,4 +24,17 @@ Deno.test("randomInt() and pick() reach every entry and no other", () => {
   const seen = new Set(Array.from({ length: 200 }, () => randomInt(random, 5)));
   assertEquals([...seen].sort(), [0, 1, 2, 3, 4]);
   assertEquals(new Set(Array.from({ length: 200 }, () => pick(random, ["a", "b"]))).size, 2);
+});
+
+Deno.test("normalPair() has mean 0, variance 1 and numbers that do not depend on each other", () => {
+  const random = seededRandom(3);
+  const pairs = Array.from({ length: 80000 }, () => normalPair(random));
+  const mean = (value: (pair: [number, number]) => number) =>
+    pairs.reduce((sum, pair) => sum + value(pair), 0) / pairs.length;
+  for (const i of [0, 1] as const) {
+    assert(Math.abs(mean((pair) => pair[i])) < 0.015);
+    assert(Math.abs(mean((pair) => pair[i] ** 2) - 1) < 0.02);
+    assert(Math.abs(mean((pair) => pair[i] ** 4) - 3) < 0.15);
+  }
+  assert(Math.abs(mean(([a, b]) => a * b)) < 0.015);
 });
