@@ -1,7 +1,7 @@
 /** Head files: what is known of the heads of a model, and how it was found out. One JSON, with a version. */
 import type { ZodType } from "zod";
 import type { HeadPattern } from "./head_pattern.ts";
-import { checkJson, formatError, loadZod, readJson, writeText, type Zod } from "./json_file.ts";
+import { formatError, loadZod, parseWith, readJson, writeText, type Zod } from "./json_file.ts";
 
 /** Version of the format that is written; no other is read. */
 export const HEAD_FILE_VERSION = 1;
@@ -129,7 +129,7 @@ export async function writeHeadFile(path: string, heads: HeadFile): Promise<void
 /** Checks the JSON of a head file; `file` is how errors call it. */
 export async function parseHeadFile(json: unknown, file: string): Promise<HeadFile> {
   const z = await loadZod();
-  const { version } = checkJson(
+  const { version } = parseWith(
     z.looseObject({ format: z.literal(FORMAT), version: z.int() }),
     json,
     file,
@@ -137,7 +137,7 @@ export async function parseHeadFile(json: unknown, file: string): Promise<HeadFi
   if (version !== HEAD_FILE_VERSION) {
     throw formatError(file, `its version must be ${HEAD_FILE_VERSION}`, version);
   }
-  const { model, obtained, layers } = checkJson(schema(z), json, file);
+  const { model, obtained, layers } = parseWith(schema(z), json, file);
   checkShape({ model, obtained, layers }, file);
   return { model, obtained, layers };
 }

@@ -1,18 +1,12 @@
 /** JSON files that methods read: bounded, checked by a schema loaded on use, with errors that name the field. */
-import type { ZodType } from "zod";
 import { ModelFormatError } from "../../ffi/errors.ts";
 import { fileBytes } from "../../ffi/file_bytes.ts";
+import { refusal } from "../../ffi/refusal.ts";
 import { replaceFile } from "../../ffi/replace_file.ts";
 
-/** The module `zod` exports. */
-export type Zod = typeof import("zod").z;
+export { loadZod, parseWith, type Zod } from "../../ffi/schema.ts";
 
-/** Loads zod. */
-export async function loadZod(): Promise<Zod> {
-  return (await import("zod")).z;
-}
-
-/** The longest text that is shown of a value. */
+/** The longest text that is shown of what is no JSON. */
 const SHOWN = 60;
 
 /**
@@ -46,18 +40,6 @@ export function parseJson(text: string, file: string): unknown {
   }
 }
 
-/** `json` as the schema describes it, or an error about its first wrong field. */
-export function checkJson<T>(schema: ZodType<T>, json: unknown, file: string): T {
-  const result = schema.safeParse(json);
-  if (result.success) return result.data;
-  const { path, message } = result.error.issues[0]!;
-  let value = json;
-  for (const key of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
-  const field = path.map(String).join(".") || "its content";
-  const reason = message.charAt(0).toLowerCase() + message.slice(1);
-  throw formatError(file, `${field} is not valid (${reason})`, value);
-}
-
 /** The error for a file that breaks `rule`. */
 export function formatError(
   file: string,
@@ -65,10 +47,5 @@ export function formatError(
   value: unknown,
   options?: ErrorOptions,
 ): ModelFormatError {
-  const text = value === undefined ? "missing" : JSON.stringify(value) ?? String(value);
-  const shown = text.length > SHOWN ? `${text.slice(0, SHOWN)}...` : text;
-  return new ModelFormatError(
-    `Cannot read ${file} as ${rule}: current value is ${shown.toWellFormed()}`,
-    options,
-  );
+  return refusal(ModelFormatError, `read ${file}`, rule, value, options);
 }

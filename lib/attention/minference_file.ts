@@ -5,7 +5,7 @@
 import type { ZodType } from "zod";
 import type { HeadFile, HeadFileLayer, HeadFileModel, QueryHeadEntry } from "./head_file.ts";
 import type { HeadPattern } from "./head_pattern.ts";
-import { checkJson, formatError, loadZod, readJson, writeText, type Zod } from "./json_file.ts";
+import { formatError, loadZod, parseWith, readJson, writeText, type Zod } from "./json_file.ts";
 import { minferenceNotices } from "./minference_notices.ts";
 
 /** A head of a published file. */
@@ -62,7 +62,7 @@ export async function parseMInference(
   file: string,
   { model, date = null }: ReadMInferenceOptions,
 ): Promise<ReadMInference> {
-  const layers = checkJson(schema(await loadZod()), json, file);
+  const layers = parseWith(schema(await loadZod()), json, file);
   checkShape(layers, model, file);
   const source = { by: "MInference file", version: 1, date, tokens: null };
   const heads: HeadFile = {

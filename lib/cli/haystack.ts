@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import { seededRandom } from "../engine/random.ts";
 import { sentences } from "../eval/grammar.ts";
 import { haystack } from "../eval/haystack.ts";
-import { reasonOf } from "../model/refusal.ts";
+import { reasonOf } from "../../ffi/refusal.ts";
 import { loadTokenizer } from "../model/tokenizer.ts";
 
 const USAGE =

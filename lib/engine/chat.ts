@@ -6,7 +6,7 @@ import type {
   ChatTemplateOptions,
   RenderedChat,
 } from "../model/chat_template.ts";
-import { refusal, showValue } from "../model/refusal.ts";
+import { refusal, showValue } from "../../ffi/refusal.ts";
 import type { GenerateOptions } from "./generate.ts";
 
 /** Options of a chat. */

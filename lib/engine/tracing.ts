@@ -2,7 +2,7 @@
 import type { Backend } from "../../ffi/backend.ts";
 import { CancelledError } from "../../ffi/errors.ts";
 import type { Method } from "../attention/method.ts";
-import { reasonOf } from "../model/refusal.ts";
+import { reasonOf } from "../../ffi/refusal.ts";
 import type { ModelConfig } from "../model/types.ts";
 import { type TraceOptions, TraceRecorder, type TraceRecording } from "../trace/recorder.ts";
 import type { TraceRow } from "../trace/schema.ts";

@@ -1,7 +1,7 @@
 /** What a pattern search has measured so far: in memory, or in a file of JSON lines that a stopped search goes on from. */
 import { candidateSchema, type PatternCandidate } from "../attention/head_file.ts";
 import type { ModelFormatError } from "../engine/errors.ts";
-import { checkJson, formatError, loadZod, parseJson } from "../attention/json_file.ts";
+import { formatError, loadZod, parseJson, parseWith } from "../attention/json_file.ts";
 
 /** The candidates of a layer's heads on one text. */
 export interface LayerFinding {
@@ -129,7 +129,7 @@ async function parseLines(text: string, path: string): Promise<LayerFinding[]> {
   const count = z.int().min(0);
   const candidates = z.array(candidateSchema(z).nullable());
   const line = z.strictObject({ text: count, layer: count, heads: z.array(candidates) });
-  return text.split("\n").slice(0, -1).map((one) => checkJson(line, parseJson(one, path), path));
+  return text.split("\n").slice(0, -1).map((one) => parseWith(line, parseJson(one, path), path));
 }
 
 async function restart(file: Deno.FsFile, bytes: number): Promise<void> {

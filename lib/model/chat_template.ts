@@ -2,7 +2,7 @@
 import { TokenizerError } from "../../ffi/errors.ts";
 import { type ChatPiece, markControlTokens, splitMarked } from "./control_tokens.ts";
 import { type JinjaTemplate, parseJinja, TemplateRefusal } from "./jinja.ts";
-import { reasonOf, refusal } from "./refusal.ts";
+import { reasonOf, refusal } from "../../ffi/refusal.ts";
 
 /** A message of a conversation; further fields such as `tool_calls` are passed to the template. */
 export interface ChatMessage {

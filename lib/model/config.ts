@@ -6,7 +6,8 @@ import { families, type Family } from "./families.ts";
 import { exists, readJsonFile } from "./json_file.ts";
 import { isObject } from "./json_text.ts";
 import { readLocalRope, readRope, type RopeFields } from "./rope_config.ts";
-import { configError, loadZod, parseWith, type Zod } from "./schema.ts";
+import { configError } from "./config_error.ts";
+import { loadZod, parseWith, type Zod } from "../../ffi/schema.ts";
 import type { ModelConfig } from "./types.ts";
 import { readWindows, type WindowFields } from "./windows.ts";
 

@@ -1,7 +1,7 @@
 /** Files of the embedded model, fetched once into a folder where the module itself is not on disk. */
 import { join } from "node:path";
 import { DownloadError } from "../../ffi/errors.ts";
-import { reasonOf } from "./refusal.ts";
+import { reasonOf } from "../../ffi/refusal.ts";
 
 /** What a file must be. */
 export interface FileDigest {

@@ -1,6 +1,6 @@
 /** Values of a template as Python has them, where `@huggingface/jinja` has them otherwise. */
 import type { Environment } from "@huggingface/jinja";
-import { showValue } from "./refusal.ts";
+import { showValue } from "../../ffi/refusal.ts";
 
 /** A value while a template runs. */
 export type Value = ReturnType<Environment["lookupVariable"]>;

@@ -1,7 +1,7 @@
 /** Untrusted JSON files: bounded in size, failures in the caller's error class. */
 import { basename } from "node:path";
 import { ModelFormatError } from "../../ffi/errors.ts";
-import type { ErrorClass } from "./refusal.ts";
+import type { ErrorClass } from "../../ffi/refusal.ts";
 
 /** Options of {@link readJsonFile}. */
 export interface JsonFileOptions {

@@ -8,7 +8,7 @@ import { fetchFiles, type FileDigest, sha256 } from "./embedded_files.ts";
 import { ggufPaths, isGgufPath } from "./gguf/model_file.ts";
 import { type HubOptions, type HubReference, locateOnHub } from "./hub.ts";
 import { exists } from "./json_file.ts";
-import { refusal } from "./refusal.ts";
+import { refusal } from "../../ffi/refusal.ts";
 
 /** A folder or file with a model in it. */
 export interface ModelLocation {

@@ -1,6 +1,7 @@
 /** Rotary embedding parameters of `config.json`, in the two spellings that are in use. */
 import type { ZodType } from "zod";
-import { configError, parseWith, type Zod } from "./schema.ts";
+import { configError } from "./config_error.ts";
+import { parseWith, type Zod } from "../../ffi/schema.ts";
 import type { RopeConfig, RopeScaling } from "./types.ts";
 
 /** Fields of `config.json` that decide about the rotary embedding. */

@@ -10,7 +10,7 @@ import { fileBytes } from "../../ffi/file_bytes.ts";
 import { isObject, parsePlainJson } from "./json_text.ts";
 import { exists, readJsonFile } from "./json_file.ts";
 import { openModelFile } from "./open_file.ts";
-import { reasonOf, refusal, showValue } from "./refusal.ts";
+import { reasonOf, refusal, showValue } from "../../ffi/refusal.ts";
 
 /** A tensor of a safetensors file. */
 export interface TensorEntry {

@@ -3,7 +3,7 @@
  * byte fallback. Bytes, not text, because a character may be spread over several tokens.
  */
 import { TokenizerError } from "../../ffi/errors.ts";
-import { refusal } from "./refusal.ts";
+import { refusal } from "../../ffi/refusal.ts";
 
 /** Text that is removed from the start of a decoded sequence. */
 export interface LeadingStrip {

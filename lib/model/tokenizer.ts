@@ -6,7 +6,7 @@ import { type ChatTemplate, chatTemplate } from "./chat_template.ts";
 import { loadChatTemplates, readChatTemplates } from "./chat_template_files.ts";
 import { exists, readJsonFile } from "./json_file.ts";
 import { isObject } from "./json_text.ts";
-import { reasonOf, showValue } from "./refusal.ts";
+import { reasonOf, showValue } from "../../ffi/refusal.ts";
 import {
   compileDecoder,
   type LeadingStrip,

@@ -1,5 +1,5 @@
 /** `vocab` and `merges` of `tokenizer.json`: the parts that are long. */
-import { showValue } from "./refusal.ts";
+import { showValue } from "../../ffi/refusal.ts";
 import { tokenizerError } from "./token_bytes.ts";
 import { inSlices, pause } from "./tokenizer_slices.ts";
 

@@ -21,7 +21,7 @@ import {
   type TensorTemplate,
 } from "./families.ts";
 import { type Checkpoint, readFolderCheckpoint } from "./checkpoint.ts";
-import { refusal } from "./refusal.ts";
+import { refusal } from "../../ffi/refusal.ts";
 import { unpairedRow } from "./rotary_rows.ts";
 import type { LayerWeights, ModelConfig, ModelWeights } from "./types.ts";
 

@@ -1,6 +1,6 @@
 /** Which layers of a model see only a window of recent keys. */
 import type { Family } from "./families.ts";
-import { configError } from "./schema.ts";
+import { configError } from "./config_error.ts";
 
 /** Fields of `config.json` that decide about sliding windows. */
 export interface WindowFields {

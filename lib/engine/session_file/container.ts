@@ -10,8 +10,8 @@ import { createHash, type Hash } from "node:crypto";
 import type { ZodType } from "zod";
 import { SessionFileError } from "../../../ffi/errors.ts";
 import { parsePlainJson } from "../../model/json_text.ts";
-import { reasonOf, refusal } from "../../model/refusal.ts";
-import { parseWith, type Zod } from "../../model/schema.ts";
+import { reasonOf, refusal } from "../../../ffi/refusal.ts";
+import { parseWith, type Zod } from "../../../ffi/schema.ts";
 
 /** Element types of sections. */
 export type SectionDType = "u8" | "i32" | "f32" | "bf16";

@@ -1,7 +1,7 @@
 import { SessionFileError } from "../../../ffi/errors.ts";
 import { fileBytes } from "../../../ffi/file_bytes.ts";
-import { reasonOf, refusal } from "../../model/refusal.ts";
-import { loadZod } from "../../model/schema.ts";
+import { reasonOf, refusal } from "../../../ffi/refusal.ts";
+import { loadZod } from "../../../ffi/schema.ts";
 import {
   decodeHeader,
   type Header,

@@ -3,7 +3,7 @@ import type { ZodType } from "zod";
 import { SessionFileError } from "../../../ffi/errors.ts";
 import { describeMethod } from "../../attention/saved_method.ts";
 import { storedDType } from "../../cache/kv_rows.ts";
-import { parseWith, type Zod } from "../../model/schema.ts";
+import { parseWith, type Zod } from "../../../ffi/schema.ts";
 import type { ModelConfig } from "../../model/types.ts";
 import type { HeldChat } from "../chat.ts";
 import type { Phase } from "../forward.ts";

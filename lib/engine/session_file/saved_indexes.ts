@@ -3,7 +3,7 @@ import type { ZodType } from "zod";
 import { INDEX_KINDS, type IndexKind, type IndexOptions } from "../../retrieval/index_options.ts";
 import type { IndexArray, SavedIndex } from "../../retrieval/kv_index.ts";
 import type { RetrievalWish } from "../../retrieval/retrieval_wish.ts";
-import type { Zod } from "../../model/schema.ts";
+import type { Zod } from "../../../ffi/schema.ts";
 import type { SavedLayerIndex } from "../session_indexes.ts";
 import type { SectionDType, SectionShape } from "./container.ts";
 

@@ -1,6 +1,6 @@
 /** Kept queries in a session's file: how many they are in its JSON, queries and positions as sections. */
 import type { ZodType } from "zod";
-import type { Zod } from "../../model/schema.ts";
+import type { Zod } from "../../../ffi/schema.ts";
 import type { ModelConfig } from "../../model/types.ts";
 import type { SavedQueries } from "../../retrieval/query_samples.ts";
 import type { SectionShape } from "./container.ts";

@@ -2,7 +2,7 @@
 import { basename } from "node:path";
 import { ModelFormatError } from "../../../ffi/errors.ts";
 import { readConfig } from "../config.ts";
-import { reasonOf, refusal } from "../refusal.ts";
+import { reasonOf, refusal } from "../../../ffi/refusal.ts";
 import type { ModelConfig } from "../types.ts";
 import { architectures, type GgufArchitecture } from "./architectures.ts";
 import type { GgufMetadata } from "./metadata.ts";

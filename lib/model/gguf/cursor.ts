@@ -6,7 +6,7 @@
  */
 import { ModelFormatError } from "../../../ffi/errors.ts";
 import { fileBytes } from "../../../ffi/file_bytes.ts";
-import { refusal } from "../refusal.ts";
+import { refusal } from "../../../ffi/refusal.ts";
 
 /** Where a file's bytes come from. */
 export type ByteSource = Pick<Deno.FsFile, "read" | "seek">;

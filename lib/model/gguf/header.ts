@@ -10,7 +10,7 @@
  */
 import { basename } from "node:path";
 import { openModelFile } from "../open_file.ts";
-import { showValue } from "../refusal.ts";
+import { showValue } from "../../../ffi/refusal.ts";
 import { GgufCursor } from "./cursor.ts";
 import { GgufMetadata, type GgufValue } from "./metadata.ts";
 import { type TensorType, tensorTypes } from "./tensor_types.ts";

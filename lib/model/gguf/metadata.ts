@@ -1,6 +1,6 @@
 /** Key-value pairs of a GGUF header, read as the kinds of values they must be. */
 import { ModelFormatError } from "../../../ffi/errors.ts";
-import { refusal } from "../refusal.ts";
+import { refusal } from "../../../ffi/refusal.ts";
 
 /** Numbers of an array, in the file's own type; `bigint` for those of 64 bits. */
 export type GgufNumbers =

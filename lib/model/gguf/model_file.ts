@@ -1,7 +1,7 @@
 /** A model in GGUF: one file, or the files `name-00001-of-0000N.gguf` of a split one, any of which names it. */
 import { basename } from "node:path";
 import { ModelFormatError } from "../../../ffi/errors.ts";
-import { refusal, showValue } from "../refusal.ts";
+import { refusal, showValue } from "../../../ffi/refusal.ts";
 import { type GgufHeader, type GgufTensor, readGgufHeader } from "./header.ts";
 import type { GgufMetadata } from "./metadata.ts";
 

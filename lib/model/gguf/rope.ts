@@ -1,7 +1,7 @@
 /** The rotary embedding of a GGUF model, as fields of `config.json`. */
 import { ModelFormatError } from "../../../ffi/errors.ts";
 import { fileBytes } from "../../../ffi/file_bytes.ts";
-import { refusal } from "../refusal.ts";
+import { refusal } from "../../../ffi/refusal.ts";
 import { architectures, ROPE_TENSORS } from "./architectures.ts";
 import type { GgufMetadata } from "./metadata.ts";
 import type { GgufModel } from "./model_file.ts";

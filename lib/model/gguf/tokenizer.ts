@@ -1,6 +1,6 @@
 /** The tokenizer of a GGUF file, as the `tokenizer.json` and `tokenizer_config.json` that mean the same. */
 import { TokenizerError } from "../../../ffi/errors.ts";
-import { refusal } from "../refusal.ts";
+import { refusal } from "../../../ffi/refusal.ts";
 import { readTokenizer } from "../tokenizer.ts";
 import { inSlices } from "../tokenizer_slices.ts";
 import { type Merge, rankMerges } from "../tokenizer_vocabulary.ts";

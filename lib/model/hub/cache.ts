@@ -5,7 +5,7 @@
 import { dirname, join, relative } from "node:path";
 import { ModelFormatError } from "../../../ffi/errors.ts";
 import { exists } from "../json_file.ts";
-import { refusal } from "../refusal.ts";
+import { refusal } from "../../../ffi/refusal.ts";
 import { shardNames } from "../safetensors.ts";
 import { INDEX, SINGLE } from "./choose.ts";
 import { type HubFile, isCommit } from "./remote.ts";

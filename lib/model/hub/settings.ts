@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { DownloadError } from "../../../ffi/errors.ts";
 import { readEnv } from "../../../ffi/permissions.ts";
 import { exists } from "../json_file.ts";
-import { refusal } from "../refusal.ts";
+import { refusal } from "../../../ffi/refusal.ts";
 
 /** A secret, and where it was found. */
 export interface HubToken {

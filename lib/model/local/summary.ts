@@ -8,7 +8,7 @@ import { fileTypes } from "../gguf/file_types.ts";
 import { type GgufModel, readGgufModel } from "../gguf/model_file.ts";
 import { readJsonFile } from "../json_file.ts";
 import { isObject } from "../json_text.ts";
-import { reasonOf } from "../refusal.ts";
+import { reasonOf } from "../../../ffi/refusal.ts";
 import type { StoredTensor } from "../safetensors.ts";
 import type { ModelConfig } from "../types.ts";
 import { checkWeights } from "../weights.ts";

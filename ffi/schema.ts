@@ -1,6 +1,6 @@
 /** zod, loaded on use, with failures that name the field and its value. */
 import type { ZodType } from "zod";
-import { ModelFormatError } from "../../ffi/errors.ts";
+import { ModelFormatError } from "./errors.ts";
 import { type ErrorClass, refusal } from "./refusal.ts";
 
 /** The module `zod` exports. */
@@ -31,9 +31,4 @@ function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {
   let value = json;
   for (const key of path) value = (value as Record<PropertyKey, unknown> | null | undefined)?.[key];
   return value;
-}
-
-/** The error for a configuration that breaks `rule`. */
-export function configError(rule: string, value: unknown): ModelFormatError {
-  return refusal(ModelFormatError, "read config.json", rule, value);
 }

@@ -19,8 +19,9 @@ export function refusal<E extends Error>(
   action: string,
   rule: string,
   value: unknown,
+  options?: ErrorOptions,
 ): E {
-  return new error(`Cannot ${action} as ${rule}: current value is ${showValue(value)}`);
+  return new error(`Cannot ${action} as ${rule}: current value is ${showValue(value)}`, options);
 }
 
 /** How `value` is named in an error message. */
