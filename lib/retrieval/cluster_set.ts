@@ -16,6 +16,14 @@ export interface ClusterSettings {
   readonly iterations: number;
 }
 
+/** An end of a set of clusters. */
+export interface ClusterMark {
+  /** Keys of a KV head before it. */
+  readonly nodes: number;
+  /** Clusters of a KV head before it. */
+  readonly count: number;
+}
+
 /** Clusters of all KV heads of a layer. */
 export class ClusterSet {
   readonly #backend: Backend;
@@ -71,6 +79,18 @@ export class ClusterSet {
       this.#clusters = { ...this.#clusters, count: this.#clusters.count + count };
       this.#nodes = from = to;
     }
+    this.#members = null;
+  }
+
+  /** Where it ends: what {@link rewind} takes. */
+  get mark(): ClusterMark {
+    return { nodes: this.#nodes, count: this.#clusters.count };
+  }
+
+  /** Forgets the clusters behind an earlier end. */
+  rewind({ nodes, count }: ClusterMark): void {
+    this.#nodes = nodes;
+    this.#clusters = { ...this.#clusters, count };
     this.#members = null;
   }
 

@@ -122,8 +122,15 @@ export class LayerRetrieval {
   /** Takes in the keys up to `end`. */
   async append(kv: KvView, end: number, control?: RunControl): Promise<void> {
     const view = upTo(kv, end);
-    await this.#tail?.extend(view, this.start, end - this.start, control);
-    await this.#index.append(view, end, control);
+    const mark = this.#tail?.mark;
+    try {
+      await this.#tail?.extend(view, this.start, end - this.start, control);
+      await this.#index.append(view, end, control);
+    } catch (error) {
+      // Other tokens may come where these were: the tail must not hold keys that the index does not.
+      if (mark) this.#tail?.rewind(mark);
+      throw error;
+    }
   }
 
   /** What the index took and takes, the clusters of the estimate included. */

@@ -41,3 +41,29 @@ onLayers("nothing stays of an index whose tail was damaged", TOKENS, async (laye
   await assertRejects(() => LayerRetrieval.load(backend, WISH, damaged, at), RangeError);
   assertEquals(backend.allocatedBytes(), before);
 });
+
+onLayers("an append that was stopped leaves no keys in the tail", TOKENS, async (layer) => {
+  const { backend, kv } = layer;
+  const { indexes } = backend as { indexes: { extendGraph: IndexOperations["extendGraph"] } };
+  const { extendGraph } = indexes;
+  const wish = { ...WISH, index: { kind: "graph" } } as const;
+  const [stopped, other] = [
+    await LayerRetrieval.build(backend, wish, layer.source(5, 200)),
+    await LayerRetrieval.build(backend, wish, layer.source(5, 200)),
+  ];
+  const clusters = stopped.tailClusters;
+  indexes.extendGraph = () => {
+    throw new CancelledError("stopped");
+  };
+  try {
+    await assertRejects(() => stopped.append(kv, 390), CancelledError);
+  } finally {
+    indexes.extendGraph = extendGraph;
+  }
+  assertEquals([stopped.end, stopped.tailClusters], [200, clusters]);
+  const nothing = Array.from({ length: HEADS }, () => []);
+  const tailOf = async (some: LayerRetrieval) => await some.tail(layer.query(7, 10), nothing);
+  assertEquals(await tailOf(stopped), await tailOf(other));
+  for (const some of [stopped, other]) await some.append(kv, 300);
+  assertEquals(await tailOf(stopped), await tailOf(other));
+});
