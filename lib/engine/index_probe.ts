@@ -168,18 +168,19 @@ async function compare(
   tails: LayerRetrieval,
   asked: Asked,
 ): Promise<Results> {
-  const { model: { backend }, tensors } = parts;
+  const { model: { backend } } = parts;
   const { sink, end, rows } = asked;
   const found = await ask(parts, built, asked);
   const best = await ask(parts, exactIndex(backend, { start: sink, end }), asked);
-  const attended = await attend(parts, found, asked);
-  const attendedBest = await attend(parts, best, asked);
+  const attended = await attendFound(parts, found, asked);
+  const attendedBest = await attendFound(parts, best, asked);
   const estimated = await addTails(parts, tails, found, attended, asked);
-  const first = tensors.q.shape[0]! - rows;
-  const dense = {
-    out: tensors.out.rows(first, rows).read(),
-    lse: tensors.lse.rows(first, rows).read(),
-  };
+  // Not what the prefill computed: its products may be of bf16, and then kept shares of sharp heads would be off by those.
+  const dense = await attend(parts, rows, (position) =>
+    headsOf(parts).map(() => ({
+      ranges: Int32Array.of(0, position + 1),
+      indices: new Int32Array(),
+    })));
   return { found, best, attended, attendedBest, estimated, dense, rows, keys: end - sink };
 }
 
@@ -219,18 +220,27 @@ interface Rows {
 }
 
 /** Attention of the asking rows over static and found keys. */
-async function attend(
+function attendFound(
   parts: ProbeParts,
   { keys }: Found,
   { rows, sink, end }: Asked,
 ): Promise<Rows> {
+  return attend(parts, rows, (position, row) => {
+    const ranges = Int32Array.of(0, sink, end, position + 1);
+    return keys[row]!.map((indices) => ({ ranges, indices }));
+  });
+}
+
+/** Attention of the asking rows by the plans of their heads. */
+async function attend(
+  parts: ProbeParts,
+  rows: number,
+  plansOf: (position: number, row: number) => readonly KeyPlan[],
+): Promise<Rows> {
   const { model: { backend, config: { scale } }, tensors, cache, layer, control } = parts;
   const tokens = tensors.q.shape[0]!;
   const first = tokens - rows;
-  const plans = keys.flatMap((heads, row) => {
-    const ranges = Int32Array.of(0, sink, end, first + row + 1);
-    return heads.map((indices): KeyPlan => ({ ranges, indices }));
-  });
+  const plans = Array.from({ length: rows }, (_, row) => plansOf(first + row, row)).flat();
   return await filledRows(parts, rows, (out) => {
     const q = tensors.q.rows(first, rows);
     return backend.attendKeys(q, scale, cache.view(layer, tokens), plans, out, control);
