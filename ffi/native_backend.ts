@@ -408,7 +408,7 @@ export class NativeBackend implements Backend {
       ...[address(q), qStart, tokens, queryHeads, Int32Array.from(heads), heads.length] as const,
       ...[kv.table.kvHeads, dim, scale, ...pagesOf(kv)] as const,
       ...[vertical!, slash!] as const,
-    ], { work: 2 * heads.length * tokens * keys * dim, control: nativeControl(control) });
+    ], this.#products(2 * heads.length * tokens * keys * dim, control));
     const part = (sums: Float32Array, i: number) => sums.subarray(i * keys, (i + 1) * keys);
     const split = () =>
       heads.map((_, i) => ({ vertical: part(vertical!, i), slash: part(slash!, i) }));

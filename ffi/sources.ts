@@ -116,6 +116,8 @@ import simdKernels from "../kernels/cpu/simd_kernels.inl" with { type: "text" };
 import simdVectors from "../kernels/cpu/simd_vectors.inl" with { type: "text" };
 import tileCall from "../kernels/cpu/tile_call.cpp" with { type: "text" };
 import tileCallHeader from "../kernels/cpu/tile_call.h" with { type: "text" };
+import tileScores from "../kernels/cpu/tile_scores.cpp" with { type: "text" };
+import tileScoresHeader from "../kernels/cpu/tile_scores.h" with { type: "text" };
 import topKeys from "../kernels/cpu/top_keys.cpp" with { type: "text" };
 
 /** Text of every file of the library by its path in `kernels/`. */
@@ -232,6 +234,8 @@ export const SOURCES: Readonly<Record<string, string>> = {
   "cpu/simd_vectors.inl": simdVectors,
   "cpu/tile_call.cpp": tileCall,
   "cpu/tile_call.h": tileCallHeader,
+  "cpu/tile_scores.cpp": tileScores,
+  "cpu/tile_scores.h": tileScoresHeader,
   "cpu/top_keys.cpp": topKeys,
 };
 

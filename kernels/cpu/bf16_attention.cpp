@@ -132,14 +132,14 @@ class ItemRun {
     const float scale = c_.queries.scale;
     const float sign = scale > 0 ? 1 : scale < 0 ? -1 : 0;
     for (int32_t p = 0; p < rows.blocks(); ++p) {
-      const float* source[kBlock];
+      const void* source[kBlock];
       const int32_t used = std::min(kBlock, rows.stacked - p * kBlock);
       for (int32_t i = 0; i < used; ++i) {
         const int32_t n = p * kBlock + i;
         source[i] = c_.queries.Row(rows.first_row + n % rows.rows,
                                    item_.bundle->heads[n / rows.rows]);
       }
-      bf16_.pack_left(source, used, c_.kv.dim, sign, rows.q + p * kBlock * depth_);
+      bf16_.pack_left(source, LL_F32, used, c_.kv.dim, sign, rows.q + p * kBlock * depth_);
     }
   }
 

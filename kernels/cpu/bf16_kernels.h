@@ -36,7 +36,7 @@ struct AttendStep {
   float *out, *maximum, *sum;  // [32][depth], [32], [32]
 };
 
-// A product of many rows: y[t][o] (+)= sum_i x[t][i] w[o][i] for some of the terms i.
+// A product of many rows: y[t][o] (+)= factor sum_i x[t][i] w[o][i] for some of the terms i.
 struct BlockProduct {
   const uint16_t* x;  // packed left, at its first term
   int64_t x_chunks;   // chunks of a row of x
@@ -46,15 +46,17 @@ struct BlockProduct {
   float* y;
   int64_t ldy;
   bool add;
+  float factor = 1;
 };
 
 struct Bf16Kernels {
   // Around all calls of attend and multiply of a thread: AMX has state to load and to give back.
   void (*begin)();
   void (*end)();
-  // `count` <= 32 rows of f32 times `sign`; other rows and terms from `depth` on are zero.
-  void (*pack_left)(const float* const* rows, int64_t count, int64_t depth, float sign,
-                    uint16_t* out);
+  // `count` <= 32 rows of f32 times `sign`, or of bf16 as they are; other rows and terms from
+  // `depth` on are zero.
+  void (*pack_left)(const void* const* rows, int32_t dtype, int64_t count, int64_t depth,
+                    float sign, uint16_t* out);
   // `count` <= 32 rows, each a column of the operand; the rest is zero.
   void (*pack_right)(const void* const* rows, int32_t dtype, int64_t count, int64_t depth,
                      uint16_t* out);

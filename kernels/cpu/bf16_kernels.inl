@@ -27,17 +27,27 @@ LL_INLINE void NarrowLine(const float* source, int64_t count, float sign, Bf16* 
 }
 
 LL_INLINE void CopyLine(const Bf16* source, int64_t count, Bf16* out) {
+  if (count >= kBlock) {
+    memcpy(out, source, kBlock * sizeof(Bf16));
+    return;
+  }
   memset(out, 0, kBlock * sizeof(Bf16));
-  memcpy(out, source, (count < kBlock ? count : kBlock) * sizeof(Bf16));
+  memcpy(out, source, count * sizeof(Bf16));
 }
 
-void PackLeft(const float* const* rows, int64_t count, int64_t depth, float sign, Bf16* out) {
+void PackLeft(const void* const* rows, int32_t dtype, int64_t count, int64_t depth, float sign,
+              Bf16* out) {
   const int64_t chunks = PaddedDepth(depth) / kBlock;
   if (count < kBlock) memset(out, 0, chunks * kBlockElements * sizeof(Bf16));
   for (int64_t r = 0; r < count; ++r) {
     for (int64_t c = 0; c < chunks; ++c) {
       Bf16* const tile = out + (r / kHalf * chunks + c) * kTile;
-      NarrowLine(rows[r] + c * kBlock, depth - c * kBlock, 1.0f * sign, tile + r % kHalf * kBlock);
+      Bf16* const line = tile + r % kHalf * kBlock;
+      if (dtype == LL_F32) {
+        NarrowLine((const float*)rows[r] + c * kBlock, depth - c * kBlock, sign, line);
+      } else {
+        CopyLine((const Bf16*)rows[r] + c * kBlock, depth - c * kBlock, line);
+      }
     }
   }
 }
@@ -238,18 +248,24 @@ void Attend(const AttendStep* steps, int64_t count, int64_t depth, float factor,
 
 // ---- many rows ----
 
-// y[t][o] (+)= block[t][o],  t < rows, o < columns
-LL_INLINE void AddBlock(const float* block, int64_t rows, int64_t columns, bool add, float* y,
-                        int64_t ldy) {
+// y[t][o] (+)= factor block[t][o],  t < rows, o < columns
+LL_INLINE void AddBlock(const float* block, int64_t rows, const BlockProduct& product,
+                        float* y) {
+  const bool add = product.add;
+  const float factor = product.factor;
   for (int64_t t = 0; t < rows; ++t) {
     const float* const line = block + t * kBlock;
-    float* const target = y + t * ldy;
-    if (columns == kBlock) {
+    float* const target = y + t * product.ldy;
+    if (product.columns == kBlock) {
       for (int i = 0; i < kBlock; i += kWidth) {
-        Store(target + i, add ? Load(target + i) + Load(line + i) : Load(line + i));
+        const F x = Load(line + i) * factor;
+        Store(target + i, add ? Load(target + i) + x : x);
       }
     } else {
-      for (int64_t o = 0; o < columns; ++o) target[o] = add ? target[o] + line[o] : line[o];
+      for (int64_t o = 0; o < product.columns; ++o) {
+        const float x = line[o] * factor;
+        target[o] = add ? target[o] + x : x;
+      }
     }
   }
 }
@@ -262,7 +278,7 @@ void Multiply(const BlockProduct& product, float* room) {
     const Left left{x, x + product.x_chunks * kTile, kTile, kBlock};
     Product(left, right, product.chunks, false, room, kBlock, nothing);
     const int64_t rows = product.rows - t < kBlock ? product.rows - t : kBlock;
-    AddBlock(room, rows, product.columns, product.add, product.y + t * product.ldy, product.ldy);
+    AddBlock(room, rows, product, product.y + t * product.ldy);
   }
 }
 

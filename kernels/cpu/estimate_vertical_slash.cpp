@@ -1,21 +1,22 @@
 // Column and diagonal sums of the attention of a few rows, in O(keys) memory.
 //
-//   m_t, l_t = max and sum of row t (first sweep);  a[t][j] = e^(s[t][j] - m_t) / l_t (second)
+//   e[t][j] = 2^(s[t][j] - m_t[j]);  m_t[j] = max of row t up to the tile of j (first sweep)
+//   a[t][j] = e[t][j] 2^(m_t[j] - m_t) / l_t;  m_t, l_t = max and sum of row t (second)
 //   vertical[j] = sum_t a[t][j];  slash[delta] = sum_t a[t][q_start + t - delta]
 //
 // Both sweeps are cut into spans of keys, whatever the number of threads; the listed heads of a KV
-// head share the keys. A span owns its part of `vertical`. Its diagonals overlap with those of its
-// neighbours, so that each span sums them apart, and the parts are added in the order of the spans.
+// head share the keys. As many exponentials as a third-level cache holds are kept between the
+// sweeps, the others are computed again. A span owns its part of `vertical`. Its diagonals overlap
+// with those of its neighbours, so that each span sums them apart, and the parts are added in the
+// order of the spans.
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <vector>
 
 #include "../common/estimate_calls.h"
 #include "../common/head_groups.h"
 #include "dispatch.h"
-#include "key_rows.h"
-#include "query_panels.h"
+#include "tile_scores.h"
 
 namespace longlens {
 namespace {
@@ -24,13 +25,10 @@ constexpr int64_t kSpanKeys = 2048;
 constexpr int64_t kBlockRows = 64;
 // Bound on the queries of an item: they should stay in the second-level cache.
 constexpr int64_t kItemFloats = 1 << 15;
-
-constexpr std::array<float, kMaxPanel> Ones() {
-  std::array<float, kMaxPanel> ones{};
-  ones.fill(1.0f);
-  return ones;
-}
-constexpr std::array<float, kMaxPanel> kOnes = Ones();
+// Bound on the stacked rows of an item.
+constexpr int64_t kItemLanes = 256;
+// Bound on the exponentials that are kept.
+constexpr int64_t kKeptFloats = 1 << 22;
 
 struct SumCall {
   const Call& call;
@@ -63,7 +61,7 @@ struct RowStats {
 // A block of rows of a group's heads, over one span of keys.
 class SpanBlock {
  public:
-  SpanBlock(const SumCall& c, const HeadGroup& group, int64_t row_block, int64_t span)
+  SpanBlock(const SumCall& c, const HeadGroup& group, int64_t row_block, int64_t span, float* tiles)
       : c_(c),
         kernels_(c.call.kernels()),
         group_(group),
@@ -71,35 +69,44 @@ class SpanBlock {
         first_(c.q_start + row_block * kBlockRows),
         rows_(std::min(kBlockRows, c.tokens - row_block * kBlockRows)),
         panels_(kernels_, c.queries, group.heads.data(), group.heads.size(), first_ - c.q_start,
-                rows_, first_, Begin()) {
-    Scratch& scratch = ThreadScratch();
-    keys_ = scratch.Take(kMaxTileKeys * c.kv.dim);
-    scores_ = scratch.Take(kMaxTileKeys * kernels_.panel);
-  }
+                rows_, first_, Begin()),
+        tiles_(tiles) {}
 
   // First sweep: the maximum and sum of each row.
   void Summarise(const RowStats& stats) {
-    Sweep([&](int32_t p, int64_t, int32_t count, const PanelMask& mask) {
-      float keep[kMaxPanel];
-      kernels_.panel_softmax(scores_, count, &mask, panels_.maximum(p), panels_.sum(p), keep);
+    const int32_t width = kernels_.panel;
+    TileScores scores(c_.call, c_.queries, c_.kv, panels_, group_.heads.data(), first_ - c_.q_start,
+                      &ThreadScratch());
+    ForTiles([&](int64_t start, int32_t count) {
+      scores.Take(group_.kv_head, start, count);
+      for (int32_t p = 0; p < panels_.count(); ++p) {
+        float* const tile = TileOf(p, start, count);
+        scores.Write(p, tile);
+        Softmax(p, start, count, tile);
+      }
     });
     for (int32_t p = 0; p < panels_.count(); ++p) {
-      std::copy_n(panels_.maximum(p), kernels_.panel, stats.maximum + p * kernels_.panel);
-      std::copy_n(panels_.sum(p), kernels_.panel, stats.sum + p * kernels_.panel);
+      std::copy_n(panels_.maximum(p), width, stats.maximum + p * width);
+      std::copy_n(panels_.sum(p), width, stats.sum + p * width);
     }
   }
 
   // Second sweep: adds the probabilities to `vertical` and to parts[place] of this span.
   void AddUp(const RowStats& total, const std::vector<float*>& parts) {
-    Sweep([&](int32_t p, int64_t start, int32_t count, const PanelMask& mask) {
-      const int32_t width = kernels_.panel;
-      kernels_.panel_probs(scores_, count, &mask, total.maximum + p * width,
-                           total.sum + p * width);
-      for (int32_t lane = 0; lane < panels_.Used(p);) {
-        const Segment segment = SegmentAt(p, lane);
-        AddColumns(segment, start, count);
-        AddDiagonals(segment, start, count, parts[segment.place]);
-        lane += segment.lanes;
+    const int32_t width = kernels_.panel;
+    ForTiles([&](int64_t start, int32_t count) {
+      for (int32_t p = 0; p < panels_.count(); ++p) {
+        const float* const tile = TileOf(p, start, count);
+        FetchEarly(tile + (count + 1) * width, (count + 1) * width * sizeof(float));
+        float factors[kMaxPanel];
+        std::copy_n(tile + count * width, width, factors);
+        const PanelMask all{};
+        kernels_.panel_probs(factors, 1, &all, total.maximum + p * width, total.sum + p * width);
+        for (int32_t lane = 0; lane < panels_.Used(p);) {
+          const Segment segment = SegmentAt(p, lane);
+          AddSegment(segment, start, count, tile, factors, parts[segment.place]);
+          lane += segment.lanes;
+        }
       }
     });
   }
@@ -109,27 +116,37 @@ class SpanBlock {
     Scratch& scratch = ThreadScratch();
     const int64_t stacked = rows_ * static_cast<int64_t>(group_.heads.size());
     scratch.Begin(QueryPanels::Floats(kernels_, stacked, c_.kv.dim) +
-                  Scratch::RoundUp(kMaxTileKeys * c_.kv.dim) + kMaxTileKeys * kMaxPanel);
+                  TileScores::Floats(c_.call, stacked, c_.kv.dim));
     return &scratch;
   }
 
-  // Calls use(panel, start, count, mask) with the scores of each panel and tile of the span.
   template <class Use>
-  void Sweep(const Use& use) {
+  void ForTiles(const Use& use) const {
     const int64_t end = std::min(c_.SpanEnd(span_), first_ + rows_);
     for (int64_t start = span_ * kSpanKeys; start < end; start += kMaxTileKeys) {
       c_.call.Poll();
-      const int64_t count = std::min<int64_t>(kMaxTileKeys, end - start);
-      TileRows(kernels_, c_.kv, group_.kv_head, start, count, Part::kKeys, keys_);
-      for (int32_t p = 0; p < panels_.count(); ++p) {
-        int32_t last[kMaxPanel];
-        panels_.CausalLimits(p, start, last);
-        const bool all = start + count - 1 <= panels_.FirstPosition(p);
-        const PanelMask mask{all ? nullptr : last, nullptr};
-        kernels_.panel_scores(panels_.q(p), keys_, count, c_.kv.dim, scores_);
-        use(p, start, static_cast<int32_t>(count), mask);
-      }
+      use(start, static_cast<int32_t>(std::min<int64_t>(kMaxTileKeys, end - start)));
     }
+  }
+
+  // Of panel p and the keys from `start` on: [count + 1][panel], behind the keys what they are
+  // relative to.
+  float* TileOf(int32_t p, int64_t start, int32_t count) const {
+    const int64_t key = start % kSpanKeys, lines = key + key / kMaxTileKeys;
+    return tiles_ + (lines * panels_.count() + p * (count + 1)) * kernels_.panel;
+  }
+
+  // The scores of a tile become exponentials relative to the maximum so far.
+  void Softmax(int32_t p, int64_t start, int32_t count, float* tile) const {
+    int32_t last[kMaxPanel];
+    PanelMask mask{};
+    if (start + count - 1 > panels_.FirstPosition(p)) {
+      panels_.CausalLimits(p, start, last);
+      mask.last = last;
+    }
+    float keep[kMaxPanel];
+    kernels_.panel_softmax(tile, count, &mask, panels_.maximum(p), panels_.sum(p), keep);
+    std::copy_n(panels_.maximum(p), kernels_.panel, tile + count * kernels_.panel);
   }
 
   Segment SegmentAt(int32_t p, int32_t lane) const {
@@ -138,25 +155,12 @@ class SpanBlock {
     return {panels_.Head(p, lane), lane, lanes, row};
   }
 
-  void AddColumns(const Segment& segment, int64_t start, int32_t count) const {
-    const void* rows[kMaxTileKeys];
-    for (int32_t j = 0; j < count; ++j) rows[j] = scores_ + j * kernels_.panel + segment.lane;
-    float* const target = c_.vertical + group_.places[segment.place] * c_.Keys() + start;
-    kernels_.dot_rows(rows, LL_F32, count, segment.lanes, kOnes.data(), kMaxPanel, 1, target,
-                      kMaxTileKeys, true);
-  }
-
-  // part[distance of lane and key j] += a[j][lane]
-  void AddDiagonals(const Segment& segment, int64_t start, int32_t count, float* part) const {
-    const int32_t width = kernels_.panel;
-    float* const target = part + (first_ + segment.row - start - c_.FirstDistance(span_));
-    // Keys a panel apart touch different sums, so that no addition waits for the one before it.
-    for (int32_t residue = 0; residue < width; ++residue) {
-      for (int32_t j = residue; j < count; j += width) {
-        const float* const probs = scores_ + j * width + segment.lane;
-        for (int32_t r = 0; r < segment.lanes; ++r) target[r - j] += probs[r];
-      }
-    }
+  void AddSegment(const Segment& segment, int64_t start, int32_t count, const float* tile,
+                  const float* factors, float* part) const {
+    float* const columns = c_.vertical + group_.places[segment.place] * c_.Keys() + start;
+    float* const diagonals = part + (first_ + segment.row - start - c_.FirstDistance(span_));
+    kernels_.panel_sums(tile + segment.lane, count, factors + segment.lane, segment.lanes, columns,
+                        diagonals);
   }
 
   const SumCall& c_;
@@ -165,8 +169,20 @@ class SpanBlock {
   int64_t span_, first_;
   int32_t rows_;
   QueryPanels panels_;
-  float *keys_, *scores_;
+  float* tiles_;
 };
+
+// Stays with the thread that calls: the system takes as long to give 16 MB as a sweep takes.
+Buffer<float>& ThreadKept() {
+  thread_local Buffer<float> kept;
+  return kept;
+}
+
+// The tiles of a span that is not kept.
+Buffer<float>& ThreadTiles() {
+  thread_local Buffer<float> tiles;
+  return tiles;
+}
 
 // What the items of a call share.
 class VerticalSlash {
@@ -175,32 +191,60 @@ class VerticalSlash {
                 int32_t kv_heads)
       : c_(c), count_(count), spans_(c.Spans()), blocks_(c.RowBlocks()) {
     const int64_t rows = std::clamp<int64_t>(c.tokens, 1, kBlockRows);
-    const int64_t most = std::max<int64_t>(1, kItemFloats / (c.kv.dim * rows));
+    const int64_t kept_lanes = kKeptFloats / c.Keys();
+    const int64_t item_lanes = std::min(kItemFloats / c.kv.dim, kItemLanes);
+    const int64_t most_lanes = kept_lanes < rows ? item_lanes : std::min(kept_lanes, item_lanes);
+    const int64_t most = std::max<int64_t>(1, most_lanes / rows);
+    const int64_t width = c.call.kernels().panel;
     groups_ = GroupHeads(chosen, count, heads, kv_heads, most);
-    lanes_ = Scratch::RoundUp(std::min<int64_t>(most, count) * rows + kMaxPanel);
-    stats_.Reserve(Groups() * blocks_ * (spans_ + 1) * 2 * lanes_);
+    lanes_ = (std::min<int64_t>(most, count) * rows + width - 1) / width * width;
+    span_floats_ = lanes_ * (kSpanKeys + kSpanKeys / kMaxTileKeys);
+    const int64_t kept_spans = std::max<int64_t>(1, kKeptFloats / (lanes_ * kSpanKeys));
+    spans_kept_ = std::min(kept_spans, spans_);
+    batch_ = std::max<int64_t>(1, std::min(kept_spans / spans_, Units()));
+    kept_ = ThreadKept().Reserve(batch_ * spans_kept_ * span_floats_);
+    stats_.Reserve(batch_ * (spans_ + 1) * 2 * lanes_);
     parts_.Reserve(count_ * spans_ * c.PartFloats());
   }
 
   void Run() {
-    c_.call.For(Groups() * blocks_ * spans_, [&](int64_t item) {
-      const int64_t span = item % spans_, block = item / spans_ % blocks_;
-      const int64_t group = item / spans_ / blocks_;
-      const RowStats stats = Stats(group, block, span);
-      SpanBlock(c_, groups_[group], block, span).Summarise(stats);
-    });
-    c_.call.For(Groups() * blocks_, [&](int64_t item) { Join(item / blocks_, item % blocks_); });
-    c_.call.For(Groups() * spans_, [&](int64_t item) { AddUp(item / spans_, item % spans_); });
+    c_.call.For(count_, [&](int64_t place) { ClearSums(place); });
+    for (int64_t first = 0; first < Units(); first += batch_) {
+      RunBatch(first, std::min(Units(), first + batch_));
+    }
     c_.call.For(count_, [&](int64_t place) { AddParts(place); });
   }
 
  private:
-  int64_t Groups() const { return groups_.size(); }
+  // A unit is a block of rows of a group.
+  int64_t Units() const { return static_cast<int64_t>(groups_.size()) * blocks_; }
+
+  void RunBatch(int64_t first, int64_t end) const {
+    c_.call.For((end - first) * spans_, [&](int64_t item) {
+      const int64_t unit = first + item / spans_, span = item % spans_;
+      SpanBlockOf(unit, span).Summarise(Stats(unit, span));
+    });
+    c_.call.For(end - first, [&](int64_t i) { Join(first + i); });
+    const int64_t group = first / blocks_, groups = (end - 1) / blocks_ + 1 - group;
+    c_.call.For(groups * spans_, [&](int64_t item) {
+      const int64_t of_group = (group + item / spans_) * blocks_;
+      AddUp(std::max(first, of_group), std::min(end, of_group + blocks_), item % spans_);
+    });
+  }
+
+  const HeadGroup& GroupOf(int64_t unit) const { return groups_[unit / blocks_]; }
+
+  bool IsKept(int64_t span) const { return span < spans_kept_; }
+
+  SpanBlock SpanBlockOf(int64_t unit, int64_t span) const {
+    float* const tiles = IsKept(span) ? kept_ + (unit % batch_ * spans_kept_ + span) * span_floats_
+                                      : ThreadTiles().Reserve(span_floats_);
+    return {c_, GroupOf(unit), unit % blocks_, span, tiles};
+  }
 
   // Of a span; number spans_ holds those of all spans, with the inverse of the sum.
-  RowStats Stats(int64_t group, int64_t block, int64_t span) const {
-    const int64_t index = (group * blocks_ + block) * (spans_ + 1) + span;
-    float* const stats = stats_.data() + index * 2 * lanes_;
+  RowStats Stats(int64_t unit, int64_t span) const {
+    float* const stats = stats_.data() + (unit % batch_ * (spans_ + 1) + span) * 2 * lanes_;
     return {stats, stats + lanes_};
   }
 
@@ -208,19 +252,19 @@ class VerticalSlash {
     return parts_.data() + (place * spans_ + span) * c_.PartFloats();
   }
 
-  void Join(int64_t group, int64_t block) const {
-    const RowStats all = Stats(group, block, spans_);
+  void Join(int64_t unit) const {
+    const RowStats all = Stats(unit, spans_);
     const int64_t width = c_.call.kernels().panel;
-    const int64_t rows = std::min(kBlockRows, c_.tokens - block * kBlockRows);
-    const int64_t stacked = rows * static_cast<int64_t>(groups_[group].heads.size());
+    const int64_t rows = std::min(kBlockRows, c_.tokens - unit % blocks_ * kBlockRows);
+    const int64_t stacked = rows * static_cast<int64_t>(GroupOf(unit).heads.size());
     for (int64_t lane = 0; lane < (stacked + width - 1) / width * width; ++lane) {
       float maximum = -INFINITY;
       for (int64_t s = 0; s < spans_; ++s) {
-        maximum = std::max(maximum, Stats(group, block, s).maximum[lane]);
+        maximum = std::max(maximum, Stats(unit, s).maximum[lane]);
       }
       double sum = 0;
       for (int64_t s = 0; s < spans_; ++s) {
-        const RowStats some = Stats(group, block, s);
+        const RowStats some = Stats(unit, s);
         sum += some.sum[lane] * std::exp2(double{some.maximum[lane]} - maximum);
       }
       all.maximum[lane] = maximum;
@@ -228,19 +272,22 @@ class VerticalSlash {
     }
   }
 
-  void AddUp(int64_t number, int64_t span) const {
-    const HeadGroup& group = groups_[number];
-    const int64_t start = span * kSpanKeys, count = c_.SpanEnd(span) - start;
+  // Units first .. end-1 are of one group.
+  void AddUp(int64_t first, int64_t end, int64_t span) const {
+    const HeadGroup& group = GroupOf(first);
     std::vector<float*> parts;
-    for (const int32_t place : group.places) {
-      parts.push_back(PartOf(place, span));
-      std::fill_n(parts.back(), c_.PartFloats(), 0.0f);
-      std::fill_n(c_.vertical + place * c_.Keys() + start, count, 0.0f);
+    for (const int32_t place : group.places) parts.push_back(PartOf(place, span));
+    for (int64_t unit = first; unit < end; ++unit) {
+      SpanBlock block = SpanBlockOf(unit, span);
+      if (!IsKept(span)) block.Summarise(Stats(unit, span));
+      block.AddUp(Stats(unit, spans_), parts);
     }
-    for (int64_t block = 0; block < blocks_; ++block) {
-      SpanBlock(c_, group, block, span).AddUp(Stats(number, block, spans_), parts);
-    }
-    c_.call.Progress(group.heads.size());
+    if (end % blocks_ == 0) c_.call.Progress(group.heads.size());
+  }
+
+  void ClearSums(int64_t place) const {
+    std::fill_n(PartOf(place, 0), spans_ * c_.PartFloats(), 0.0f);
+    std::fill_n(c_.vertical + place * c_.Keys(), c_.Keys(), 0.0f);
   }
 
   void AddParts(int64_t place) const {
@@ -255,8 +302,9 @@ class VerticalSlash {
   }
 
   const SumCall& c_;
-  int64_t count_, spans_, blocks_, lanes_;
+  int64_t count_, spans_, blocks_, lanes_, span_floats_, spans_kept_, batch_;
   std::vector<HeadGroup> groups_;
+  float* kept_;
   Buffer<float> stats_, parts_;
 };
 

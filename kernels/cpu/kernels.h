@@ -131,6 +131,10 @@ struct Kernels {
   // s[j][r] -> 2^(s[j][r] - maximum[r]) * inverse_sum[r], zero where masked
   void (*panel_probs)(float* s, int32_t count, const PanelMask* mask, const float* maximum,
                       const float* inverse_sum);
+  // a[j][r] = e[j * panel + r] factors[r],  r < lanes <= panel:
+  // columns[j] += sum_r a[j][r];  diagonals[r - j] += a[j][r]
+  void (*panel_sums)(const float* e, int32_t count, const float* factors, int32_t lanes,
+                     float* columns, float* diagonals);
   // out[i][r] = out[i][r] * keep[r] + sum_j p[j][r] values[j][i]
   void (*panel_values)(const float* p, const float* values, int32_t count, int64_t depth,
                        const float* keep, float* out);

@@ -212,10 +212,10 @@ constexpr int64_t kBf16Chunks = 16;
 void PackRows(const Call& call, const float* x, int64_t rows, int64_t in, uint16_t* packed) {
   const int64_t depth = PaddedDepth(in);
   call.ForIf(rows * in >= kSmall, DivideUp(rows, kBlock), [&](int64_t block) {
-    const float* row[kBlock];
+    const void* row[kBlock];
     const int64_t count = std::min<int64_t>(kBlock, rows - block * kBlock);
     for (int64_t t = 0; t < count; ++t) row[t] = x + (block * kBlock + t) * in;
-    call.bf16()->pack_left(row, count, in, 1.0f, packed + block * kBlock * depth);
+    call.bf16()->pack_left(row, LL_F32, count, in, 1.0f, packed + block * kBlock * depth);
   });
 }
 

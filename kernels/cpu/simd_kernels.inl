@@ -379,6 +379,34 @@ void PanelProbs(float* s, int32_t count, const PanelMask* mask, const float* max
   }
 }
 
+// Adds a row of e to its diagonals; returns its sum.
+LL_INLINE float AddRow(const float* e, const float* factors, int32_t lanes, float* diagonals) {
+  F total{};
+  int32_t r = 0;
+  for (; r + kWidth <= lanes; r += kWidth) {
+    const F a = Load(e + r) * Load(factors + r);
+    Store(diagonals + r, Load(diagonals + r) + a);
+    total += a;
+  }
+  float sum = Sum(total);
+  for (; r < lanes; ++r) {
+    const float a = e[r] * factors[r];
+    diagonals[r] += a;
+    sum += a;
+  }
+  return sum;
+}
+
+void PanelSums(const float* e, int32_t count, const float* factors, int32_t lanes, float* columns,
+               float* diagonals) {
+  // Keys a panel apart touch different diagonals, so that no addition waits for the one before it.
+  for (int32_t residue = 0; residue < kPanel; ++residue) {
+    for (int32_t j = residue; j < count; j += kPanel) {
+      columns[j] += AddRow(e + j * kPanel, factors, lanes, diagonals - j);
+    }
+  }
+}
+
 void PanelValues(const float* p, const float* values, int32_t count, int64_t depth,
                  const float* keep, float* out) {
   ForRows(ValueRows{p, values, count, depth, keep, out}, depth);
@@ -388,8 +416,8 @@ const Kernels kKernels = {kPanel, kRowBlock, WidenBf16, WidenF16, NarrowBf16, Wi
                           Rotate, Gate, LogSumExp, DotRows, RoundRow, DotBlocks, PackBlocks,
                           GemmBlocks, ScoreRows, WeighRows, OrderRow, ScaleChannels, WidenInt8Keys,
                           WidenInt8Values, PackPanel, GemmSlab, SoftmaxRow, PanelScores,
-                          PanelSoftmax, PanelProbs, PanelValues, EncodeFlat4, ScoreFlat4, FindAbove,
-                          ScaleSums};
+                          PanelSoftmax, PanelProbs, PanelSums, PanelValues, EncodeFlat4, ScoreFlat4,
+                          FindAbove, ScaleSums};
 
 }  // namespace
 }  // namespace longlens

@@ -68,8 +68,8 @@ extern "C" {
 // and polled by the callee at least every 20 ms of work; `progress` counts units the callee has finished
 // (tile rows, output rows); `error` receives the message of a failed call, because ll_last_error() belongs
 // to the thread that ran the call, which need not be the caller's. Any function accepts a null ll_run.
-// `compute` is set by the caller: LL_BF16 lets ll_attend_tiles, and ll_qkv, ll_output and ll_logits with weights of
-// any type but LL_F32, round the operands of their products (q, k, v, probabilities, activations) to bf16 where the instruction set
+// `compute` is set by the caller: LL_BF16 lets ll_attend_tiles, ll_vertical_slash, and ll_qkv, ll_output and ll_logits with weights
+// of any type but LL_F32, round the operands of their products (q, k, v, probabilities of attention, activations) to bf16 where the instruction set
 // multiplies such; sums are f32. Elsewhere, and with LL_F32 or a null ll_run, operands are f32. ll_info tells what the
 // instruction set in use can do.
 typedef struct ll_run {

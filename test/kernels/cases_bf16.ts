@@ -1,13 +1,15 @@
 /**
- * attendTiles and projections of many rows with products of bf16, against the reference. Operands are numbers that bf16
+ * attendTiles, verticalSlash and projections of many rows with products of bf16, against the reference. Operands are numbers that bf16
  * holds, so that scores are exact but for their sums; the last cases are for other numbers.
  */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { type DType, type KvDType, TILE_FULL, type TilePlan } from "../../ffi/backend.ts";
+import { openReferenceBackend } from "../../ffi/reference_backend.ts";
 import { bf16ToF32, f32ToBf16 } from "../../kernels/reference/bf16.ts";
 import { Random } from "../random.ts";
 import { anyKind, attendTiles } from "./cases_attention.ts";
+import { type Drawing, inputs, sums } from "./cases_estimates.ts";
 import { densePlan, TILE_PLAN_KINDS, type TilePlanKind } from "./make_plans.ts";
 import { Scope } from "./scope.ts";
 import { type AttentionShape, attentionShapes, outcomes, outputs, randomKv } from "./shapes.ts";
@@ -19,6 +21,7 @@ export function bf16Cases(subject: Subject): void {
   tileCases(subject);
   edgeCases(subject);
   linearCases(subject);
+  sumCases(subject);
 }
 
 const toBf16 = (values: Float32Array) => values.map((x) => bf16ToF32(f32ToBf16(x)));
@@ -174,6 +177,52 @@ function linearCases(subject: Subject): void {
       );
     },
   );
+}
+
+function sumCases(subject: Subject): void {
+  const exact = (random: Random, count: number) => toBf16(random.normals(count));
+  const sumsOf =
+    (drawing: Drawing) => async (scope: Scope, random: Random, shape: AttentionShape) =>
+      await sums(scope, await inputs(scope, random, shape, drawing), random);
+  for (const dtype of ["f32", "bf16"] as const) {
+    parity(subject, `verticalSlash() of bf16 products equals the reference on ${dtype} pages`, {
+      runs: 20,
+      shapes: attentionShapes,
+      tolerance: TOLERANCE.f32,
+      work: sumsOf({ dtype, draw: exact }),
+    });
+  }
+  parity(subject, "verticalSlash() of bf16 products equals the reference over several spans", {
+    runs: 3,
+    shapes: fc.constantFrom(
+      { tokens: 64, kvLength: 4500, kvHeads: 1, group: 2, dim: 20 },
+      { tokens: 100, kvLength: 2049, kvHeads: 1, group: 3, dim: 64 },
+    ),
+    tolerance: TOLERANCE.f32,
+    work: sumsOf({ dtype: "bf16", draw: exact }),
+  });
+  parity(subject, "verticalSlash() of bf16 products is close to the reference on int8 pages", {
+    runs: 5,
+    shapes: attentionShapes,
+    tolerance: TOLERANCE.f32,
+    work: sumsOf({ dtype: "int8", draw: exact }),
+  });
+  parity(subject, "verticalSlash() of bf16 products takes a scale of 0 and negative ones", {
+    runs: 10,
+    shapes: fc.tuple(attentionShapes, fc.constantFrom(0, -1, -20)),
+    tolerance: TOLERANCE.largeScores,
+    work: (scope, random, [shape, sharpness]) =>
+      sumsOf({ draw: exact, sharpness })(scope, random, shape),
+  });
+  test(subject, "verticalSlash() takes bf16 products", async (backend) => {
+    const shape = { tokens: 64, kvLength: 300, kvHeads: 1, group: 1, dim: 64 };
+    using scope = new Scope(backend);
+    using reference = new Scope(openReferenceBackend());
+    const of = async (scope: Scope) => (await sumsOf({})(scope, new Random(5), shape))[0]!;
+    const [rounded, wanted] = [await of(scope), await of(reference)];
+    assertClose(rounded, wanted, TOLERANCE.bf16);
+    assertThrows(() => assertClose(rounded, wanted, TOLERANCE.f32));
+  });
 }
 
 async function denseOf(

@@ -1,7 +1,7 @@
 /** Estimates of attention against the reference, and what must hold of them whatever the data. */
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import type { DType, KeyBounds, KvView, Tensor } from "../../ffi/backend.ts";
+import type { DType, KeyBounds, KvDType, KvView, Tensor } from "../../ffi/backend.ts";
 import { Random } from "../random.ts";
 import { type KvData, Scope } from "./scope.ts";
 import { type AttentionShape, attentionShapes, randomKv } from "./shapes.ts";
@@ -237,7 +237,8 @@ function repeatCases(subject: Subject): void {
   });
 }
 
-interface Inputs {
+/** An estimate's arguments. */
+export interface Inputs {
   readonly q: Tensor;
   readonly kv: KvView;
   readonly qStart: number;
@@ -245,15 +246,18 @@ interface Inputs {
   readonly scale: number;
 }
 
-interface Drawing {
-  readonly dtype?: DType;
+/** How queries and keys are drawn. */
+export interface Drawing {
+  /** Of the pages. */
+  readonly dtype?: KvDType;
   /** Factor of the scores. */
   readonly sharpness?: number;
+  /** Elements. */
   readonly draw?: (random: Random, count: number) => Float32Array;
 }
 
 /** The last rows of a cache. */
-async function inputs(
+export async function inputs(
   scope: Scope,
   random: Random,
   { tokens, kvLength, kvHeads, group, dim }: AttentionShape,
@@ -278,9 +282,19 @@ async function poisoned(scope: Scope, data: KvData, poison: number | null): Prom
   return { table, length };
 }
 
-async function sums(scope: Scope, inputs: Inputs, random: Random): Promise<Outcome[]> {
-  const { q, kv, qStart, heads, scale } = inputs;
+/** Column and diagonal sums of some heads. */
+export async function sums(scope: Scope, inputs: Inputs, random: Random): Promise<Outcome[]> {
+  const { heads } = inputs;
   const chosen = random.subset(random.integer(1, heads), 0, heads - 1).reverse();
+  return await sumsOfHeads(scope, inputs, chosen);
+}
+
+/** Column and diagonal sums of the listed heads. */
+export async function sumsOfHeads(
+  scope: Scope,
+  { q, kv, qStart, scale }: Inputs,
+  chosen: readonly number[],
+): Promise<Outcome[]> {
   const found = await scope.backend.verticalSlash(q, qStart, chosen, scale, kv);
   return found.flatMap(({ vertical, slash }) => [
     outcome("vertical", vertical),
