@@ -69,6 +69,7 @@ function verticalSlash(shape: CaseShape): BenchCase {
   const work = { name: "vertical slash", rows, flops, moreBytes: 0 };
   return {
     ...estimateCase(shape, work),
+    multiplies: "bf16",
     open: (bench) =>
       opened(bench, shape, rows, ({ q, scale, kv }) => async (control) => {
         const { backend } = bench;
