@@ -8,7 +8,7 @@ import { blockCases } from "./cases_blocks.ts";
 import { boundCases } from "./cases_bounds.ts";
 import { clusterContract, clusterParity } from "./cases_clusters.ts";
 import { attentionCases } from "./cases_attention.ts";
-import { bf16Cases } from "./cases_bf16.ts";
+import { bf16Cases, roundedSumsCase } from "./cases_bf16.ts";
 import { estimateErrorCases } from "./cases_estimate_errors.ts";
 import { estimateCases } from "./cases_estimates.ts";
 import { graphContract, graphParity } from "./cases_graph.ts";
@@ -40,6 +40,12 @@ export function contractSuite(name: string, open: OpenBackend, options: SubjectO
 export function bf16Suite(name: string, open: OpenBackend, options: SubjectOptions = {}): void {
   contractSuite(name, open, options);
   bf16Cases(subjectOf(name, open, options));
+}
+
+/** Registers those of a CPU's unit that multiplies bf16. */
+export function bf16UnitSuite(name: string, open: OpenBackend): void {
+  bf16Suite(name, open);
+  roundedSumsCase(subjectOf(name, open, {}));
 }
 
 /** Registers the tests that compare with the reference. */

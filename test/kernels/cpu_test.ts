@@ -1,6 +1,6 @@
 /** The cpu backend against the reference, with every instruction set that this machine has. */
 import { openBackend } from "../../ffi/open.ts";
-import { backendSuite, bf16Suite, indexSuite } from "./backend_suite.ts";
+import { backendSuite, bf16UnitSuite, indexSuite } from "./backend_suite.ts";
 import { cpuSets } from "./cpu_sets.ts";
 
 const sets = await cpuSets("tests of the cpu backend");
@@ -13,5 +13,5 @@ for (const isa of sets) {
   indexSuite(`cpu ${isa}`, open);
   const backend = await openBackend({ backend: "cpu", isa, compute: "bf16" });
   if (backend.info().compute === "f32") continue;
-  bf16Suite(`cpu ${isa} bf16`, () => openBackend({ backend: "cpu", isa, compute: "bf16" }));
+  bf16UnitSuite(`cpu ${isa} bf16`, () => openBackend({ backend: "cpu", isa, compute: "bf16" }));
 }

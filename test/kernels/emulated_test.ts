@@ -2,7 +2,7 @@
 import { NativeBackend } from "../../ffi/native_backend.ts";
 import { NativeLibrary } from "../../ffi/native_library.ts";
 import { emulatedLibrary } from "../native/build_emulated.ts";
-import { backendSuite, bf16Suite, indexSuite } from "./backend_suite.ts";
+import { backendSuite, bf16UnitSuite, indexSuite } from "./backend_suite.ts";
 import type { OpenBackend } from "./subject.ts";
 
 const path = await emulatedLibrary();
@@ -17,5 +17,7 @@ if (path === null) {
   };
   backendSuite("avx512-emulated", opening("avx512-emulated", "f32"));
   indexSuite("avx512-emulated", opening("avx512-emulated", "f32"));
-  for (const isa of ["avx512bf16-emulated", "amx-emulated"]) bf16Suite(isa, opening(isa, "bf16"));
+  for (const isa of ["avx512bf16-emulated", "amx-emulated"]) {
+    bf16UnitSuite(isa, opening(isa, "bf16"));
+  }
 }
