@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import type { Model } from "../engine/model.ts";
 import { bitsPerByte } from "../eval/bits_per_byte.ts";
 import { perplexity, type PerplexityRow } from "../eval/perplexity.ts";
-import { reasonOf } from "../model/refusal.ts";
+import { reasonOf } from "../../ffi/refusal.ts";
 import { wholeNumber, wholeNumbers } from "./format.ts";
 import { methodLabel } from "./method_label.ts";
 import { methodList } from "./method_list.ts";
