@@ -15,8 +15,12 @@ Deno.test("SIGINT stops a command's download, and what has come stays", async ()
       stderr: "piped",
     }).spawn();
     const ended = child.output();
-    while (await sizeOf(part) < 1000) await new Promise((resolve) => setTimeout(resolve, 20));
-    child.kill("SIGINT");
+    let isOver = false;
+    ended.then(() => isOver = true);
+    while (!isOver && await sizeOf(part) < 1000) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    if (!isOver) child.kill("SIGINT");
     const { code, stderr } = await ended;
     assertEquals([code, await sizeOf(part)], [130, 1000]);
     const said = new TextDecoder().decode(stderr);
