@@ -47,7 +47,7 @@ function lowered(plans: readonly HeadPlan[]) {
     const [qStart, end] = [chunk * CHUNK, Math.min((chunk + 1) * CHUNK, TOKENS)];
     const tiles = lower(plan, qStart, end - qStart, end);
     const rows = Array.from({ length: end - qStart }, (_, r) => keysOfRow(tiles, qStart, r, end));
-    return { rows, area: 64 * (64 * tiles.keyStart.length + tiles.columns.length) };
+    return { rows, area: 64 * (tiles.tileK * tiles.keyStart.length + tiles.columns.length) };
   });
   return {
     sees: (i: number, j: number) => chunks[Math.floor(i / CHUNK)]!.rows[i % CHUNK]![j]! > 0,

@@ -26,7 +26,8 @@ async function logProbs(model: Model, kv: "f32" | "bf16" | "int8", chunkTokens =
 }
 
 async function withModel(body: (model: Model) => Promise<void>): Promise<void> {
-  const model = await Model.load(undefined, { onNotice: () => {} });
+  // In f32, so that what differs comes from the keys and values alone.
+  const model = await Model.load(undefined, { precision: { compute: "f32" }, onNotice: () => {} });
   try {
     await body(model);
   } finally {

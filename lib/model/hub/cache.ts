@@ -130,6 +130,12 @@ export async function removeIfThere(path: string): Promise<void> {
   }
 }
 
+/** `undefined` where there is no such file: another load may just have finished, and renamed, it. */
 async function sizeOf(path: string): Promise<number | undefined> {
-  return await exists(path) ? (await Deno.stat(path)).size : undefined;
+  try {
+    return (await Deno.stat(path)).size;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
 }
