@@ -140,10 +140,13 @@ export function slashCandidates({ groups, mass, most }: Fitted): Candidate[] {
   return found;
 }
 
+/** What is computed around diagonals. */
+const COVER = "blocks";
+
 function slashChoice(vertical: readonly number[], slash: readonly number[]) {
-  const choice = { kind: "verticalSlash", vertical, slash, cover: "blocks" } as const;
+  const choice: ChosenPlan = { kind: "verticalSlash", vertical, slash, cover: COVER };
   const kept = (group: RowGroup) =>
-    group.kept(coverTiles(choice, group.tile.first, group.tile.rows));
+    group.kept(coverTiles({ vertical, slash }, COVER, group.tile.first, group.tile.rows));
   return { choice, kept };
 }
 
@@ -185,9 +188,9 @@ function restOf(
 ): Rest {
   const columns = all.slice();
   let area = 0;
-  const plan = { vertical: [], slash, cover: "blocks" } as const;
   for (const group of groups) {
-    const tiles = coverTiles(plan, group.tile.first, group.tile.rows);
+    const { first, rows } = group.tile;
+    const tiles = coverTiles({ vertical: [], slash }, COVER, first, rows);
     area += tileArea(tiles);
     group.removeKeys(tiles, columns);
   }

@@ -7,7 +7,7 @@
  * rows need no mask.
  */
 import { TILE_CAUSAL, TILE_FULL, type TilePlan } from "../../ffi/backend.ts";
-import type { SlashCover } from "./plan.ts";
+import type { SlashCover, VerticalSlashPlan } from "./plan.ts";
 
 /** Rows of a row tile, keys that a diagonal touches there, and keys of a tile of MInference's. */
 const TILE = 64;
@@ -30,11 +30,8 @@ interface Lists {
  * tile of a chunk may be short: its tiles lie as if it were whole, and those that begin behind its last row are left out.
  */
 export function coverTiles(
-  { vertical, slash, cover }: {
-    readonly vertical: readonly number[];
-    readonly slash: readonly number[];
-    readonly cover: SlashCover;
-  },
+  { vertical, slash }: Pick<VerticalSlashPlan, "vertical" | "slash">,
+  cover: SlashCover,
   qStart: number,
   qLen: number,
 ): TilePlan {

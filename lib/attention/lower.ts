@@ -25,7 +25,7 @@ export function lower(plan: HeadPlan, qStart: number, qLen: number, kvLen: numbe
   checkRange(qStart, qLen, kvLen);
   checkPlan(plan);
   if (plan.kind === "verticalSlash" && plan.cover) {
-    return coverTiles({ ...plan, cover: plan.cover }, qStart, qLen);
+    return coverTiles(plan, plan.cover, qStart, qLen);
   }
   return lowerMask(maskOf(plan, qStart + qLen), qStart, qLen);
 }

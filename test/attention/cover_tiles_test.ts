@@ -6,8 +6,7 @@ import { keysOfRow, sees } from "./brute_force.ts";
 
 /** Starts of tiles and columns of each row tile, as `shared/reference/sparse_reference.py` prints them. */
 function listsOf(vertical: number[], slash: number[], length: number): [number[], number[]][] {
-  const plan = { vertical, slash, cover: "tiles" } as const;
-  const { rowPtr, keyStart, colPtr, columns } = coverTiles(plan, 0, length);
+  const { rowPtr, keyStart, colPtr, columns } = coverTiles({ vertical, slash }, "tiles", 0, length);
   return Array.from({ length: rowPtr.length - 1 }, (_, row) => [
     [...keyStart.subarray(rowPtr[row], rowPtr[row + 1])],
     [...columns.subarray(colPtr[row], colPtr[row + 1])],
@@ -43,7 +42,7 @@ Deno.test("coverTiles() holds every key of the plan, none twice, none after the 
       fc.constantFrom("tiles" as const, "blocks" as const),
       (vertical, slash, qStart, qLen, cover) => {
         const plan: VerticalSlashPlan = { kind: "verticalSlash", vertical, slash };
-        const tiles = coverTiles({ vertical, slash, cover }, qStart, qLen);
+        const tiles = coverTiles(plan, cover, qStart, qLen);
         for (let row = 0; row < qLen; row++) {
           const counts = keysOfRow(tiles, qStart, row, qStart + qLen);
           for (const [key, count] of counts.entries()) {
@@ -62,7 +61,7 @@ Deno.test("coverTiles() holds every key of the plan, none twice, none after the 
 Deno.test("coverTiles() by blocks holds those that keys of a diagonal lie in, and no others", () => {
   fc.assert(
     fc.property(rising, fc.nat(300), fc.integer({ min: 1, max: 200 }), (slash, qStart, qLen) => {
-      const tiles = coverTiles({ vertical: [], slash, cover: "blocks" }, qStart, qLen);
+      const tiles = coverTiles({ vertical: [], slash }, "blocks", qStart, qLen);
       for (let first = 0; first < qLen; first += 64) {
         const [start, last] = [qStart + first, qStart + Math.min(first + 64, qLen)];
         const expected = new Set<number>();
