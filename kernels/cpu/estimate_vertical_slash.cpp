@@ -11,6 +11,8 @@
 // order of the spans.
 #include <algorithm>
 #include <cmath>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "../common/estimate_calls.h"
@@ -172,10 +174,10 @@ class SpanBlock {
   float* tiles_;
 };
 
-// Stays with the thread that calls: the system takes as long to give 16 MB as a sweep takes.
-Buffer<float>& ThreadKept() {
-  thread_local Buffer<float> kept;
-  return kept;
+// Of exponentials that were kept.
+Spare<Buffer<float>>& SpareKept() {
+  static Spare<Buffer<float>> spare;
+  return spare;
 }
 
 // The tiles of a span that is not kept.
@@ -189,7 +191,11 @@ class VerticalSlash {
  public:
   VerticalSlash(const SumCall& c, const int32_t* chosen, int32_t count, int32_t heads,
                 int32_t kv_heads)
-      : c_(c), count_(count), spans_(c.Spans()), blocks_(c.RowBlocks()) {
+      : c_(c),
+        count_(count),
+        spans_(c.Spans()),
+        blocks_(c.RowBlocks()),
+        kept_(SpareKept().Take()) {
     const int64_t rows = std::clamp<int64_t>(c.tokens, 1, kBlockRows);
     const int64_t kept_lanes = kKeptFloats / c.Keys();
     const int64_t item_lanes = std::min(kItemFloats / c.kv.dim, kItemLanes);
@@ -202,10 +208,14 @@ class VerticalSlash {
     const int64_t kept_spans = std::max<int64_t>(1, kKeptFloats / (lanes_ * kSpanKeys));
     spans_kept_ = std::min(kept_spans, spans_);
     batch_ = std::max<int64_t>(1, std::min(kept_spans / spans_, Units()));
-    kept_ = ThreadKept().Reserve(batch_ * spans_kept_ * span_floats_);
+    kept_->Reserve(batch_ * spans_kept_ * span_floats_);
     stats_.Reserve(batch_ * (spans_ + 1) * 2 * lanes_);
     parts_.Reserve(count_ * spans_ * c.PartFloats());
   }
+
+  ~VerticalSlash() { SpareKept().Give(std::move(kept_)); }
+  VerticalSlash(const VerticalSlash&) = delete;
+  VerticalSlash& operator=(const VerticalSlash&) = delete;
 
   void Run() {
     c_.call.For(count_, [&](int64_t place) { ClearSums(place); });
@@ -237,8 +247,9 @@ class VerticalSlash {
   bool IsKept(int64_t span) const { return span < spans_kept_; }
 
   SpanBlock SpanBlockOf(int64_t unit, int64_t span) const {
-    float* const tiles = IsKept(span) ? kept_ + (unit % batch_ * spans_kept_ + span) * span_floats_
-                                      : ThreadTiles().Reserve(span_floats_);
+    float* const tiles =
+        IsKept(span) ? kept_->data() + (unit % batch_ * spans_kept_ + span) * span_floats_
+                     : ThreadTiles().Reserve(span_floats_);
     return {c_, GroupOf(unit), unit % blocks_, span, tiles};
   }
 
@@ -304,7 +315,7 @@ class VerticalSlash {
   const SumCall& c_;
   int64_t count_, spans_, blocks_, lanes_, span_floats_, spans_kept_, batch_;
   std::vector<HeadGroup> groups_;
-  float* kept_;
+  std::unique_ptr<Buffer<float>> kept_;
   Buffer<float> stats_, parts_;
 };
 

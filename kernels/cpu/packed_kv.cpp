@@ -19,25 +19,18 @@ PackedKv::PackedKv(const TileCall& tile_call)
       pages_((tile_call.kv_len + kStepKeys - 1) / kStepKeys),
       page_elements_(kStepKeys * PaddedDepth(tile_call.kv.dim)),
       batch_(static_cast<int32_t>(std::clamp<int64_t>(kBatchElements / (pages_ * page_elements_),
-                                                      1, tile_call.kv.kv_heads))) {
-  {
-    const std::lock_guard<std::mutex> lock(spare_mutex_);
-    room_ = std::move(spare_);
-  }
-  if (room_ == nullptr) room_ = std::make_unique<Room>();
+                                                      1, tile_call.kv.kv_heads))),
+      room_(spare_.Take()) {
   room_->keys.Reserve(Elements());
   room_->values.Reserve(Elements());
 }
 
 PackedKv::~PackedKv() {
   // One head of a very long context alone may be more than what is kept.
-  if (Elements() > kBatchElements) return;
-  const std::lock_guard<std::mutex> lock(spare_mutex_);
-  spare_ = std::move(room_);
+  if (Elements() <= kBatchElements) spare_.Give(std::move(room_));
 }
 
-std::mutex PackedKv::spare_mutex_;
-std::unique_ptr<PackedKv::Room> PackedKv::spare_;
+Spare<PackedKv::Room> PackedKv::spare_;
 
 void PackedKv::Fill(const Bundle* bundles, size_t count) {
   first_head_ = bundles[0].kv_head;

@@ -8,7 +8,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "bf16_kernels.h"
@@ -18,7 +17,7 @@
 namespace longlens {
 
 // Packs some of the KV heads of a call after the other ones, in memory of a bounded size, which
-// the next call uses again: new memory of that size costs as long as what is written there.
+// the next call uses again.
 class PackedKv {
  public:
   explicit PackedKv(const TileCall& tile_call);
@@ -57,8 +56,7 @@ class PackedKv {
   int32_t batch_, first_head_ = 0;
   std::unique_ptr<Room> room_;
 
-  static std::mutex spare_mutex_;
-  static std::unique_ptr<Room> spare_;  // of an earlier call
+  static Spare<Room> spare_;
 };
 
 // Packs a block of at most 32 rows of f32, one after the other.

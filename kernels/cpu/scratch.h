@@ -1,11 +1,14 @@
 // Working memory: aligned, not initialised. A Buffer lives for one call; Scratch grows only and
-// belongs to a thread.
+// belongs to a thread; what is Spare goes from call to call.
 #ifndef LONGLENS_CPU_SCRATCH_H_
 #define LONGLENS_CPU_SCRATCH_H_
 
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
+#include <mutex>
 #include <new>
+#include <utility>
 
 namespace longlens {
 
@@ -36,6 +39,25 @@ class Buffer {
  private:
   T* data_ = nullptr;
   int64_t capacity_ = 0;
+};
+
+// Large memory that a call leaves to the next one, on whichever thread: the system takes as long to
+// give it as a call takes to write there. Calls at the same time have memory of their own.
+template <class Room>
+class Spare {
+ public:
+  std::unique_ptr<Room> Take() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return room_ != nullptr ? std::move(room_) : std::make_unique<Room>();
+  }
+  void Give(std::unique_ptr<Room> room) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    room_ = std::move(room);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::unique_ptr<Room> room_;
 };
 
 // Cuts one thread-owned block into arrays: first Begin(total floats), then Take as often as fits.
