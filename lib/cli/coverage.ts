@@ -4,6 +4,7 @@
  *     deno task coverage --text FILE --length 8192 --methods adaptive,xAttention:threshold=0.9
  */
 import { parseArgs } from "node:util";
+import { CHUNK_TOKENS } from "../engine/chunk_tokens.ts";
 import { coverage } from "../eval/coverage.ts";
 import { type CoverageRow, writeCoverage } from "../eval/coverage_row.ts";
 import { reportTexts } from "./collected.ts";
@@ -17,7 +18,7 @@ const USAGE = `Options of deno task coverage:
   --length N        tokens of each text (8192)
   --methods LIST    methods, options after colons
                     (adaptive,verticalSlash,blockSparse,flexPrefill:denseBelow=0,xAttention,aShape)
-  --chunk N         tokens that are planned together (512)
+  --chunk N         tokens that are planned together (${CHUNK_TOKENS})
   --model REF       a folder in Hugging Face layout, a GGUF file, or org/name[@revision] of the hub (the embedded model)
   --threads N       threads of the native library (the cores there are)
   --out FILE        Arrow IPC stream that a row for each head is added to (none)`;
@@ -32,7 +33,7 @@ function options() {
         ...text,
         default: "adaptive,verticalSlash,blockSparse,flexPrefill:denseBelow=0,xAttention,aShape",
       },
-      chunk: { ...text, default: "512" },
+      chunk: { ...text, default: `${CHUNK_TOKENS}` },
       model: text,
       threads: text,
       out: text,

@@ -7,6 +7,7 @@
  * Answers are written while they come; the same command again goes on where it was stopped.
  */
 import { parseArgs } from "node:util";
+import { CHUNK_TOKENS } from "../engine/chunk_tokens.ts";
 import type { Model } from "../engine/model.ts";
 import { EvalLog } from "../eval/eval_log.ts";
 import type { EvalRow } from "../eval/eval_row.ts";
@@ -41,7 +42,7 @@ const USAGE = `Options of deno task eval:
   --rows FOLDER     where the rows of ruler and kv are (../shared/data/tasks)
   --model REF       a folder in Hugging Face layout, a GGUF file, or org/name[@revision] of the hub (the embedded model)
   --chat            put texts and questions by the model's chat template
-  --chunk N         tokens that are planned together in a prefill (512)
+  --chunk N         tokens that are planned together in a prefill (${CHUNK_TOKENS})
   --threads N       threads of the native library (the cores there are)
   --out FILE        Arrow IPC stream of the answers (eval.arrow)
   --no-resume       start the file anew
@@ -65,7 +66,7 @@ function options() {
       file: text,
       rows: { ...text, default: "../shared/data/tasks" },
       model: text,
-      chunk: { ...text, default: "512" },
+      chunk: { ...text, default: `${CHUNK_TOKENS}` },
       threads: text,
       out: { ...text, default: "eval.arrow" },
       resume: { type: "boolean", default: true },
@@ -200,8 +201,8 @@ async function collect(model: Model, log: EvalLog, values: Options): Promise<Eva
     line.update(share, `${msLeft === null ? "" : `${duration(msLeft)} left  `}${what}`);
   const { chat } = values;
   const chunkTokens = wholeNumber("chunk", values.chunk, 1);
-  const setting = `${chat ? " chat" : ""}${chunkTokens === 512 ? "" : ` chunks of ${chunkTokens}`}`;
-  const name = `${await modelName(model.path)} ${model.backend}${setting}`;
+  const setting = `${chat ? "chat " : ""}chunks of ${chunkTokens}`;
+  const name = `${await modelName(model.path)} ${model.backend} ${setting}`;
   const asked = await askedFor(model, values);
   try {
     await interruptible(async (signal) => {

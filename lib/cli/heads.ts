@@ -10,6 +10,7 @@
  */
 import { parseArgs } from "node:util";
 import { type HeadFile, writeHeadFile } from "../attention/head_file.ts";
+import { CHUNK_TOKENS } from "../engine/chunk_tokens.ts";
 import type { Model } from "../engine/model.ts";
 import { type PatternSearchProgress, searchPatterns } from "../heads/pattern_search.ts";
 import { readTexts } from "./collected.ts";
@@ -26,7 +27,7 @@ const USAGE = `deno task heads search finds a pattern for each head. Options:
   --length N        tokens of each text (8192)
   --share X         tile area of every candidate, over that of dense attention (0.2)
   --criterion NAME  mass: most attention kept; error: least error of the output (mass)
-  --chunk N         tokens that are planned together (512)
+  --chunk N         tokens that are planned together (${CHUNK_TOKENS})
   --threads N       threads of the native library (the cores there are)
   --out FILE        head file (heads.json); beside it FILE.part while the search goes on
 deno task heads import makes a head file of one that MInference publishes. Options:
@@ -50,7 +51,7 @@ function options() {
       length: { ...text, default: "8192" },
       share: { ...text, default: "0.2" },
       criterion: { ...text, default: "mass" },
-      chunk: { ...text, default: "512" },
+      chunk: { ...text, default: `${CHUNK_TOKENS}` },
       threads: text,
       out: text,
       file: text,

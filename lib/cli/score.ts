@@ -5,6 +5,7 @@
  *     deno task score --text FILE --methods aShape:window=1024,xAttention --lengths 8192,16384
  */
 import { parseArgs } from "node:util";
+import { CHUNK_TOKENS } from "../engine/chunk_tokens.ts";
 import type { Model } from "../engine/model.ts";
 import { bitsPerByte } from "../eval/bits_per_byte.ts";
 import { perplexity, type PerplexityRow } from "../eval/perplexity.ts";
@@ -26,7 +27,7 @@ Perplexity of the end of a text by attention method, beside dense attention:
   --methods LIST    methods, options after colons; for example aShape:window=1024,minference:file=heads.json
   --lengths LIST    tokens that are read (8192)
   --last N          tokens at the end of them that are scored (4096, or half of the length where that is less)
-  --chunk N         tokens that are planned together (512)`;
+  --chunk N         tokens that are planned together (${CHUNK_TOKENS})`;
 
 function options() {
   const text = { type: "string" } as const;
@@ -77,7 +78,7 @@ function bits({ window: asked = "512" }: Options): Measure {
 }
 
 async function perplexities(
-  { methods = "", lengths = "8192", last, chunk = "512" }: Options,
+  { methods = "", lengths = "8192", last, chunk = `${CHUNK_TOKENS}` }: Options,
 ): Promise<Measure> {
   const asked = {
     methods: await methodList(methods),

@@ -1,5 +1,6 @@
 import type { Method } from "../attention/method.ts";
 import { methods } from "../attention/methods.ts";
+import { CHUNK_TOKENS } from "./chunk_tokens.ts";
 import { freeMemoryBytes } from "./free_memory.ts";
 import { checkSeed } from "./seed.ts";
 import type { SessionOptions } from "./session_types.ts";
@@ -12,7 +13,7 @@ export function sessionOptions(options: Partial<SessionOptions>): SessionOptions
     attention = methods.dense(),
     kv = "bf16",
     kvTier = "fast",
-    chunkTokens = 512,
+    chunkTokens = CHUNK_TOKENS,
     seed = 0,
     memoryBytes = freeMemoryBytes(),
     contextTokens,

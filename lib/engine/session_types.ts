@@ -41,8 +41,8 @@ export interface SessionOptions {
    */
   readonly fileBytes?: number;
   /**
-   * Tokens that pass through the model together in a prefill.
-   * @default 512
+   * Tokens that pass through the model together in a prefill. Methods that estimate what is attended do so once for each chunk.
+   * @default 2048
    */
   readonly chunkTokens: number;
   /**

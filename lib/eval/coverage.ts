@@ -3,6 +3,7 @@ import { dense } from "../attention/dense.ts";
 import type { MassClaim } from "../attention/mass_claim.ts";
 import type { Method } from "../attention/method.ts";
 import type { ClaimedPlan, HeadPlan } from "../attention/plan.ts";
+import { CHUNK_TOKENS } from "../engine/chunk_tokens.ts";
 import type { HeadTrial, LayerProbe, ProbeContext } from "../engine/head_probe.ts";
 import type { CoverageRow } from "./coverage_row.ts";
 import {
@@ -41,7 +42,7 @@ export async function* coverage(
 async function* coverLayer(
   probe: LayerProbe,
   text: string,
-  { methods, chunkTokens = 512 }: CoverageOptions,
+  { methods, chunkTokens = CHUNK_TOKENS }: CoverageOptions,
 ): AsyncGenerator<CoverageRow, void> {
   const whole = await tryMethod(probe, dense());
   for (const method of methods) {

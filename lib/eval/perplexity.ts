@@ -1,6 +1,7 @@
 /** Perplexity of the end of a text by attention method, beside dense attention. */
 import { dense } from "../attention/dense.ts";
 import type { Method } from "../attention/method.ts";
+import { CHUNK_TOKENS } from "../engine/chunk_tokens.ts";
 import type { CoveredModel } from "./probed_texts.ts";
 
 /** Options of {@link perplexity}. */
@@ -18,7 +19,7 @@ export interface PerplexityOptions {
   readonly last?: number;
   /**
    * Tokens that are planned together.
-   * @default 512
+   * @default 2048
    */
   readonly chunkTokens?: number;
   /**
@@ -95,7 +96,7 @@ async function endPerplexity(
   { method, onChunk }: Reading,
   options: PerplexityOptions,
 ): Promise<number> {
-  const { kv = "bf16", chunkTokens = 512, signal } = options;
+  const { kv = "bf16", chunkTokens = CHUNK_TOKENS, signal } = options;
   const last = scoredOf(ids.length, options);
   const session = model.session({ attention: method, kv, chunkTokens });
   try {
@@ -129,7 +130,7 @@ function progressOf(
 const ACTION = "Cannot measure perplexity";
 
 function checkedIds({ tokenizer }: CoveredModel, options: PerplexityOptions): Int32Array {
-  const { text, lengths, methods, chunkTokens = 512 } = options;
+  const { text, lengths, methods, chunkTokens = CHUNK_TOKENS } = options;
   for (const [name, { length }] of Object.entries({ lengths, methods })) {
     if (length === 0) throw wrong(`${name} must be at least one`, 0);
   }

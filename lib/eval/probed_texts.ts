@@ -1,4 +1,5 @@
 /** Texts that a model reads densely, layer by layer, so that something can be tried on their queries and keys. */
+import { CHUNK_TOKENS } from "../engine/chunk_tokens.ts";
 import type { LayerProbe } from "../engine/head_probe.ts";
 import type { Model } from "../engine/model.ts";
 
@@ -18,7 +19,7 @@ export interface ProbedTextOptions {
   readonly tokens: number;
   /**
    * Tokens that are planned together.
-   * @default 512
+   * @default 2048
    */
   readonly chunkTokens?: number;
   /**
@@ -77,7 +78,7 @@ export function noneGiven(name: string): RangeError {
 }
 
 function checkedIds({ tokenizer }: CoveredModel, options: ProbedTextOptions): Int32Array[] {
-  const { texts, tokens, chunkTokens = 512 } = options;
+  const { texts, tokens, chunkTokens = CHUNK_TOKENS } = options;
   if (texts.length === 0) throw noneGiven("texts");
   for (const [name, value] of Object.entries({ tokens, chunkTokens })) {
     if (Number.isSafeInteger(value) && value > 0) continue;
@@ -98,7 +99,7 @@ function checkedIds({ tokenizer }: CoveredModel, options: ProbedTextOptions): In
 async function* walk(
   model: CoveredModel,
   ids: Int32Array,
-  { kv = "bf16", chunkTokens = 512, layers, signal }: ProbedTextOptions,
+  { kv = "bf16", chunkTokens = CHUNK_TOKENS, layers, signal }: ProbedTextOptions,
 ): AsyncGenerator<LayerProbe, void> {
   const session = model.session({ kv, chunkTokens });
   try {

@@ -8,6 +8,7 @@ import type {
 } from "../attention/head_file.ts";
 import type { HeadPattern } from "../attention/head_pattern.ts";
 import { planPatterns } from "../attention/pattern_plans.ts";
+import { CHUNK_TOKENS } from "../engine/chunk_tokens.ts";
 import type { HeadTrial, LayerProbe } from "../engine/head_probe.ts";
 import type { Model } from "../engine/model.ts";
 import { fitPatterns, type FittedFamily } from "./fit_patterns.ts";
@@ -51,7 +52,7 @@ export interface PatternSearchOptions {
   readonly criterion?: "mass" | "error";
   /**
    * Tokens that are planned together: as many as in the prefills that the patterns are for.
-   * @default 512
+   * @default 2048
    */
   readonly chunkTokens?: number;
   /**
@@ -125,7 +126,7 @@ export async function searchPatterns(
 
 function checkOptions(options: PatternSearchOptions): Checked {
   const { texts, tokens, modelName, tileShare = 0.2, criterion = "mass" } = options;
-  const { chunkTokens = 512, kv = "bf16", date = null, onProgress = () => {} } = options;
+  const { chunkTokens = CHUNK_TOKENS, kv = "bf16", date = null, onProgress = () => {} } = options;
   const check = (name: string, right: boolean, rule: string, value: unknown) => {
     if (right) return;
     throw new RangeError(
