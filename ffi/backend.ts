@@ -100,6 +100,8 @@ export interface Page {
   readonly sizeBytes: number;
   /** Where it lies. */
   readonly tier: PageTier;
+  /** Bytes of the copy of a device's page in memory of the host, which indexes read: 0 until one does. */
+  readonly hostBytes: number;
   /** Whether `close` was called. */
   readonly closed: boolean;
   /** Frees the page. The caller counts references. */
@@ -321,8 +323,16 @@ export interface DeviceInfo {
 export interface Backend {
   /** Which one this is. */
   readonly name: BackendName;
-  /** Operations that indexes over keys are made of. Of a library without them each throws `BackendError`. */
+  /**
+   * Operations that indexes over keys are made of. They run on the CPU: beside a device they need its native library, without
+   * which each rejects with `BackendError`.
+   */
   readonly indexes: IndexOperations;
+  /**
+   * Whether calls return when their work is queued, so that the CPU may go on while a device works. Only results in memory of
+   * JavaScript are waited for.
+   */
+  readonly queuesWork: boolean;
   /** What it runs on. */
   info(): BackendInfo;
   /** Bytes of tensors and pages that are open now, mapped weight files excluded: of all, or of those in one tier. */

@@ -1,6 +1,9 @@
 /**
  * Operations over the keys of a cache that indexes are made of. All arrays are memory of JavaScript, which the calls read and
- * write; pages must be memory of the host. An index covers keys `start .. start+nodes-1` of a KV head; node `i` is key `start + i`.
+ * write. The CPU computes them: of pages of a device it reads copies in memory of the host, which are made when they are first read,
+ * and again after the page was written.
+ *
+ * An index covers keys `start .. start+nodes-1` of a KV head; node `i` is key `start + i`.
  *
  * Each call validates its arguments: wrong shapes are a `ShapeError`, values out of range a `RangeError`, and so are keys that are
  * not finite where an index is built.

@@ -53,7 +53,9 @@ import { checkPageCopy, checkPageSpec, checkPageTable, checkTensorShape } from "
 import { checkEmbed, checkLogits, checkLogProbs, checkOutput, checkQkv } from "./check_model.ts";
 import { checkAppend, checkReadKv } from "./check_pages.ts";
 import { bytesOf } from "./elements.ts";
+import { HostIndexes } from "./host_indexes.ts";
 import { checkedIndexes } from "./checked_indexes.ts";
+import { LibraryError } from "./errors.ts";
 import type { IndexOperations } from "./index_operations.ts";
 import { NativeIndexes } from "./native_indexes.ts";
 import type { NativeLibrary, RunOptions } from "./native_library.ts";
@@ -78,12 +80,29 @@ export class NativeBackend implements Backend {
   readonly compute: Compute;
   /** Operations of indexes over keys. */
   readonly indexes: IndexOperations;
+  #queuesWork: boolean | undefined;
 
-  /** A backend over a library that was started. */
-  constructor(library: NativeLibrary, compute: Compute) {
+  /**
+   * A backend over a library that was started.
+   *
+   * @param openHost opens the backend of the CPU, for indexes where `library` has none
+   */
+  constructor(
+    library: NativeLibrary,
+    compute: Compute,
+    openHost: () => Promise<Backend> = noHost,
+  ) {
     this.library = library;
     this.compute = compute;
-    this.indexes = checkedIndexes(this.name, new NativeIndexes(library));
+    const indexes = library.hasIndexes
+      ? new NativeIndexes(library)
+      : new HostIndexes(this, openHost);
+    this.indexes = checkedIndexes(this.name, indexes);
+  }
+
+  /** Whether a device works on calls that have returned. */
+  get queuesWork(): boolean {
+    return this.#queuesWork ??= this.library.info().device !== undefined;
   }
 
   /** What it runs on. */
@@ -246,7 +265,9 @@ export class NativeBackend implements Backend {
   ): Awaitable<void> {
     checkAppend(this.name, table, start, k, v, positions);
     const [tokens, kvHeads, dim] = dims(k);
-    const { addresses, stride, dtypeCode } = table as NativePageTable;
+    const native = table as NativePageTable;
+    const { addresses, stride, dtypeCode } = native;
+    native.written(start, start + tokens);
     return this.library.run("ll_append", [
       ...[addresses, stride, kvHeads, dim, dtypeCode] as const,
       ...[start, tokens, address(k), address(v), positions] as const,
@@ -522,6 +543,10 @@ export class NativeBackend implements Backend {
   #products(work: number, control: RunControl | undefined): RunOptions {
     return { work, control: nativeControl(control), compute: this.compute };
   }
+}
+
+function noHost(): Promise<Backend> {
+  return Promise.reject(new LibraryError("There is no library of the CPU beside this one"));
 }
 
 function native(tensor: Tensor): NativeTensor {

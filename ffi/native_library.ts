@@ -98,6 +98,11 @@ export class NativeLibrary {
     return this.#backend ??= this.info().backend;
   }
 
+  /** Whether it has the operations of indexes over keys. */
+  get hasIndexes(): boolean {
+    return this.symbols.ll_nearest_keys !== null;
+  }
+
   /** Starts the library, or changes its threads (0: the cores of this process) and instruction set ("": the best). */
   start(threads: number, isa: string): void {
     this.check(this.symbols.ll_init(threads, textBytes(isa)), "start the native library");
@@ -181,7 +186,7 @@ export class NativeLibrary {
     const found = this.symbols[name];
     if (found) return found as RunFunction;
     throw new BackendError(
-      `Cannot run ${name} as this library must have indexes of keys: current backend is ${this.backend}`,
+      `Cannot run ${name} as this library must have it: current backend is ${this.backend}`,
     );
   }
 

@@ -1,5 +1,13 @@
 /** Pages of keys and values in native memory, and page tables of their addresses. */
-import type { BackendName, KvView, Page, PageSpec, PageTable, PageTier } from "./backend.ts";
+import {
+  type BackendName,
+  type KvView,
+  type Page,
+  PAGE_TOKENS,
+  type PageSpec,
+  type PageTable,
+  type PageTier,
+} from "./backend.ts";
 import { checkTableSet } from "./check_memory.ts";
 import { DTYPE_CODES } from "./elements.ts";
 import { ShapeError } from "./errors.ts";
@@ -21,6 +29,14 @@ export interface PageMemory {
   close(): void;
 }
 
+/** A copy of a device's page, of the backend of the CPU. */
+export interface HostCopy {
+  /** Its page. */
+  readonly page: Page;
+  /** Slots from the first on that hold what the device's page does. */
+  slots: number;
+}
+
 /** A page in native memory. */
 export class NativePage implements Page {
   /** Shape and dtype. */
@@ -29,6 +45,8 @@ export class NativePage implements Page {
   readonly backend: BackendName;
   /** Makes another zeroed page where this one lies. */
   readonly another: () => NativePage;
+  /** The copy that the CPU reads, if one was made. It is closed with the page. */
+  copy: HostCopy | null = null;
   readonly #memory: PageMemory;
 
   /** Takes over `memory` of `backend`. */
@@ -64,8 +82,21 @@ export class NativePage implements Page {
     return this.#memory.address;
   }
 
+  /** Bytes of its copy. */
+  get hostBytes(): number {
+    return this.copy?.page.sizeBytes ?? 0;
+  }
+
+  /** Notes that slots from `slot` on are written: with int8 all others, too, as their scales may change. */
+  written(slot: number): void {
+    if (!this.copy) return;
+    this.copy.slots = this.spec.dtype === "int8" ? 0 : Math.min(this.copy.slots, slot);
+  }
+
   /** Frees it. */
   close(): void {
+    this.copy?.page.close();
+    this.copy = null;
     this.#memory.close();
   }
 }
@@ -120,10 +151,23 @@ export class NativePageTable implements PageTable {
     return DTYPE_CODES[this.spec.dtype];
   }
 
+  /** The open page that is entered there. */
+  page(kvHead: number, index: number): NativePage | null {
+    const page = this.#pages[kvHead]?.[index];
+    return page === undefined || page.closed ? null : page;
+  }
+
+  /** Notes that tokens `start .. end-1` are written. */
+  written(start: number, end: number): void {
+    const [first, last] = [Math.floor(start / PAGE_TOKENS), Math.ceil(end / PAGE_TOKENS)];
+    for (const pages of this.#pages) {
+      for (let p = first; p < last; p++) pages[p]?.written(Math.max(0, start - p * PAGE_TOKENS));
+    }
+  }
+
   /** Whether an open page is entered there. */
   holds(kvHead: number, index: number): boolean {
-    const page = this.#pages[kvHead]?.[index];
-    return page !== undefined && !page.closed;
+    return this.page(kvHead, index) !== null;
   }
 
   /** Enters a page. */

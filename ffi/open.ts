@@ -17,7 +17,8 @@ export interface OpenOptions {
    */
   readonly backend?: BackendName | "auto" | undefined;
   /**
-   * Threads of the native library of the CPU. It is one per process: a number given later changes it for all.
+   * Threads of the native library of the CPU, which has the indexes beside CUDA, too. It is one per process: a number given
+   * later changes it for all.
    * @default LONGLENS_THREADS, else the cores that this process may use
    */
   readonly threads?: number | undefined;
@@ -91,7 +92,8 @@ async function openDevice(options: OpenOptions): Promise<Backend | null> {
 async function openCuda(options: OpenOptions, build: boolean): Promise<Backend> {
   const find = async () => chosenCudaLibrary() ?? await findCuda(options, build);
   const isa = isaOf(options, cuda, (isa) => CUDA_ISAS.includes(isa));
-  return await cuda.open(find, options.compute ?? "bf16", { threads: 0, isa });
+  const openHost = () => openCpu({ ...options, isa: undefined });
+  return await cuda.open(find, options.compute ?? "bf16", { threads: 0, isa }, openHost);
 }
 
 async function findCuda({ onProgress }: OpenOptions, build: boolean): Promise<string> {

@@ -102,6 +102,7 @@ export function openReferenceBackend(): Backend {
 class ReferenceBackend implements Backend {
   readonly name = NAME;
   readonly indexes = REFERENCE_INDEXES;
+  readonly queuesWork = false;
   readonly #account: Account = { bytes: 0 };
 
   info(): BackendInfo {

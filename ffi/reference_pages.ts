@@ -10,6 +10,7 @@ import type { Account } from "./reference_tensor.ts";
 export class ReferencePage implements Page {
   readonly sizeBytes: number;
   readonly tier = "fast";
+  readonly hostBytes = 0;
   readonly data: KvPage;
   closed = false;
 

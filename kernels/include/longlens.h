@@ -330,7 +330,8 @@ LL_API int32_t ll_bound_scores(ll_run* run, const float* q, int32_t heads, int32
 
 // ---- indexes over keys ----
 // What finds the keys that a query attends to most without scoring all of them. All memory of these functions is host memory, queries,
-// results and pages included (of a device: pages of LL_SLOW); only the library of the CPU has them. An index covers keys start .. start+nodes-1
+// results and pages included, and only the library of the CPU has them: pages of others are to be copied by ll_read_kv and ll_append, as each
+// lays out its own. An index covers keys start .. start+nodes-1
 // of a KV head: node i is key start + i. Rows of q ask together: row r asks for KV head kv_head_of[r]; those of one KV head are best
 // neighbours in the list, their keys are then read once. Scores are q . k, without a scale; results fall by score, equal ones by lower
 // key; where fewer than k keys are found the rest is -1 and -INFINITY. Keys and queries must be finite: what builds an index refuses others

@@ -58,7 +58,7 @@ export function paritySuite(name: string, open: OpenBackend, options: SubjectOpt
   estimateCases(subject);
 }
 
-/** Registers the tests of indexes over keys, which the libraries of devices lack. */
+/** Registers the tests of indexes over keys, which the CPU computes for devices, too. */
 export function indexSuite(name: string, open: OpenBackend, options: SubjectOptions = {}): void {
   indexContractSuite(name, open, options);
   const subject = subjectOf(name, open, options);

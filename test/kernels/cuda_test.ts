@@ -1,7 +1,7 @@
 /** The cuda backend against the reference, with all kernels that the device can run. Skipped where no device answers. */
 import { openBackend } from "../../ffi/open.ts";
 import { findCudaDevice } from "../../ffi/cuda_device.ts";
-import { backendSuite, bf16Suite } from "./backend_suite.ts";
+import { backendSuite, bf16Suite, indexSuite } from "./backend_suite.ts";
 
 /** Tokens that keep a device busy as long as one token keeps a CPU. */
 const PACE = 8;
@@ -21,4 +21,5 @@ if (!device) {
     backendSuite(`cuda ${isa}`, open(isa, "f32"), options);
     if (isa !== "simt") bf16Suite(`cuda ${isa} bf16`, open(isa, "bf16"), options);
   }
+  indexSuite("cuda", () => openBackend({ backend: "cuda", compute: "f32" }), options);
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -33,6 +34,17 @@ Space device, pinned;
 std::map<char*, Block> blocks;
 EmulatedGraph* captured = nullptr;
 thread_local cudaStreamCaptureMode capture_mode = cudaStreamCaptureModeGlobal;
+
+// Work that is done as late as CUDA may do it, where that was asked for.
+std::mutex queue_guard;
+std::atomic<bool> is_late = false;
+std::vector<std::function<void()>> queued;
+
+void FinishQueue() {
+  const std::lock_guard<std::mutex> lock(queue_guard);
+  for (const std::function<void()>& work : queued) work();
+  queued.clear();
+}
 
 // Memory starts as NaN, as nothing may rely on it.
 cudaError_t Allocate(void** memory, size_t bytes, Space* space) {
@@ -82,8 +94,15 @@ cudaError_t RefuseUnsafe() {
 }  // namespace
 
 void emulated::Queue(const std::function<void()>& work) {
-  if (captured == nullptr) return work();
-  captured->work.push_back(work);
+  if (captured != nullptr) return captured->work.push_back(work);
+  if (!is_late) return work();
+  const std::lock_guard<std::mutex> lock(queue_guard);
+  queued.push_back(work);
+}
+
+void emulated_work_late(int32_t late) {
+  FinishQueue();
+  is_late = late != 0;
 }
 
 void emulated_set_memory(int64_t device_bytes, int64_t pinned_bytes) {
@@ -169,7 +188,10 @@ cudaError_t cudaMallocAsync(void** memory, size_t bytes, cudaStream_t) {
 }
 
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t) {
-  if (captured == nullptr) return Release(memory, &device);
+  if (captured == nullptr) {
+    emulated::Queue([memory] { Release(memory, &device); });
+    return cudaSuccess;
+  }
   for (const void* const block : captured->memory) {
     if (block == memory) return cudaSuccess;
   }
@@ -183,6 +205,7 @@ cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned) {
 
 cudaError_t cudaFreeHost(void* memory) {
   const cudaError_t error = RefuseUnsafe();
+  FinishQueue();
   return error != cudaSuccess ? error : Release(memory, &pinned);
 }
 
@@ -190,6 +213,8 @@ cudaError_t cudaMemcpyAsync(void* target, const void* source, size_t bytes, cuda
                             cudaStream_t) {
   if (captured != nullptr && !(IsAllocated(target) && IsAllocated(source))) return Refuse();
   emulated::Queue([=] { memmove(target, source, bytes); });
+  // Memory that is not pinned is read or written before the call returns.
+  if (captured == nullptr && !(IsAllocated(target) && IsAllocated(source))) FinishQueue();
   return cudaSuccess;
 }
 
@@ -203,8 +228,15 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   return cudaSuccess;
 }
 
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return Refuse(); }
-cudaError_t cudaStreamQuery(cudaStream_t) { return Refuse(); }
+cudaError_t cudaStreamSynchronize(cudaStream_t) {
+  FinishQueue();
+  return Refuse();
+}
+
+cudaError_t cudaStreamQuery(cudaStream_t) {
+  const std::lock_guard<std::mutex> lock(queue_guard);
+  return queued.empty() ? Refuse() : cudaErrorNotReady;
+}
 
 cudaError_t cudaStreamIsCapturing(cudaStream_t, cudaStreamCaptureStatus* status) {
   *status = captured == nullptr    ? cudaStreamCaptureStatusNone
@@ -265,7 +297,11 @@ cudaError_t cudaEventQuery(cudaEvent_t) {
   if (captured != nullptr) return Refuse();
   thread_local bool is_over = true;
   is_over = !is_over;
+  if (is_over) FinishQueue();
   if (!is_over) last_error = cudaErrorNotReady;
   return is_over ? cudaSuccess : cudaErrorNotReady;
 }
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return Refuse(); }
+cudaError_t cudaEventSynchronize(cudaEvent_t) {
+  FinishQueue();
+  return Refuse();
+}

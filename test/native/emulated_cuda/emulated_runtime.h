@@ -1,6 +1,6 @@
 // The part of CUDA's run-time interface that kernels/cuda uses, over the host's memory. Streams do
-// their work at once, but the first look at an event says that it is not over. A stream that is
-// captured keeps its work for the graph, and what CUDA forbids meanwhile fails and ends the capture.
+// their work at once, or when somebody waits for it, as emulated_work_late() says; the first look at
+// an event says that it is not over. A stream that is captured keeps its work for the graph, and what CUDA forbids meanwhile fails and ends the capture.
 #ifndef LONGLENS_TEST_EMULATED_RUNTIME_H_
 #define LONGLENS_TEST_EMULATED_RUNTIME_H_
 
@@ -58,6 +58,8 @@ void emulated_set_memory(int64_t device_bytes, int64_t pinned_bytes);
 // Bytes that are allocated.
 int64_t emulated_device_used();
 int64_t emulated_pinned_used();
+// Whether work is done when it is waited for, and not before.
+void emulated_work_late(int32_t late);
 }
 const char* cudaGetErrorString(cudaError_t error);
 cudaError_t cudaGetLastError();
