@@ -27,6 +27,41 @@ export function attendedKeys(plan: KeyPlan): number {
   return count;
 }
 
+/** The keys of `plan` that `part` does not have, or `null` where `part` has others, too. */
+export function withoutKeys(plan: KeyPlan, part: KeyPlan): KeyPlan | null {
+  const [all, taken] = [intervalsIn(plan), intervalsIn(part)];
+  const common = intersect(all, taken).reduce((sum, [start, end]) => sum + end - start, 0);
+  return common < attendedKeys(part) ? null : toKeyPlan(subtract(all, taken));
+}
+
+function intervalsIn({ ranges, indices }: KeyPlan): Interval[] {
+  const intervals: Interval[] = [];
+  let x = 0;
+  for (const key of indices) {
+    for (; x < ranges.length && ranges[x]! < key; x += 2) {
+      intervals.push([ranges[x]!, ranges[x + 1]!]);
+    }
+    intervals.push([key, key + 1]);
+  }
+  for (; x < ranges.length; x += 2) intervals.push([ranges[x]!, ranges[x + 1]!]);
+  return intervals;
+}
+
+function subtract(a: readonly Interval[], b: readonly Interval[]): Interval[] {
+  const result: Interval[] = [];
+  let y = 0;
+  for (const [first, end] of a) {
+    let start = first;
+    while (y < b.length && b[y]![1] <= start) y++;
+    for (let x = y; x < b.length && b[x]![0] < end; x++) {
+      if (start < b[x]![0]) result.push([start, b[x]![0]]);
+      start = b[x]![1];
+    }
+    if (start < end) result.push([start, end]);
+  }
+  return result;
+}
+
 function intervalsOf(plan: HeadPlan, i: number): Interval[] {
   switch (plan.kind) {
     case "dense":

@@ -78,6 +78,11 @@ export class PagedCache {
     return bytesOfPages(this.#pages());
   }
 
+  /** Bytes of the copies of its pages that indexes read. */
+  get hostBytes(): number {
+    return this.#pages().reduce((sum, { hostBytes }) => sum + hostBytes, 0);
+  }
+
   /** Bytes of those of its pages that lie in `tier`. */
   bytesIn(tier: PageTier): number {
     return bytesOfPages(this.#pages().filter((page) => page.tier === tier));

@@ -21,6 +21,7 @@ import { KeySearch, type SearchingRow } from "./key_search.ts";
 import { lowerRows, lowerTiles, Planner, type SearchCost } from "./planner.ts";
 import type { SessionIndexes } from "./session_indexes.ts";
 import { LayerState, type Stage, type StateName } from "./state.ts";
+import { type AttendingRows, type BegunAttention, StaticAttention } from "./static_attention.ts";
 import { TailAttention } from "./tail_attention.ts";
 import { Workspace, type WorkspaceName } from "./workspace.ts";
 
@@ -90,6 +91,7 @@ const SCORED_ROWS = 32;
 export class Forward {
   readonly #parts: ForwardParts;
   readonly #planner: Planner;
+  readonly #statics: StaticAttention;
   readonly #tails: TailAttention;
   readonly #logits: Tensor;
   #workspace: Workspace;
@@ -100,6 +102,7 @@ export class Forward {
     const { backend, config, method, indexes } = parts;
     const search = new KeySearch(backend, config, indexes);
     this.#planner = new Planner(method, config, search);
+    this.#statics = new StaticAttention(backend, config, method);
     this.#tails = new TailAttention(backend, search);
     this.#logits = backend.tensor([1, config.vocab]);
     this.#workspace = new Workspace(backend, config, rows);
@@ -199,15 +202,18 @@ export class Forward {
     tensors: Record<WorkspaceName, Tensor>,
     known: Map<string, TilePlan>,
   ): AsyncGenerator<ForwardEvent, void> {
-    const { plans, searches } = request.phase === "prefill"
-      ? await this.#planChunk(request, layer, tensors.q)
-      : await this.#planRows(request, layer, tensors.q);
+    const isPrefill = request.phase === "prefill";
+    const rows = this.#attendingRows(request, layer, tensors.q);
+    const begun = isPrefill ? null : await this.#statics.begin(rows, tensors);
+    const { plans, searches } = isPrefill
+      ? await this.#planChunk(request, rows)
+      : await this.#planRows(request, rows, begun);
     const planned = event(request, "plan", layer, tensors, [], plans);
     yield planned;
     this.#checkPlans(request, planned.state.plans);
-    const decoded = request.phase === "prefill"
-      ? await this.#attendChunk(request, layer, tensors, planned.state.plans, known)
-      : await this.#attendRows(request, layer, tensors, planned.state.plans, searches);
+    const decoded = isPrefill
+      ? await this.#attendChunk(rows, tensors, planned.state.plans, known)
+      : await this.#attendRows(request, rows, tensors, planned.state.plans, searches, begun);
     yield { ...event(request, "attention", layer, tensors, ["out", "lse", "q"]), decoded };
   }
 
@@ -234,20 +240,26 @@ export class Forward {
     yield { state: new LayerState(place, { logits }), tensors, decoded: null };
   }
 
-  async #planChunk(request: ForwardRequest, layer: number, q: Tensor) {
-    const { backend, config, cache } = this.#parts;
-    const { start: qStart, ids, promptEnd, control } = request;
-    const kv = cache.view(layer, qStart + ids.length);
-    const estimates = new ChunkEstimates(backend, { q, qStart, kv, scale: config.scale, control });
-    const place = { qStart, qLen: ids.length, promptEnd };
+  #attendingRows({ start, ids, control }: ForwardRequest, layer: number, q: Tensor): AttendingRows {
+    const kv = this.#parts.cache.view(layer, start + ids.length);
+    return { layer, start, q, kv, control };
+  }
+
+  async #planChunk(
+    { promptEnd }: ForwardRequest,
+    { layer, start: qStart, q, kv, control }: AttendingRows,
+  ) {
+    const { backend, config: { scale } } = this.#parts;
+    const estimates = new ChunkEstimates(backend, { q, qStart, kv, scale, control });
+    const place = { qStart, qLen: q.shape[0]!, promptEnd };
     const plan = await this.#planner.prefill(layer, place, estimates);
     return { plans: [plan], searches: estimates.costs };
   }
 
-  async #planRows(request: ForwardRequest, layer: number, q: Tensor) {
+  async #planRows(request: ForwardRequest, rows: AttendingRows, begun: BegunAttention | null) {
     const plans: LayerPlan[] = [];
     const searches: SearchCost[] = [];
-    for (const row of this.#searchingRows(request, layer, q)) {
+    for (const row of this.#searchingRows(request, rows, begun)) {
       const planned = await this.#planner.decode(row);
       plans.push(planned.plan);
       searches.push(...planned.searches);
@@ -256,43 +268,41 @@ export class Forward {
   }
 
   #searchingRows(
-    { start, ids, control }: ForwardRequest,
-    layer: number,
-    q: Tensor,
+    { ids }: ForwardRequest,
+    { layer, start, q, control }: AttendingRows,
+    begun: BegunAttention | null,
   ): SearchingRow[] {
-    const { cache } = this.#parts;
-    return Array.from(ids, (_, row) => ({ layer, position: start + row, q, row, cache, control }));
+    const { cache, config: { heads, dim } } = this.#parts;
+    const width = heads * dim;
+    return Array.from(ids, (_, row) => {
+      const queries = begun?.queries.subarray(row * width, (row + 1) * width);
+      return { layer, position: start + row, q, row, queries, cache, control };
+    });
   }
 
   async #attendChunk(
-    request: ForwardRequest,
-    layer: number,
+    { start, q, kv, control }: AttendingRows,
     tensors: Record<WorkspaceName, Tensor>,
     plans: readonly LayerPlan[],
     known: Map<string, TilePlan>,
   ): Promise<null> {
-    const { backend, config, cache } = this.#parts;
-    const { start, ids, control } = request;
-    const tiles = lowerTiles(plans[0]!, start, ids.length, known);
-    const kv = cache.view(layer, start + ids.length);
-    await backend.attendTiles(tensors.q, start, config.scale, kv, tiles, tensors, control);
+    const { backend, config: { scale } } = this.#parts;
+    const tiles = lowerTiles(plans[0]!, start, q.shape[0]!, known);
+    await backend.attendTiles(q, start, scale, kv, tiles, tensors, control);
     return null;
   }
 
   async #attendRows(
     request: ForwardRequest,
-    layer: number,
+    rows: AttendingRows,
     tensors: Record<WorkspaceName, Tensor>,
     plans: readonly LayerPlan[],
     searches: readonly SearchCost[],
+    begun: BegunAttention | null,
   ): Promise<DecodeRows> {
-    const { backend, config, cache } = this.#parts;
-    const { start, ids, control } = request;
-    const keys = plans.flatMap((plan, row) => lowerRows(plan, start + row));
-    const kv = cache.view(layer, start + ids.length);
-    await backend.attendKeys(tensors.q, config.scale, kv, keys, tensors, control);
-    await this.#tails
-      .add(this.#searchingRows(request, layer, tensors.q), plans, searches, tensors);
+    const keys = plans.flatMap((plan, row) => lowerRows(plan, rows.start + row));
+    await this.#statics.finish(rows, keys, begun, tensors);
+    await this.#tails.add(this.#searchingRows(request, rows, begun), plans, searches, tensors);
     return { plans, keys, searches };
   }
 

@@ -21,6 +21,8 @@ export interface SearchingRow {
   readonly q: Tensor;
   /** Row of `q`. */
   readonly row: number;
+  /** The row's queries, `[heads, dim]`, where they have been read. */
+  readonly queries?: Float32Array | undefined;
   /** Keys and values. */
   readonly cache: PagedCache;
   /** Cancels it. */
@@ -119,12 +121,12 @@ export class KeySearch {
 
   #query(
     { heads, topK, mass }: Pick<SearchRequest, "heads" | "topK" | "mass">,
-    { layer, position, cache, q, row }: SearchingRow,
+    { layer, position, cache, q, row, queries }: SearchingRow,
     end: number,
   ): IndexQuery {
     const kv = cache.view(layer, position + 1);
     const wantsMass = mass !== undefined;
-    return { kv, q, row, heads, end, topK, scale: this.#config.scale, wantsMass };
+    return { kv, q, row, queries, heads, end, topK, scale: this.#config.scale, wantsMass };
   }
 
   /** All keys of the index by what was found and the estimate of the rest. */

@@ -17,7 +17,10 @@ export interface SessionMemory {
   readonly fileBytes: number;
   /** Bytes of the keys and values that the method needs at hand in every step: what a fast tier would hold. */
   readonly residentBytes: number;
-  /** Bytes of indexes over the keys, and of queries that are kept for building them; what forks share counts in each of them. */
+  /**
+   * Bytes of indexes over the keys, of queries that are kept for building them, and of the copies of keys and values in the
+   * host's memory that they read where a device has those; what forks share counts in each of them.
+   */
   readonly indexBytes: number;
 }
 
@@ -48,6 +51,6 @@ export function sessionMemory(
     slowBytes: cache.bytesIn("slow"),
     fileBytes: cache.bytesIn("file"),
     residentBytes,
-    indexBytes: indexes.sizeBytes,
+    indexBytes: indexes.sizeBytes + cache.hostBytes,
   };
 }

@@ -4,10 +4,10 @@ import type { AskingRows, FoundKeys, ListedKeys } from "../../ffi/index_operatio
 import type { IndexQuery } from "./kv_index.ts";
 
 /** The queries of the asking heads, in their order. */
-export function askingRows({ q, row, heads, kv }: IndexQuery): AskingRows {
+export function askingRows({ q, row, queries, heads, kv }: IndexQuery): AskingRows {
   const [, all = 0, dim = 0] = q.shape;
   const group = all / kv.table.kvHeads;
-  const whole = q.rows(row, 1).read();
+  const whole = queries ?? q.rows(row, 1).read();
   const rows = new Float32Array(heads.length * dim);
   heads.forEach((head, r) => rows.set(whole.subarray(head * dim, (head + 1) * dim), r * dim));
   return { q: rows, kvHeadOf: Int32Array.from(heads, (head) => Math.floor(head / group)) };

@@ -32,6 +32,8 @@ export interface IndexQuery {
   readonly q: Tensor;
   /** Row of `q`. */
   readonly row: number;
+  /** The row's queries, `[heads, dim]`, where they have been read: that may wait for a device. */
+  readonly queries?: Float32Array | undefined;
   /** Query heads that ask. */
   readonly heads: readonly number[];
   /** Only keys before this one are returned. */

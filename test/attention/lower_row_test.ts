@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { attendedKeys, lowerRow } from "../../lib/attention/lower_row.ts";
+import { attendedKeys, lowerRow, withoutKeys } from "../../lib/attention/lower_row.ts";
 import type { HeadPlan } from "../../lib/attention/plan.ts";
 import { sees } from "./brute_force.ts";
 import { headPlans } from "./plans_arbitrary.ts";
@@ -33,6 +33,21 @@ Deno.test("lowerRow() holds exactly the keys of the plan, each once", () => {
       assertEquals(attendedKeys(row), expected.length);
     }),
     { numRuns: 400, seed: 13 },
+  );
+});
+
+Deno.test("withoutKeys() leaves what a part does not have, or null where the part has others", () => {
+  fc.assert(
+    fc.property(fc.oneof(headPlans, retrieved), headPlans, fc.nat(320), (plan, other, i) => {
+      const [row, part] = [lowerRow(plan, i), lowerRow(other, i)];
+      const [all, taken] = [keys(row), new Set(keys(part))];
+      const both = lowerRow({ kind: "union", plans: [plan, other] }, i);
+      const rest = keys(withoutKeys(both, part)!);
+      assertEquals(rest, keys(both).filter((key) => !taken.has(key)));
+      const isPart = [...taken].every((key) => all.includes(key));
+      assertEquals(withoutKeys(row, part) !== null, isPart);
+    }),
+    { numRuns: 300, seed: 14 },
   );
 });
 

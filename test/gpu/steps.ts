@@ -29,7 +29,8 @@ const MOST_DIFFERENCE = 0.0251;
 /** The steps; `flags` are those of `deno test` and `deno run`. */
 export function stepsOf(flags: readonly string[]): Step[] {
   const deno = (verb: string, ...args: string[]) => [Deno.execPath(), verb, ...flags, ...args];
-  const suite = deno("test", "--allow-all", "--no-check", "test/kernels/cuda_test.ts");
+  const tests = (file: string) => deno("test", "--allow-all", "--no-check", file);
+  const suite = tests("test/kernels/cuda_test.ts");
   const sanitizer = (tool: string): Step => ({
     name: `compute-sanitizer ${tool}`,
     command: ["compute-sanitizer", "--tool", tool, "--error-exitcode", "97", ...suite],
@@ -38,6 +39,11 @@ export function stepsOf(flags: readonly string[]): Step[] {
   });
   return [
     { name: "backend suite", command: suite, judge: judgeTests },
+    {
+      name: "retrieval like the CPU's",
+      command: tests("test/engine/cuda_retrieval_test.ts"),
+      judge: judgeTests,
+    },
     {
       name: "recall like the CPU's",
       command: deno("run", "--allow-all", "--no-check", "test/gpu/recall.ts"),

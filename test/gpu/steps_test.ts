@@ -7,14 +7,14 @@ function lines(...pairs: Pick<RecallPair, "compute" | "cpu" | "cuda">[]): string
     .join("\n");
 }
 
-Deno.test("stepsOf() runs the suite, the recall, the capture and both tools, with other shares of cases", () => {
+Deno.test("stepsOf() runs the suite, retrieval, the recall, the capture and both tools, with other shares of cases", () => {
   const steps = stepsOf(["--no-lock"]);
-  const names = ["backend suite", "recall like the CPU's", "decode as a CUDA graph"];
+  const names = ["recall like the CPU's", "decode as a CUDA graph"];
   assertEquals(steps.map(({ name }) => name), [
-    ...names,
+    ...["backend suite", "retrieval like the CPU's", ...names],
     ...["compute-sanitizer memcheck", "compute-sanitizer racecheck"],
   ]);
-  assertEquals(steps.map(({ env }) => env !== undefined), [false, false, false, true, true]);
+  assertEquals(steps.map(({ env }) => env !== undefined), [false, false, false, false, true, true]);
   for (const { command } of steps) assertEquals(command.includes("--no-lock"), true);
 });
 
