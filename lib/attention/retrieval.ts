@@ -75,7 +75,7 @@ const TAIL = { clusterKeys: 64, iterations: 4 };
 /**
  * RetrievalAttention (Liu et al. 2024, arXiv 2409.10516): a static set of first and recent keys, and the keys an
  * index finds for each query head. The context is prefilled densely; the question and every generated token go
- * through the index.
+ * through the index. On a GPU it attends to the static set while the CPU searches.
  *
  * @throws {RangeError} if an option is out of range
  */

@@ -22,7 +22,8 @@ export interface SessionOptions {
   readonly kv: "f32" | "bf16" | "int8";
   /**
    * Where keys and values lie. On a GPU `fast` is the device's memory, and `slow` the host's, pinned, which the device reads
-   * through the bus: for contexts that the device has no room for. Elsewhere both are the same. `file`, on the CPU only, is a
+   * through the bus: for contexts that the device has no room for. From either, all indexes but the exact one have copies of the
+   * keys and values that they cover in memory of the host, where the CPU searches. Elsewhere both are the same. `file`, on the CPU only, is a
    * file that is mapped, for contexts that memory has no room for: the system writes out and drops what is not used.
    * @default "fast"
    */

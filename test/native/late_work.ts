@@ -1,5 +1,6 @@
 const SYMBOLS = {
   emulated_work_late: { parameters: ["i32"], result: "void" },
+  emulated_work_queued: { parameters: [], result: "i64" },
 } as const;
 SYMBOLS satisfies Deno.ForeignLibraryInterface;
 
@@ -11,6 +12,11 @@ export class LateWork {
   constructor(path: string) {
     this.#library = Deno.dlopen(path, SYMBOLS);
     this.#library.symbols.emulated_work_late(1);
+  }
+
+  /** Pieces of work that nobody has waited for. */
+  get queued(): number {
+    return Number(this.#library.symbols.emulated_work_queued());
   }
 
   /** Does what is left; then work is done at once again. */

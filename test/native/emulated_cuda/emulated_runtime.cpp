@@ -136,6 +136,11 @@ const char* cudaGetErrorString(cudaError_t error) {
   return "unknown error";
 }
 
+int64_t emulated_work_queued() {
+  const std::lock_guard<std::mutex> lock(queue_guard);
+  return static_cast<int64_t>(queued.size());
+}
+
 cudaError_t cudaGetLastError() {
   const cudaError_t error = last_error;
   last_error = cudaSuccess;

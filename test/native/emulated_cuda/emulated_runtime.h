@@ -60,6 +60,8 @@ int64_t emulated_device_used();
 int64_t emulated_pinned_used();
 // Whether work is done when it is waited for, and not before.
 void emulated_work_late(int32_t late);
+// Pieces of work that nobody has waited for.
+int64_t emulated_work_queued();
 }
 const char* cudaGetErrorString(cudaError_t error);
 cudaError_t cudaGetLastError();
