@@ -23,28 +23,27 @@ export function topIndices(
 
 function leastOfTop(scores: Float32Array, k: number, sorted?: () => Float32Array): number {
   if (k >= scores.length) return -Infinity;
-  const place = scores.length - k;
-  return sorted ? sorted()[place]! : select(scores.slice(), place);
+  return sorted ? sorted()[scores.length - k]! : largest(scores, k);
 }
 
-/** The value that sorting would put at `place`, by Hoare's selection. Reorders `values`. */
-function select(values: Float32Array, place: number): number {
-  let low = 0, high = values.length - 1;
-  while (low < high) {
-    // Not the middle: scores that peak there are common, and would cost quadratic time.
-    const pivot = values[low + ((high - low) * 5 >> 3)]!;
-    let i = low, j = high;
-    while (i <= j) {
-      while (values[i]! < pivot) i++;
-      while (values[j]! > pivot) j--;
-      if (i > j) break;
-      const value = values[i]!;
-      values[i++] = values[j]!;
-      values[j--] = value;
-    }
-    if (place <= j) high = j;
-    else if (place >= i) low = i;
-    else return pivot;
+/** Bits of a score that tell which bin it is counted in: its sign, its exponent, three of its mantissa. */
+const BIN_BITS = 12;
+
+/** The `k`-th largest score: found among those of its bin, as all bins before it hold fewer than `k`. */
+function largest(scores: Float32Array, k: number): number {
+  const bits = new Int32Array(scores.buffer, scores.byteOffset, scores.length);
+  const counts = new Int32Array(1 << BIN_BITS);
+  for (let i = 0; i < bits.length; i++) counts[binOf(bits[i]!)]!++;
+  let [bin, left] = [counts.length - 1, k];
+  while (left > counts[bin]!) left -= counts[bin--]!;
+  const own = new Float32Array(counts[bin]!);
+  for (let i = 0, x = 0; i < bits.length; i++) {
+    if (binOf(bits[i]!) === bin) own[x++] = scores[i]!;
   }
-  return values[place]!;
+  return own.sort()[own.length - left]!;
+}
+
+/** Rises with the number that has these bits. */
+function binOf(bits: number): number {
+  return (bits ^ (bits >> 31 | 1 << 31)) >>> (32 - BIN_BITS);
 }
