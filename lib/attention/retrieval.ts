@@ -42,8 +42,9 @@ export interface RetrievalOptions {
   readonly mass?: number | null;
   /**
    * Adds the keys that are not retrieved, each as the mean of its cluster (RetroInfer's estimation zone): nearer to dense attention,
-   * which is not always the better answer.
-   * @default "none"
+   * which is not always the better answer. A graph may miss a key that nothing in the text asked for; as such keys are few in their
+   * clusters, the tail has them.
+   * @default "clusters" for a graph, and for `auto`, which may choose one; else "none"
    */
   readonly tail?: "none" | "clusters";
   /**
@@ -99,8 +100,9 @@ export function retrieval(options: RetrievalOptions = {}): Method {
 }
 
 function check(options: RetrievalOptions): Checked {
-  const { sink = 128, window = 512, topK = 100, index = "exact" } = options;
-  const { mass = null, tail = "none", ef = null, batch = 256 } = options;
+  const { sink = 128, window = 512, topK = 100, mass = null, ef = null, batch = 256 } = options;
+  const index = withWidth(options.index ?? "exact", ef);
+  const { tail = index.kind === "graph" || index.kind === "auto" ? "clusters" : "none" } = options;
   checkCount(ACTION, "sink", sink, 0);
   checkCount(ACTION, "window", window, 1);
   checkCount(ACTION, "topK", topK, 0);
@@ -121,7 +123,7 @@ function check(options: RetrievalOptions): Checked {
       `Cannot ${ACTION} with heads of mode tail as tail must be "clusters": current value is ${tail}`,
     );
   }
-  return { sink, window, topK, index: withWidth(index, ef), mass, tail, ef, heads, batch };
+  return { sink, window, topK, index, mass, tail, ef, heads, batch };
 }
 
 function withWidth(index: IndexKind | IndexOptions, ef: number | null): IndexOptions {

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { methods } from "../../lib/attention/methods.ts";
 import type { DecodeContext, SearchAnswer, SearchRequest } from "../../lib/attention/method.ts";
+import type { RetrievalOptions } from "../../lib/attention/retrieval.ts";
 import { prefillContext } from "./contexts.ts";
 
 function decodeContext(position: number, heads: readonly number[], asked: SearchRequest[] = []) {
@@ -68,6 +69,15 @@ Deno.test("retrieval() wants its index, its own options filled in, and a tail wh
     tail: { clusterKeys: 64, iterations: 4 },
     ...{ sink: 4, window: 8, batch: 256 },
   });
+});
+
+Deno.test("retrieval() estimates the tail by default where its index may be a graph", () => {
+  const tailOf = (options: RetrievalOptions) => methods.retrieval(options).indexes![0]!.tail;
+  for (const index of ["graph", "auto"] as const) {
+    assertEquals(tailOf({ index }), { clusterKeys: 64, iterations: 4 });
+    assertEquals(tailOf({ index, tail: "none" }), null);
+  }
+  for (const index of ["exact", "flat4"] as const) assertEquals(tailOf({ index }), null);
 });
 
 Deno.test("retrieval() counts keys that are not in the index yet to the window, and asks for the tail", async () => {
