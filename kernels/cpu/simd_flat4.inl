@@ -220,7 +220,7 @@ constexpr int kLevelsAtOnce = kLevelVectors < 2 ? kLevelVectors : 2;
 
 // Bytes of levels that are fetched ahead, beyond a record those of the next one: the core's own
 // prefetcher stops at the end of each 4 KB.
-constexpr int64_t kLevelsAhead = 4096;
+constexpr int64_t kLevelsAhead = 12288;
 
 // Sums of T rows over the keys of kLevelsAtOnce vectors.
 template <int T>
