@@ -2,11 +2,9 @@
 //
 //   k[j][i] ~ low[i] + step[i] level[j][i],   level in 0 .. 15,  j < LL_FLAT4_KEYS
 // A record: low [dim] f32, step [dim] f32, then the levels, two in a byte:
-//   [group of 32 keys][dim / 4][key][2]: low nibbles of channels 4c and 4c + 1, high nibbles of
-//   4c + 2 and 4c + 3
-// So a vector of bytes, masked or shifted, holds pairs of channels of some keys, which an
-// instruction multiplies with a pair of the query and adds. Levels of keys that a record lacks are
-// 0.
+//   [group of 32 keys][dim / 4][16][4]: low nibbles of keys 0 .. 15 of the group, high ones of 16 .. 31
+// So a vector of bytes, masked or shifted, holds quads of channels of some keys, which instructions
+// multiply with a quad of the query and add. Levels of keys that a record lacks are 0.
 #ifndef LONGLENS_COMMON_FLAT4_LAYOUT_H_
 #define LONGLENS_COMMON_FLAT4_LAYOUT_H_
 
@@ -16,9 +14,10 @@
 
 namespace longlens {
 
-// Keys whose levels of four channels lie side by side, and the bytes of these.
+// Keys whose levels of four channels lie side by side, and the bytes of these; keys of a nibble.
 constexpr int32_t kFlat4Group = 32;
 constexpr int32_t kFlat4GroupBytes = 2 * kFlat4Group;
+constexpr int32_t kFlat4Half = kFlat4Group / 2;
 constexpr int32_t kFlat4Groups = LL_FLAT4_KEYS / kFlat4Group;
 
 constexpr int64_t Flat4RecordBytes(int64_t dim) {

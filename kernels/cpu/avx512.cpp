@@ -8,10 +8,27 @@
 #include "simd_kernels.inl"
 
 namespace longlens {
+namespace {
+
+#if defined(__AVX512BW__)
+Kernels WithVnni() {
+  Kernels kernels = kKernels;
+  kernels.score_flat4 = ScoreFlat4<QuadSums>;
+  return kernels;
+}
+const Kernels kVnniKernels = WithVnni();
+#else
+constexpr const Kernels& kVnniKernels = kKernels;
+#endif
+
+}  // namespace
+
 const Kernels* Avx512Kernels() { return &kKernels; }
+const Kernels* Avx512VnniKernels() { return &kVnniKernels; }
 }  // namespace longlens
 #else
 namespace longlens {
 const Kernels* Avx512Kernels() { return nullptr; }
+const Kernels* Avx512VnniKernels() { return nullptr; }
 }  // namespace longlens
 #endif

@@ -57,9 +57,15 @@ class BestKeys {
   }
   // A key in any order.
   void PushAny(float score, int32_t key) {
-    if (full_ && score < lowest_) return;
-    Keep(score, key);
+    if (CandidateOf(score, key) > least_) Keep(score, key);
   }
+  // From now on keeps the best k of those keys, past and later ones, that are not worse than the best
+  // which it had to keep until now. Where IsShort() at the end, others are missing.
+  void Widen(int64_t k) {
+    if (count_ > k_) Cut();
+    k_ = k;
+  }
+  bool IsShort() const { return count_ < k_; }
   // Leaves the best in the room, and tells how many they are.
   int64_t Finish() {
     if (count_ > k_) Cut();
@@ -76,12 +82,14 @@ class BestKeys {
   void Cut() {
     std::nth_element(kept_, kept_ + (k_ - 1), kept_ + count_, std::greater<>());
     count_ = k_;
-    lowest_ = ScoreOf(kept_[k_ - 1]);
+    least_ = kept_[k_ - 1];
+    lowest_ = ScoreOf(least_);
     full_ = lowest_ == lowest_;
   }
 
   int64_t k_, count_ = 0;
   Candidate* kept_;
+  Candidate least_ = 0;  // better than no key
   float lowest_ = -INFINITY;
   bool full_ = false;
 };

@@ -63,7 +63,10 @@ bool HasAvx512() {
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 }
 
-bool HasAvx512Bf16() { return HasAvx512() && (Leaf7(1).a >> 5 & 1) != 0; }
+bool HasAvx512Bf16() {
+  const bool has_vnni = __builtin_cpu_supports("avx512vnni");  // no processor lacks only that
+  return HasAvx512() && has_vnni && (Leaf7(1).a >> 5 & 1) != 0;
+}
 
 bool HasAmx() {
   if (!HasAvx512Bf16()) return false;

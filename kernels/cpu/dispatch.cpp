@@ -41,14 +41,14 @@ Library& TheLibrary() {
 
 std::vector<InstructionSet> FindUnits() {
   std::vector<InstructionSet> units;
-  const Kernels* const wide = Avx512Kernels();
+  const Kernels *const wide = Avx512Kernels(), *const vnni = Avx512VnniKernels();
   const auto add = [&](const InstructionSet& unit, bool runs_here) {
     if (runs_here) units.push_back(unit);
   };
   const Bf16Kernels *const amx = AmxKernels(), *const dots = Avx512Bf16Kernels();
-  add({"amx" LL_EMULATED, wide, amx}, wide != nullptr && amx != nullptr && LL_HAS(HasAmx));
-  add({"avx512bf16" LL_EMULATED, wide, dots},
-      wide != nullptr && dots != nullptr && LL_HAS(HasAvx512Bf16));
+  add({"amx" LL_EMULATED, vnni, amx}, vnni != nullptr && amx != nullptr && LL_HAS(HasAmx));
+  add({"avx512bf16" LL_EMULATED, vnni, dots},
+      vnni != nullptr && dots != nullptr && LL_HAS(HasAvx512Bf16));
   add({"avx512" LL_EMULATED, wide, nullptr}, wide != nullptr && LL_HAS(HasAvx512));
   add({"avx2", Avx2Kernels(), nullptr}, Avx2Kernels() != nullptr && HasAvx2());
   add({"portable", PortableKernels(), nullptr}, true);

@@ -5,6 +5,9 @@
 // Records are scored in spans, on several threads, for all rows of a KV head; a span keeps the best
 // candidates of each row. Joined candidates are scored exactly by rising key. So nothing depends on
 // how records were cut.
+//
+// A long span begins with a sample of its records, whose best tell the least score that one of its
+// best candidates will have. Were it guessed too high, too few would pass, and all is scored again.
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -25,6 +28,8 @@ namespace {
 
 // Records of a span at least.
 constexpr int64_t kSpanRecords = 16;
+// Every kStride-th record of a span is its sample, from this many records on.
+constexpr int64_t kStride = 16, kSampled = 8 * kStride;
 // Rows, and their keys, whose exponents are kept at a time.
 constexpr int64_t kMostRows = 64, kExponents = 1 << 23;
 
@@ -59,7 +64,7 @@ Workspace& ThreadWorkspace() {
 // What a thread makes of a span.
 struct SpanRows {
   Buffer<Flat4Row> rows;
-  Buffer<uint32_t> pairs;
+  Buffer<int8_t> integers;
   std::vector<BestKeys> best;
 };
 
@@ -102,41 +107,69 @@ void KeepBest(const Kernels& kernels, const Flat4Row& row, int32_t first_key, in
   int32_t above[LL_FLAT4_KEYS];
   const int32_t found = kernels.find_above(row.sums, count, LeastSum(row, best->lowest()), above);
   for (int32_t x = 0; x < found; ++x) {
-    best->Push(row.base + row.scale * row.sums[above[x]], first_key + above[x]);
+    best->PushAny(row.base + row.scale * row.sums[above[x]], first_key + above[x]);
   }
 }
 
-void BeginRows(const SearchCall& c, const RowGroup& group, int64_t s, SpanRows* span) {
+void BeginRows(const SearchCall& c, const RowGroup& group, int64_t s, int64_t k, SpanRows* span) {
   const int64_t dim = c.kv.dim;
   span->rows.Reserve(group.rows);
-  span->pairs.Reserve(group.rows * dim);
+  span->integers.Reserve(group.rows * dim);
   span->best.clear();
   for (int64_t r = 0; r < group.rows; ++r) {
     span->rows[r].q = c.Query(group.row + r);
-    span->rows[r].pairs = span->pairs.data() + r * dim;
-    span->best.push_back(c.w.bests.Of(c.Place(group.row + r), s, c.Candidates()));
+    span->rows[r].integers = span->integers.data() + r * dim;
+    span->best.push_back(c.w.bests.Of(c.Place(group.row + r), s, k));
   }
 }
 
-// Scores a span of records for a group; keeps the best of each row.
-void ScanSpan(const SearchCall& c, const RowGroup& group, int64_t s) {
+// Scores a record for a group; keeps the best of each row.
+void ScanRecord(const SearchCall& c, const RowGroup& group, int64_t x, SpanRows* span) {
   const Kernels& kernels = c.call.kernels();
-  const int64_t first = s * c.span, end = std::min(c.records, first + c.span);
-  SpanRows& span = ThreadSpanRows();
-  BeginRows(c, group, s, &span);
-  for (int64_t x = first; x < end; ++x) {
-    c.call.Poll();
-    const int64_t node = x * LL_FLAT4_KEYS;
-    const int32_t count = std::min<int64_t>(LL_FLAT4_KEYS, c.args.nodes - node);
-    kernels.score_flat4(c.args.Record(group.kv_head, x), c.kv.dim, span.rows.data(), group.rows);
-    for (int64_t r = 0; r < group.rows; ++r) {
-      const Flat4Row& row = span.rows[r];
-      KeepBest(kernels, row, c.args.start + node, count, &span.best[r]);
-      if (c.args.lse == nullptr) continue;
-      kernels.scale_sums(row.sums, count, c.args.scale * row.scale, c.args.scale * row.base,
-                         c.Exponents(group.row + r) + node);
-    }
+  c.call.Poll();
+  const int64_t node = x * LL_FLAT4_KEYS;
+  const int32_t count = std::min<int64_t>(LL_FLAT4_KEYS, c.args.nodes - node);
+  kernels.score_flat4(c.args.Record(group.kv_head, x), c.kv.dim, span->rows.data(), group.rows);
+  for (int64_t r = 0; r < group.rows; ++r) {
+    const Flat4Row& row = span->rows[r];
+    KeepBest(kernels, row, c.args.start + node, count, &span->best[r]);
+    if (c.args.lse == nullptr) continue;
+    kernels.scale_sums(row.sums, count, c.args.scale * row.scale, c.args.scale * row.base,
+                       c.Exponents(group.row + r) + node);
   }
+}
+
+void ScanAll(const SearchCall& c, const RowGroup& group, int64_t s, SpanRows* span) {
+  BeginRows(c, group, s, c.Candidates(), span);
+  const int64_t first = s * c.span, end = std::min(c.records, first + c.span);
+  for (int64_t x = first; x < end; ++x) ScanRecord(c, group, x, span);
+}
+
+// So many of a sample's keys that, but for one in 30000 spans of keys in no order, the best k of the
+// span are not worse: the mean is k / kStride, and no less than n - 4 sqrt(n).
+int64_t SampledKeys(int64_t k) {
+  const double root = 2 + std::sqrt(4 + static_cast<double>(k) / kStride);
+  return static_cast<int64_t>(std::ceil(root * root));
+}
+
+// Whether it found all that it had to.
+bool ScanBySample(const SearchCall& c, const RowGroup& group, int64_t s, SpanRows* span) {
+  BeginRows(c, group, s, SampledKeys(c.Candidates()), span);
+  const int64_t first = s * c.span, end = std::min(c.records, first + c.span);
+  for (int64_t x = first; x < end; x += kStride) ScanRecord(c, group, x, span);
+  for (BestKeys& best : span->best) best.Widen(c.Candidates());
+  for (int64_t x = first; x < end; ++x) {
+    if ((x - first) % kStride != 0) ScanRecord(c, group, x, span);
+  }
+  return std::none_of(span->best.begin(), span->best.end(),
+                      [](const BestKeys& best) { return best.IsShort(); });
+}
+
+void ScanSpan(const SearchCall& c, const RowGroup& group, int64_t s) {
+  SpanRows& span = ThreadSpanRows();
+  const int64_t records = std::min(c.records - s * c.span, c.span);
+  const bool is_long = records >= kSampled && c.Candidates() * kStride < records * LL_FLAT4_KEYS;
+  if (!is_long || !ScanBySample(c, group, s, &span)) ScanAll(c, group, s, &span);
   for (int64_t r = 0; r < group.rows; ++r) {
     c.w.bests.Finish(c.Place(group.row + r), s, &span.best[r]);
   }

@@ -53,8 +53,8 @@ struct alignas(64) BlockPanel {
 // A query and a record of keys in 4 bits (flat4_layout.h): the score of key j is
 // base + scale * sums[j].
 struct Flat4Row {
-  const float* q;   // [dim]
-  uint32_t* pairs;  // [dim] at every second place two integers of 8 bits, twice
+  const float* q;    // [dim]
+  int8_t* integers;  // [dim]
   float base, scale;
   int16_t sums[LL_FLAT4_KEYS];
 };
@@ -155,6 +155,8 @@ struct Kernels {
 const Kernels* PortableKernels();
 const Kernels* Avx2Kernels();
 const Kernels* Avx512Kernels();
+// Those of AVX-512 for machines that have AVX-512-VNNI, too.
+const Kernels* Avx512VnniKernels();
 
 }  // namespace longlens
 

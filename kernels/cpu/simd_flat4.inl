@@ -10,8 +10,6 @@
 
 // ---- records ----
 
-typedef uint16_t U16x4u __attribute__((vector_size(8), aligned(2), may_alias));
-
 // Least and largest of 4 N channels. Adds 0, or NaN where a number is not finite, to `zeros`.
 template <int N>
 LL_INLINE void ChannelRange(const float* keys, int64_t count, int64_t dim, float* low, float* high,
@@ -52,13 +50,18 @@ LL_INLINE F4 LevelsOf(F4 x, F4 low, F4 inverse) {
   return ((level < 15.0f ? level : F4{} + 15.0f) + magic) - magic;
 }
 
-// Four keys of four channels: 16 bits each.
-LL_INLINE void EncodeLevels(const float* const (&keys)[4], F4 low, F4 inverse, uint8_t* out) {
-  F4 a = LevelsOf(Load4(keys[0]), low, inverse), b = LevelsOf(Load4(keys[1]), low, inverse);
-  F4 c = LevelsOf(Load4(keys[2]), low, inverse), d = LevelsOf(Load4(keys[3]), low, inverse);
-  Transpose4(a, b, c, d);
-  const F4 words = (a + b * 256.0f) + (c * 16.0f + d * 4096.0f);
-  *(U16x4u*)out = __builtin_convertvector(__builtin_convertvector(words, I4), H4);
+// Four channels of keys 0 .. 3 and, in high nibbles, of 4 .. 7: a byte for each channel.
+LL_INLINE void EncodeLevels(const float* const (&keys)[8], F4 low, F4 inverse, uint8_t* out) {
+  F4 bytes[4];
+  LL_UNROLL for (int r = 0; r < 4; ++r) {
+    const F4 high = LevelsOf(Load4(keys[r + 4]), low, inverse);
+    bytes[r] = LevelsOf(Load4(keys[r]), low, inverse) + high * 16.0f;
+  }
+  Transpose4(bytes[0], bytes[1], bytes[2], bytes[3]);
+  const I4 first = __builtin_convertvector(bytes[0] + bytes[1] * 256.0f, I4);
+  const I4 second = __builtin_convertvector(bytes[2] + bytes[3] * 256.0f, I4);
+  const I4 words = first | second << 16;
+  memcpy(out, &words, sizeof(words));
 }
 
 bool EncodeFlat4(const float* keys, int64_t count, int64_t dim, uint8_t* record) {
@@ -68,18 +71,18 @@ bool EncodeFlat4(const float* keys, int64_t count, int64_t dim, uint8_t* record)
     const F4 range = Load4(step + i) - Load4(low + i), most = F4{} + 3.40282347e38f;
     *(F4u*)(step + i) = (range < most ? range : most) / 15.0f;
   }
-  uint8_t* const levels = record + 2 * dim * (int64_t)sizeof(float);
-  if (count < LL_FLAT4_KEYS) memset(levels, 0, (size_t)dim * (LL_FLAT4_KEYS / 2));
-  for (int64_t j = 0; j < count; j += 4) {
-    uint8_t* const out = levels + j / kFlat4Group * kFlat4Group * dim / 2 + j % kFlat4Group * 2;
+  uint8_t* out = record + 2 * dim * (int64_t)sizeof(float);
+  for (int64_t group = 0; group < LL_FLAT4_KEYS; group += kFlat4Group) {
     for (int64_t i = 0; i < dim; i += 4) {
-      const float* rows[4];
-      // Behind the last key it is taken again, and cut off.
-      for (int64_t r = 0; r < 4; ++r) rows[r] = keys + (j + r < count ? j + r : j) * dim + i;
-      uint8_t* const target = out + i / 4 * kFlat4GroupBytes;
       const F4 steps = Load4(step + i), inverse = steps > kLeastStep ? 1.0f / steps : F4{};
-      EncodeLevels(rows, Load4(low + i), inverse, target);
-      if (j + 4 > count) memset(target + 2 * (count - j), 0, 2 * (j + 4 - count));
+      for (int64_t j = group; j < group + kFlat4Half; j += 4, out += 16) {
+        const float* rows[8];
+        for (int64_t r = 0; r < 8; ++r) {
+          const int64_t key = j + r % 4 + r / 4 * kFlat4Half;
+          rows[r] = (key < count ? keys + key * dim : low) + i;  // the least has level 0
+        }
+        EncodeLevels(rows, Load4(low + i), inverse, out);
+      }
     }
   }
   return true;
@@ -91,31 +94,55 @@ bool EncodeFlat4(const float* keys, int64_t count, int64_t dim, uint8_t* record)
 struct Wide {
   typedef F Floats;
   typedef U Words;
-  typedef uint64_t Pairs __attribute__((vector_size(LL_WIDTH * 4)));
-  typedef uint64_t Pairsu __attribute__((vector_size(LL_WIDTH * 4), aligned(4), may_alias));
   LL_INLINE static F Read(const float* p) { return Load(p); }
 };
 struct Narrow {
   typedef F4 Floats;
   typedef U4 Words;
-  typedef uint64_t Pairs __attribute__((vector_size(16)));
-  typedef uint64_t Pairsu __attribute__((vector_size(16), aligned(4), may_alias));
   LL_INLINE static F4 Read(const float* p) { return Load4(p); }
 };
 
 // Sum of all lanes, and the largest.
 template <class X>
 LL_INLINE float SumOf(const X& x) {
-  float sum = 0;
-  for (size_t i = 0; i < sizeof(x) / 4; ++i) sum += x[i];
-  return sum;
+  F4 part[sizeof(X) / 16];
+  memcpy(part, &x, sizeof(x));
+  LL_UNROLL for (size_t n = 1; n < sizeof(X) / 16; ++n) part[0] += part[n];
+  return (part[0][0] + part[0][1]) + (part[0][2] + part[0][3]);
 }
 template <class X>
 LL_INLINE float LargestOf(const X& x) {
-  float largest = 0;
-  for (size_t i = 0; i < sizeof(x) / 4; ++i) largest = x[i] > largest ? x[i] : largest;
-  return largest;
+  F4 part[sizeof(X) / 16];
+  memcpy(part, &x, sizeof(x));
+  F4 largest = part[0];
+  LL_UNROLL for (size_t n = 1; n < sizeof(X) / 16; ++n) {
+    largest = part[n] > largest ? part[n] : largest;
+  }
+  const float a = largest[0] > largest[1] ? largest[0] : largest[1];
+  const float b = largest[2] > largest[3] ? largest[2] : largest[3];
+  return a > b ? a : b;
 }
+
+// The low bytes of all lanes.
+LL_INLINE void WriteBytes(F4 x, int8_t* out) {
+#if defined(__AVX2__)
+  const int32_t bytes = _mm_cvtsi128_si32(_mm_shuffle_epi8((__m128i)x, _mm_set1_epi32(0x0C080400)));
+  memcpy(out, &bytes, sizeof(bytes));
+#else
+  for (int n = 0; n < 4; ++n) out[n] = (int8_t)(uint8_t)((U4)x)[n];
+#endif
+}
+#if LL_WIDTH > 4
+LL_INLINE void WriteBytes(F x, int8_t* out) {
+#if defined(__AVX512BW__)
+  _mm_storeu_si128((__m128i*)out, _mm512_maskz_cvtepi32_epi8(0xFFFF, (__m512i)x));
+#else
+  F4 part[kWidth / 4];
+  memcpy(part, &x, sizeof(x));
+  LL_UNROLL for (int n = 0; n < kWidth / 4; ++n) WriteBytes(part[n], out + 4 * n);
+#endif
+}
+#endif
 
 // Sums of magnitudes of integers up to this, times 15, fit in 16 bits.
 constexpr float kMostOfSigns = 2184.0f;
@@ -143,7 +170,7 @@ LL_INLINE float ScaleForRecord(const float* q, const float* step, int64_t dim) {
     magnitudes += size;
   }
   const float total = SumOf(sum), both = SumOf(magnitudes);
-  return LeastScale(LargestOf(largest), 0.5f * (both + (total > 0 ? total : -total)), dim);
+  return LeastScale(LargestOf(largest), 0.5f * (both + __builtin_fabsf(total)), dim);
 }
 
 template <class V>
@@ -158,9 +185,7 @@ LL_INLINE void RoundForRecord(const uint8_t* record, int64_t dim, Flat4Row* row)
     const X w = V::Read(q + i) * V::Read(step + i), shifted = w * inverse + magic;
     base += V::Read(q + i) * V::Read(low + i);
     rest += w - (shifted - magic) * scale;
-    const auto bytes = (typename V::Pairs)((typename V::Words)shifted & 0xFFu);
-    const auto pairs = (bytes | bytes >> 24) & 0xFFFFu;
-    *(typename V::Pairsu*)(row->pairs + i) = pairs | pairs << 16;
+    WriteBytes(shifted, row->integers + i);
   }
   row->scale = scale;
   row->base = SumOf(base + rest * 7.5f);
@@ -176,121 +201,208 @@ void RoundFlat4(const uint8_t* record, int64_t dim, Flat4Row* row) {
 // Else GCC adds products before it adds them to the sum, for which there are too few registers.
 #define LL_IN_ORDER(sum) asm("" : "+v"(sum))
 
-// Levels of a pair of channels of some keys; sums to which their products with a pair of a row are
-// added.
+LL_INLINE int32_t QuadOf(const Flat4Row& row, int64_t i) {
+  int32_t quad;
+  memcpy(&quad, row.integers + i, sizeof(quad));
+  return quad;
+}
+
+// Vectors of levels, of a quad of channels of some keys, and of a quad of a row as often.
 #if defined(__AVX512BW__)
 typedef __m512i Levels;
+typedef __m512i Quads;
 LL_INLINE Levels LoadLevels(const uint8_t* p) { return _mm512_loadu_si512(p); }
-LL_INLINE Levels AddDot(Levels sum, Levels levels, uint32_t pair) {
-  const Levels pairs = _mm512_set1_epi32((int32_t)pair);
-  sum = _mm512_add_epi16(sum, _mm512_maddubs_epi16(levels, pairs));
-  LL_IN_ORDER(sum);
-  return sum;
-}
 LL_INLINE Levels LowNibbles(Levels x) { return _mm512_and_si512(x, _mm512_set1_epi8(15)); }
 LL_INLINE Levels HighNibbles(Levels x) { return LowNibbles(_mm512_srli_epi16(x, 4)); }
+LL_INLINE Quads SpreadQuad(int32_t quad) { return _mm512_set1_epi32(quad); }
+LL_INLINE void StoreSums(__m512i sums, int16_t* out) {
+  _mm256_storeu_si256((__m256i*)out, _mm512_maskz_cvtepi32_epi16(0xFFFF, sums));
+}
 #elif defined(__AVX2__)
 typedef __m256i Levels;
+typedef __m256i Quads;
 LL_INLINE Levels LoadLevels(const uint8_t* p) { return _mm256_loadu_si256((const __m256i*)p); }
-LL_INLINE Levels AddDot(Levels sum, Levels levels, uint32_t pair) {
-  const Levels pairs = _mm256_set1_epi32((int32_t)pair);
-  sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(levels, pairs));
-  LL_IN_ORDER(sum);
-  return sum;
-}
 LL_INLINE Levels LowNibbles(Levels x) { return _mm256_and_si256(x, _mm256_set1_epi8(15)); }
 LL_INLINE Levels HighNibbles(Levels x) { return LowNibbles(_mm256_srli_epi16(x, 4)); }
+LL_INLINE Quads SpreadQuad(int32_t quad) { return _mm256_set1_epi32(quad); }
 #else
 typedef uint16_t Levels __attribute__((vector_size(16)));
 typedef uint16_t Levelsu __attribute__((vector_size(16), aligned(1), may_alias));
+struct Quads {
+  Levels even, odd;  // channels 0 and 2 in turn, 1 and 3
+};
 LL_INLINE Levels LoadLevels(const uint8_t* p) { return *(const Levelsu*)p; }
-LL_INLINE Levels AddDot(Levels sum, Levels levels, uint32_t pair) {
-  const Levels first = Levels{} + (uint16_t)(int8_t)pair;
-  const Levels second = Levels{} + (uint16_t)(int8_t)(pair >> 8);
-  return sum + (levels & 0xFF) * first + (levels >> 8) * second;
-}
 LL_INLINE Levels LowNibbles(Levels x) { return x & 0x0F0F; }
 LL_INLINE Levels HighNibbles(Levels x) { return LowNibbles(x >> 4); }
+LL_INLINE Quads SpreadQuad(int32_t quad) {
+  typedef int16_t Signed __attribute__((vector_size(16)));
+  const Signed both = (Signed)(U4{} + (uint32_t)quad);
+  return {(Levels)(both << 8 >> 8), (Levels)(both >> 8)};
+}
 #endif
 
-// Vectors of a group's levels of four channels.
+// Sums in 16 bits, two for each key, of two products each.
+struct PairSums {
+  typedef uint16_t Words16 __attribute__((vector_size(sizeof(Levels))));
+  LL_INLINE static Levels High(Levels x) { return HighNibbles(x); }
+#if defined(__AVX512BW__)
+  LL_INLINE static void Add(Levels& sum, Levels levels, Quads quads) {
+    sum = _mm512_add_epi16(sum, _mm512_maddubs_epi16(levels, quads));
+    LL_IN_ORDER(sum);
+  }
+  LL_INLINE static void Store(Levels sums, int16_t* out) {
+    StoreSums(_mm512_madd_epi16(sums, _mm512_set1_epi16(1)), out);
+  }
+#elif defined(__AVX2__)
+  LL_INLINE static void Add(Levels& sum, Levels levels, Quads quads) {
+    sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(levels, quads));
+    LL_IN_ORDER(sum);
+  }
+  LL_INLINE static void Store(Levels sums, int16_t* out) {
+    const __m256i words = _mm256_madd_epi16(sums, _mm256_set1_epi16(1));
+    const __m128i low = _mm256_castsi256_si128(words), high = _mm256_extracti128_si256(words, 1);
+    _mm_storeu_si128((__m128i*)out, _mm_packs_epi32(low, high));
+  }
+#else
+  LL_INLINE static void Add(Levels& sum, Levels levels, const Quads& quads) {
+    sum += (levels & 0xFF) * quads.even + (levels >> 8) * quads.odd;
+  }
+  LL_INLINE static void Store(Levels sums, int16_t* out) {
+    for (int j = 0; j < 4; ++j) out[j] = (int16_t)(uint16_t)(sums[2 * j] + sums[2 * j + 1]);
+  }
+#endif
+  LL_INLINE static void StoreBoth(Levels low, Levels high, int16_t* out) {
+    Store(low, out);
+    Store(high, out + kFlat4Half);
+  }
+  LL_INLINE static Levels Join(Levels a, Levels b) { return (Levels)((Words16)a + (Words16)b); }
+};
+
+#if defined(__AVX512BW__)
+// Sums in 32 bits of four products each, by AVX-512-VNNI. High nibbles need not be taken apart:
+//   sum high q = (sum x q - sum low q) / 16,   x = low + 16 high
+struct QuadSums {
+  LL_INLINE static Levels High(Levels x) { return x; }
+  // By the intrinsic GCC 12 copies each sum twice.
+  LL_INLINE static void Add(Levels& sum, Levels levels, Quads quads) {
+    asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(levels), "v"(quads));
+  }
+  LL_INLINE static void StoreBoth(Levels low, Levels all, int16_t* out) {
+    StoreSums(low, out);
+    const __m512i high = _mm512_maskz_srai_epi32(0xFFFF, _mm512_sub_epi32(all, low), 4);
+    StoreSums(high, out + kFlat4Half);
+  }
+  LL_INLINE static Levels Join(Levels a, Levels b) { return _mm512_add_epi32(a, b); }
+};
+#endif
+
+// Vectors of a group's levels of four channels, and the keys of a nibble of one.
 constexpr int kLevelVectors = kFlat4GroupBytes / (int)sizeof(Levels);
-// Of these at once, so that sums fill the registers.
-constexpr int kLevelsAtOnce = kLevelVectors < 2 ? kLevelVectors : 2;
+constexpr int kLevelKeys = (int)sizeof(Levels) / 4;
 
 // Bytes of levels that are fetched ahead, beyond a record those of the next one: the core's own
 // prefetcher stops at the end of each 4 KB.
 constexpr int64_t kLevelsAhead = 12288;
 
-// Sums of T rows over the keys of kLevelsAtOnce vectors.
-template <int T>
-LL_INLINE void SumLevels(const uint8_t* levels, int64_t dim, Flat4Row* rows, int64_t first) {
-  constexpr int V = kLevelsAtOnce;
-  Levels acc[T][V];
-  LL_UNROLL for (int x = 0; x < T * V; ++x) acc[x / V][x % V] = Levels{};
-  for (int64_t i = 0; i < dim; i += 4, levels += kFlat4GroupBytes) {
-    Levels low[V], high[V];
+// Sums of T rows over the keys of V vectors of a group, from number `first` on, which its levels are
+// read once for, in order. Each is made of U, so that fewer products wait for the one before.
+template <class S, int T, int V, int U>
+struct LevelSums {
+  Levels low[T][V][U] = {}, high[T][V][U] = {};
+
+  LL_INLINE void Add(const uint8_t* levels, const Flat4Row* rows, int64_t i, int u) {
+    Levels low_levels[V], high_levels[V];
     LL_UNROLL for (int v = 0; v < V; ++v) {
-      __builtin_prefetch(levels + v * sizeof(Levels) + kLevelsAhead);
-      const Levels x = LoadLevels(levels + v * sizeof(Levels));
-      low[v] = LowNibbles(x);
-      high[v] = HighNibbles(x);
+      const uint8_t* const now = levels + i / 4 * kFlat4GroupBytes + v * sizeof(Levels);
+      __builtin_prefetch(now + kLevelsAhead);
+      const Levels x = LoadLevels(now);
+      low_levels[v] = LowNibbles(x);
+      high_levels[v] = S::High(x);
     }
     LL_UNROLL for (int t = 0; t < T; ++t) {
-      const uint32_t* const pair = rows[t].pairs + i;
-      LL_UNROLL for (int v = 0; v < V; ++v) acc[t][v] = AddDot(acc[t][v], low[v], pair[0]);
-      LL_UNROLL for (int v = 0; v < V; ++v) acc[t][v] = AddDot(acc[t][v], high[v], pair[2]);
+      const Quads quads = SpreadQuad(QuadOf(rows[t], i));
+      LL_UNROLL for (int v = 0; v < V; ++v) {
+        S::Add(low[t][v][u], low_levels[v], quads);
+        S::Add(high[t][v][u], high_levels[v], quads);
+      }
     }
   }
-  LL_UNROLL for (int x = 0; x < T * V; ++x) {
-    const Levels sums = acc[x / V][x % V];
-    memcpy(rows[x / V].sums + first + x % V * sizeof(Levels) / 2, &sums, sizeof(sums));
+  LL_INLINE void Store(Flat4Row* rows, int64_t key) {
+    LL_UNROLL for (int x = 0; x < T * V; ++x) {
+      const int t = x / V, v = x % V;
+      LL_UNROLL for (int u = 1; u < U; ++u) {
+        low[t][v][0] = S::Join(low[t][v][0], low[t][v][u]);
+        high[t][v][0] = S::Join(high[t][v][0], high[t][v][u]);
+      }
+      S::StoreBoth(low[t][v][0], high[t][v][0], rows[t].sums + key + v * kLevelKeys);
+    }
   }
-}
+};
 
-template <int T>
+template <class S, int T, int V, int U>
 void SumRows(const uint8_t* levels, int64_t dim, Flat4Row* rows) {
-  constexpr int64_t kBytes = kLevelsAtOnce * (int64_t)sizeof(Levels);
   for (int g = 0; g < kFlat4Groups; ++g, levels += dim / 4 * kFlat4GroupBytes) {
-    for (int64_t at = 0; at < kFlat4GroupBytes; at += kBytes) {
-      SumLevels<T>(levels + at, dim, rows, g * kFlat4Group + at / 2);
+    for (int v = 0; v < kLevelVectors; v += V) {
+      LevelSums<S, T, V, U> sums;
+      const uint8_t* const part = levels + v * sizeof(Levels);
+      int64_t i = 0;
+      for (; i + 4 * U <= dim; i += 4 * U) {
+        LL_UNROLL for (int u = 0; u < U; ++u) sums.Add(part, rows, i + 4 * u, u);
+      }
+      for (; i < dim; i += 4) sums.Add(part, rows, i, 0);
+      sums.Store(rows, g * kFlat4Group + v * kLevelKeys);
     }
   }
 }
 
+template <class S>
 void ScoreFlat4(const uint8_t* record, int64_t dim, Flat4Row* rows, int64_t count) {
+  constexpr int V = kLevelVectors < 2 ? 1 : 2, U = 2 / V;
   for (int64_t t = 0; t < count; ++t) RoundFlat4(record, dim, rows + t);
   const uint8_t* const levels = record + 2 * dim * (int64_t)sizeof(float);
   int64_t t = 0;
-  for (; t + 4 <= count; t += 4) SumRows<4>(levels, dim, rows + t);
-  for (; t + 2 <= count; t += 2) SumRows<2>(levels, dim, rows + t);
-  if (t < count) SumRows<1>(levels, dim, rows + t);
+  if constexpr (V == 1) {  // there are 32 registers
+    for (; t + 8 <= count; t += 8) SumRows<S, 8, 1, 1>(levels, dim, rows + t);
+  }
+  for (; t + 4 <= count; t += 4) SumRows<S, 4, 1, 1>(levels, dim, rows + t);
+  for (; t + 2 <= count; t += 2) SumRows<S, 2, V, U>(levels, dim, rows + t);
+  if (t < count) SumRows<S, 1, V, 2 * U>(levels, dim, rows + t);
 }
 
 // ---- what sums are for ----
 
-typedef int16_t Sums16 __attribute__((vector_size(LL_WIDTH * 4)));
-
-// Lanes of a word that is all ones or all zeros in each of its 16 bits.
-constexpr int kWordLanes = 4;
+// Which of some sums are above `least`: kSumBits equal bits of a word for each of kSums.
+#if defined(__AVX512BW__)
+constexpr int kSums = 32, kSumBits = 1;
+LL_INLINE uint64_t Above(const int16_t* sums, int16_t least) {
+  return _mm512_cmpgt_epi16_mask(_mm512_loadu_si512(sums), _mm512_set1_epi16(least));
+}
+#elif defined(__AVX2__)
+constexpr int kSums = 16, kSumBits = 2;
+LL_INLINE uint64_t Above(const int16_t* sums, int16_t least) {
+  const __m256i x = _mm256_loadu_si256((const __m256i*)sums);
+  return (uint32_t)_mm256_movemask_epi8(_mm256_cmpgt_epi16(x, _mm256_set1_epi16(least)));
+}
+#else
+constexpr int kSums = 4, kSumBits = 16;
+LL_INLINE uint64_t Above(const int16_t* sums, int16_t least) {
+  typedef int16_t Sums __attribute__((vector_size(8)));
+  Sums x;
+  memcpy(&x, sums, sizeof(x));
+  const Sums above = x > least;
+  uint64_t word;
+  memcpy(&word, &above, sizeof(word));
+  return word;
+}
+#endif
 
 int32_t FindAbove(const int16_t* sums, int32_t count, int32_t least, int32_t* found) {
-  constexpr int kWords = sizeof(Sums16) / 8;
   int32_t n = 0;
-  for (int32_t first = 0; first < count; first += kWords * kWordLanes) {
-    Sums16 x;
-    memcpy(&x, sums + first, sizeof(x));
-    const Sums16 above = x > (int16_t)least;
-    uint64_t words[kWords], any = 0;
-    memcpy(words, &above, sizeof(above));
-    for (const uint64_t word : words) any |= word;
-    if (any == 0) continue;
-    for (int w = 0; w < kWords; ++w) {
-      for (uint64_t word = words[w]; word != 0;) {
-        const int lane = __builtin_ctzll(word) / 16;
-        found[n++] = first + w * kWordLanes + lane;
-        word &= ~(uint64_t{0xFFFF} << 16 * lane);
-      }
+  for (int32_t first = 0; first < count; first += kSums) {
+    for (uint64_t word = Above(sums + first, (int16_t)least); word != 0;) {
+      const int lane = __builtin_ctzll(word) / kSumBits;
+      found[n++] = first + lane;
+      word &= ~(((uint64_t{1} << kSumBits) - 1) << kSumBits * lane);
     }
   }
   while (n > 0 && found[n - 1] >= count) --n;

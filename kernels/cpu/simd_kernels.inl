@@ -416,8 +416,8 @@ const Kernels kKernels = {kPanel, kRowBlock, WidenBf16, WidenF16, NarrowBf16, Wi
                           Rotate, Gate, LogSumExp, DotRows, RoundRow, DotBlocks, PackBlocks,
                           GemmBlocks, ScoreRows, WeighRows, OrderRow, ScaleChannels, WidenInt8Keys,
                           WidenInt8Values, PackPanel, GemmSlab, SoftmaxRow, PanelScores,
-                          PanelSoftmax, PanelProbs, PanelSums, PanelValues, EncodeFlat4, ScoreFlat4,
-                          FindAbove, ScaleSums};
+                          PanelSoftmax, PanelProbs, PanelSums, PanelValues, EncodeFlat4,
+                          ScoreFlat4<PairSums>, FindAbove, ScaleSums};
 
 }  // namespace
 }  // namespace longlens

@@ -1,7 +1,7 @@
 /**
  * Keys in 4 bits: `k[j][i] ~ low[i] + step[i] level[j][i]`, level in 0 .. 15. A record of 256 keys holds f32 `low [dim]`, f32
- * `step [dim]` and the levels, two in a byte: `[group of 32 keys][dim / 4][key][2]`, channels 4c and 4c + 1 in low nibbles,
- * 4c + 2 and 4c + 3 in high ones. Records are the native library's, byte by byte.
+ * `step [dim]` and the levels, two in a byte: `[group of 32 keys][dim / 4][16][4]`, keys 0 to 15 of the group in low nibbles,
+ * 16 to 31 in high ones. Records are the native library's, byte by byte.
  */
 import { dot } from "./linear.ts";
 import { logSumExp } from "./output.ts";
@@ -11,6 +11,7 @@ import type { Steps } from "./steps.ts";
 /** Keys of a record. */
 const RECORD_KEYS = 256;
 const GROUP_KEYS = 32;
+const HALF_KEYS = 16;
 const MOST = 15;
 const LARGEST = 3.4028234663852886e38;
 /** Channels with smaller steps count as constant. */
@@ -119,9 +120,9 @@ function decodedKey(record: Uint8Array, j: number, dim: number): Float64Array {
 
 /** Where the level of channel i of a record's key j is. */
 function placeOf(j: number, i: number, dim: number): { byte: number; shift: number } {
-  const group = Math.floor(j / GROUP_KEYS) * dim / 4 + Math.floor(i / 4);
-  const byte = 8 * dim + 2 * (group * GROUP_KEYS + j % GROUP_KEYS) + i % 2;
-  return { byte, shift: i % 4 < 2 ? 0 : 4 };
+  const quad = Math.floor(j / GROUP_KEYS) * dim / 4 + Math.floor(i / 4);
+  const byte = 8 * dim + 4 * (quad * HALF_KEYS + j % HALF_KEYS) + i % 4;
+  return { byte, shift: j % GROUP_KEYS < HALF_KEYS ? 0 : 4 };
 }
 
 function recordBytes(dim: number): number {

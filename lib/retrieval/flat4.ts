@@ -2,11 +2,14 @@
 import type { Backend, KvView, RunControl } from "../../ffi/backend.ts";
 import { FLAT4_KEYS, flat4RecordBytes } from "../../ffi/index_operations.ts";
 import { askingRows, topKeysOf } from "./asking_rows.ts";
-import { savedArray } from "./check_saved.ts";
+import { damaged, savedArray } from "./check_saved.ts";
 import { regrown, roomFor } from "./growing.ts";
 import { emptyPlace, GrowingIndex, type IndexPlace, savedPlace } from "./growing_index.ts";
 import type { Filled } from "./index_options.ts";
 import type { IndexAnswer, IndexQuery, IndexSource, KvIndex, SavedIndex } from "./kv_index.ts";
+
+/** How records are laid out; those of another layout are not read. */
+const LAYOUT = 2;
 
 /** Builds the index. */
 export function buildFlat4(
@@ -29,6 +32,9 @@ export function loadFlat4(
   const records = Math.ceil((saved.end - saved.start) / FLAT4_KEYS);
   const fits = (length: number) =>
     length % kvHeads === 0 && length / kvHeads >= records * flat4RecordBytes(dim);
+  if (saved.counts.layout !== LAYOUT) {
+    throw damaged(`the layout of records must be ${LAYOUT}`, saved.counts.layout);
+  }
   const bytes = savedArray(saved, "records", Uint8Array<ArrayBuffer>, fits);
   return new Flat4Index(backend, options, savedPlace(saved), bytes);
 }
@@ -50,6 +56,10 @@ class Flat4Index extends GrowingIndex<Filled<"flat4">> {
 
   protected get arrays() {
     return { records: this.#records };
+  }
+
+  protected override get counts() {
+    return { layout: LAYOUT };
   }
 
   async search(query: IndexQuery, control?: RunControl): Promise<IndexAnswer> {
