@@ -224,3 +224,14 @@ onLayers(
     }
   },
 );
+
+onLayers("4-bit keys that were saved in another layout are refused", 300, async (layer) => {
+  const index = await layer.build({ kind: "flat4" }, 5, 200);
+  const older = { ...index.save(), counts: {} };
+  await assertRejects(
+    async () => await loadIndex(layer.backend, older, { kv: layer.kv, heads: HEADS }),
+    RangeError,
+    "the layout of records must be 2: current value is undefined",
+  );
+  index.close();
+});
