@@ -2,7 +2,8 @@
 //
 //   k[j][i] ~ low[i] + step[i] level[j][i],   level in 0 .. 15,  j < LL_FLAT4_KEYS
 // A record: low [dim] f32, step [dim] f32, then the levels, two in a byte:
-//   [group of 32 keys][dim / 4][16][4]: low nibbles of keys 0 .. 15 of the group, high ones of 16 .. 31
+//   [group of 32 keys][dim / 4][16][4]: low nibbles of keys 0 .. 15 of the group, high ones of
+//   16 .. 31
 // So a vector of bytes, masked or shifted, holds quads of channels of some keys, which instructions
 // multiply with a quad of the query and add. Levels of keys that a record lacks are 0.
 #ifndef LONGLENS_COMMON_FLAT4_LAYOUT_H_

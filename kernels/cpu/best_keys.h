@@ -59,8 +59,8 @@ class BestKeys {
   void PushAny(float score, int32_t key) {
     if (CandidateOf(score, key) > least_) Keep(score, key);
   }
-  // From now on keeps the best k of those keys, past and later ones, that are not worse than the best
-  // which it had to keep until now. Where IsShort() at the end, others are missing.
+  // From now on keeps the best k of those keys, past and later ones, that are not worse than the
+  // best that it had to keep until now. Where IsShort() at the end, others are missing.
   void Widen(int64_t k) {
     if (count_ > k_) Cut();
     k_ = k;

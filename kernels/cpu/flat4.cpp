@@ -145,8 +145,8 @@ void ScanAll(const SearchCall& c, const RowGroup& group, int64_t s, SpanRows* sp
   for (int64_t x = first; x < end; ++x) ScanRecord(c, group, x, span);
 }
 
-// So many of a sample's keys that, but for one in 30000 spans of keys in no order, the best k of the
-// span are not worse: the mean is k / kStride, and no less than n - 4 sqrt(n).
+// So many of a sample's keys that, but for one in 30000 spans of keys in no order, the best k of
+// the span are not worse: n with n - 4 sqrt(n) = k / kStride.
 int64_t SampledKeys(int64_t k) {
   const double root = 2 + std::sqrt(4 + static_cast<double>(k) / kStride);
   return static_cast<int64_t>(std::ceil(root * root));

@@ -304,8 +304,9 @@ constexpr int kLevelKeys = (int)sizeof(Levels) / 4;
 // prefetcher stops at the end of each 4 KB.
 constexpr int64_t kLevelsAhead = 12288;
 
-// Sums of T rows over the keys of V vectors of a group, from number `first` on, which its levels are
-// read once for, in order. Each is made of U, so that fewer products wait for the one before.
+// Sums of T rows over the keys of V vectors of a group, whose levels are read once, in order (two
+// groups side by side took 1.5 times as long from memory). Each sum is made of U, so that fewer
+// products wait for the one before.
 template <class S, int T, int V, int U>
 struct LevelSums {
   Levels low[T][V][U] = {}, high[T][V][U] = {};
