@@ -89,7 +89,7 @@ function* searchRows(
     const { best, scanned } = bestFirst(
       (node) => linksIn(rowOf(graphs, graph, node)).filter(isNode),
       entries.subarray(graph * entryCount, (graph + 1) * entryCount).filter(isNode),
-      width,
+      { width, kept: width },
       scoreOf(heads[kvHead]!, q, row, start),
     );
     found.keys.set(best.slice(0, k).map(({ node }) => start + node), row * k);

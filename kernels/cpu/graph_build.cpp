@@ -22,6 +22,8 @@ namespace {
 
 // Nodes of a batch are inserted without seeing each other: a small part of those there are.
 constexpr int64_t kLeastBatch = 16, kLargestBatch = 1024, kBatchShare = 8;
+// Of all that a search scores the best so many times its width may become links.
+constexpr int64_t kCandidates = 4;
 // Lists between two polls.
 constexpr int64_t kPollLists = 1024;
 
@@ -37,53 +39,48 @@ struct Build {
 // Adds to each source its links and to each target its sources.
 void AddBothWays(const Build& b, const std::vector<Nodes>& lists, const Nodes& from) {
   b.call.For(lists.size(), [&](int64_t i) { b.links.Add(from[i], lists[i]); });
-  const ReverseLinks reverse(lists, from);
-  b.call.For(reverse.targets(),
-             [&](int64_t t) { b.links.Add(reverse.Target(t), reverse.Sources(t)); });
+  NodePairs back;
+  for (size_t i = 0; i < lists.size(); ++i) {
+    for (uint32_t node : lists[i]) back.Add(node, from[i]);
+  }
+  back.Sort();
+  b.call.For(back.nodes(), [&](int64_t i) { b.links.Add(back.Node(i), back.Others(i)); });
 }
 
 // ---- projection ----
 
-// The other keys of all lists of each pivot.
-std::vector<Nodes> PoolsOfPivots(const Build& b, Nodes* pivots) {
-  const GraphExtendCall& c = b.c;
-  std::vector<int32_t> place(c.nodes, -1);
-  std::vector<Nodes> pools;
+// The pivot of each list with its other keys.
+NodePairs PoolsOfPivots(const GraphExtendCall& c) {
+  NodePairs pools;
   for (int64_t x = 0; x < c.list_count; ++x) {
-    if (x % kPollLists == 0) b.call.Poll();
     const int32_t* const list = c.lists + x * c.list_length;
-    if (list[0] < 0) continue;
-    const int32_t pivot = list[0] - c.start;
-    if (place[pivot] < 0) {
-      place[pivot] = static_cast<int32_t>(pools.size());
-      pools.emplace_back();
-      pivots->push_back(pivot);
+    for (int32_t i = 1; i < c.list_length && list[0] >= 0 && list[i] >= 0; ++i) {
+      pools.Add(list[0] - c.start, list[i] - c.start);
     }
-    Nodes& pool = pools[place[pivot]];
-    for (int32_t i = 1; i < c.list_length && list[i] >= 0; ++i) pool.push_back(list[i] - c.start);
   }
+  pools.Sort();
   return pools;
 }
 
 void Project(const Build& b) {
-  if (b.c.list_length == 0) return;
-  Nodes pivots;
-  std::vector<Nodes> pools = PoolsOfPivots(b, &pivots);
-  b.call.For(pools.size(), [&](int64_t i) {
-    pools[i] = b.links.Prune(b.links.Sort(pivots[i], pools[i]), b.Half(), true);
+  const NodePairs pools = PoolsOfPivots(b.c);
+  std::vector<Nodes> near(pools.nodes());
+  b.call.For(pools.nodes(), [&](int64_t i) {
+    near[i] = b.links.Prune(b.links.Sort(pools.Node(i), pools.Others(i)), b.Half(), true);
   });
   // What a node is linked to, and what is linked to it, share its half.
-  std::vector<Nodes> both(b.c.nodes);
-  for (size_t i = 0; i < pools.size(); ++i) {
+  NodePairs both;
+  for (int64_t i = 0; i < pools.nodes(); ++i) {
     if (i % kPollLists == 0) b.call.Poll();
-    for (uint32_t node : pools[i]) {
-      both[pivots[i]].push_back(node);
-      both[node].push_back(pivots[i]);
+    for (uint32_t node : near[i]) {
+      both.Add(pools.Node(i), node);
+      both.Add(node, pools.Node(i));
     }
   }
-  b.call.For(b.c.nodes, [&](int64_t x) {
-    if (both[x].empty()) return;
-    b.links.Add(x, b.links.Prune(b.links.Sort(x, both[x]), b.Half(), true));
+  both.Sort();
+  b.call.For(both.nodes(), [&](int64_t i) {
+    const uint32_t x = both.Node(i);
+    b.links.Add(x, b.links.Prune(b.links.Sort(x, both.Others(i)), b.Half(), true));
   });
 }
 
@@ -91,10 +88,11 @@ void Project(const Build& b) {
 
 // What a node finds nearest.
 Nodes FindNear(const Build& b, const Nodes& entries, uint32_t x) {
-  thread_local GraphSearch search;
+  GraphSearch& search = GraphSearch::OfThread();
   NodeScorer scorer(b.keys, x);
   const GraphView view{b.links.Of(0), b.c.nodes, b.links.degree()};
-  search.Run(view, entries.data(), entries.size(), b.c.width, scorer, [] {});
+  const int64_t width = b.c.width;
+  search.Run(view, entries.data(), entries.size(), width, kCandidates * width, scorer, [] {});
   std::vector<Near> found;
   for (int64_t i = 0; i < search.best().count(); ++i) {
     const Candidate candidate = search.best().data()[i];

@@ -1,19 +1,12 @@
 #include "graph_links.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "key_rows.h"
 #include "quantise.h"
 
 namespace longlens {
-namespace {
-
-// Keys that are measured by one item, and that are scored at once.
-constexpr int64_t kTile = 256, kScored = 64;
-// Kept links that a node is compared with at once: most nodes are hidden by one of the first.
-constexpr int64_t kCompared = 4;
-
-}  // namespace
 
 GraphKeys::GraphKeys(const Call& call, const KvView& kv, int64_t kv_head, int64_t start,
                      int64_t nodes)
@@ -23,33 +16,36 @@ GraphKeys::GraphKeys(const Call& call, const KvView& kv, int64_t kv_head, int64_
       start_(start),
       nodes_(nodes),
       is_widened_(kv.dtype == LL_INT8),
+      row_bytes_(is_widened_ ? kv.dim * int64_t{sizeof(float)} : kv.RowBytes()),
       widened_(is_widened_ ? nodes * kv.dim : 0),
       half_(nodes) {
-  call.For((nodes + kTile - 1) / kTile, [&](int64_t tile) {
-    Measure(tile * kTile, std::min(kTile, nodes - tile * kTile));
+  if (nodes == 0) return;
+  const int64_t first_page = start / LL_PAGE_TOKENS;
+  call.For((start + nodes - 1) / LL_PAGE_TOKENS + 1 - first_page, [&](int64_t page) {
+    const int64_t first = std::max<int64_t>(0, (first_page + page) * LL_PAGE_TOKENS - start);
+    const int64_t end = std::min(nodes, (first_page + page + 1) * LL_PAGE_TOKENS - start);
+    Measure(first, end - first);
   });
 }
 
 void GraphKeys::Measure(int64_t first, int64_t count) {
   const int64_t dim = kv_.dim;
-  Scratch& scratch = ThreadScratch();
-  scratch.Begin(Scratch::RoundUp(is_widened_ ? 0 : count * dim));
-  float* const rows = is_widened_ ? widened_.data() + first * dim : scratch.Take(count * dim);
-  TileRows(kernels_, kv_, kv_head_, start_ + first, count, Part::kKeys, rows);
-  Require(AllFinite(rows, count * dim), "build a graph", "keys must be finite: one is not, from",
-          start_ + first);
-  for (int64_t j = 0; j < count; ++j) {
-    const void* row[1 + kRowsAhead];
-    std::fill_n(row, 1 + kRowsAhead, rows + j * dim);
-    kernels_.score_rows(row, LL_F32, 1, dim, rows + j * dim, 1, &half_[first + j], 0);
-    half_[first + j] *= 0.5f;
+  if (is_widened_) {
+    WidenRows(kernels_, kv_, kv_head_, start_ + first, count, Part::kKeys,
+              widened_.data() + first * dim);
+  }
+  kernels_.square_rows(Row(first), dtype(), count, dim, &half_[first]);
+  for (int64_t j = first; j < first + count; ++j) {
+    half_[j] *= 0.5f;
+    if (!std::isfinite(half_[j])) RequireFinite(j);
   }
 }
 
-void GraphKeys::Fetch(uint32_t node) const {
-  const char* const row = static_cast<const char*>(Row(node));
-  const int64_t bytes = is_widened_ ? kv_.dim * 4 : kv_.RowBytes();
-  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(row + i);
+void GraphKeys::RequireFinite(uint32_t node) const {
+  Buffer<float> row(kv_.dim);
+  WidenRows(kernels_, kv_, kv_head_, start_ + node, 1, Part::kKeys, row.data());
+  Require(AllFinite(row.data(), kv_.dim), "build a graph", "keys must be finite: one is not, key",
+          start_ + node);
 }
 
 void GraphKeys::Query(uint32_t x, Buffer<float>* query) const {
@@ -64,14 +60,19 @@ void GraphKeys::Query(uint32_t x, Buffer<float>* query) const {
 }
 
 void GraphKeys::Score(const float* query, const uint32_t* nodes, int64_t count, float* out) const {
-  for (int64_t first = 0; first < count; first += kScored) {
-    const int64_t here = std::min(kScored, count - first);
-    const void* rows[kScored + kRowsAhead];
+  for (int64_t first = 0; first < count; first += kFreshNodes) {
+    const int64_t here = std::min<int64_t>(kFreshNodes, count - first);
+    const void* rows[kFreshNodes + kRowsAhead];
     for (int64_t j = 0; j < here; ++j) rows[j] = Row(nodes[first + j]);
-    std::fill_n(rows + here, kRowsAhead, rows[0]);
-    kernels_.score_rows(rows, dtype(), here, kv_.dim, query, 1, out + first, 0);
-    for (int64_t j = first; j < first + here; ++j) out[j] -= half_[nodes[j]];
+    Score(query, rows, nodes + first, here, out + first);
   }
+}
+
+void GraphKeys::Score(const float* query, const void** rows, const uint32_t* nodes, int64_t count,
+                      float* out) const {
+  std::fill_n(rows + count, kRowsAhead, rows[0]);
+  kernels_.score_rows(rows, dtype(), count, kv_.dim, query, 1, out, 0);
+  for (int64_t j = 0; j < count; ++j) out[j] -= half_[nodes[j]];
 }
 
 const float* GraphLinks::Query(uint32_t x) const {
@@ -105,31 +106,36 @@ std::vector<Near> GraphLinks::Sort(uint32_t x, const Nodes& nodes) const {
 
 Nodes GraphLinks::Prune(const std::vector<Near>& sorted, int64_t most, bool fills,
                         Nodes kept) const {
-  Nodes hidden;
-  for (const Near& near : sorted) {
-    if (static_cast<int64_t>(kept.size()) == most) break;
-    (IsHidden(near, kept) ? hidden : kept).push_back(near.node);
+  const auto is_full = [&] { return static_cast<int64_t>(kept.size()) >= most; };
+  const bool fits = static_cast<int64_t>(kept.size() + sorted.size()) <= most;
+  std::vector<Near> left = sorted;
+  if (!fills || !fits) {
+    for (uint32_t node : kept) DropHidden(node, &left);
+    for (size_t i = 0; i < left.size() && !is_full(); ++i) {
+      kept.push_back(left[i].node);
+      DropHidden(left[i].node, &left, i + 1);
+    }
   }
-  if (fills) {
-    const size_t left = std::min<size_t>(hidden.size(), most - kept.size());
-    kept.insert(kept.end(), hidden.begin(), hidden.begin() + left);
+  for (size_t i = 0; fills && i < sorted.size() && !is_full(); ++i) {
+    const uint32_t node = sorted[i].node;
+    if (std::find(kept.begin(), kept.end(), node) == kept.end()) kept.push_back(node);
   }
   return kept;
 }
 
-bool GraphLinks::IsHidden(const Near& near, const Nodes& kept) const {
-  const int64_t count = kept.size();
-  if (count == 0) return false;
-  const float* const query = Query(near.node);
-  for (int64_t i = 0; i < count; i += kCompared) {
-    const int64_t here = std::min(kCompared, count - i);
-    float scores[kCompared];
-    keys_.Score(query, kept.data() + i, here, scores);
-    for (int64_t j = 0; j < here; ++j) {
-      if (keys_.Half(near.node) - scores[j] < near.gap) return true;
-    }
+void GraphLinks::DropHidden(uint32_t by, std::vector<Near>* left, int64_t first) const {
+  Near* const near = left->data() + first;
+  const int64_t count = left->size() - first;
+  Nodes nodes(count);
+  std::vector<float> scores(count);
+  for (int64_t i = 0; i < count; ++i) nodes[i] = near[i].node;
+  keys_.Score(Query(by), nodes.data(), count, scores.data());
+  int64_t kept = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const bool is_hidden = keys_.Half(by) - scores[i] < near[i].gap;
+    if (!is_hidden) near[kept++] = near[i];
   }
-  return false;
+  left->resize(first + kept);
 }
 
 void GraphLinks::Add(uint32_t x, const Nodes& nodes) const {
@@ -149,22 +155,21 @@ void GraphLinks::Add(uint32_t x, const Nodes& nodes) const {
   std::copy(kept.begin(), kept.end(), links);
 }
 
-ReverseLinks::ReverseLinks(const std::vector<Nodes>& lists, const Nodes& from) {
-  for (size_t i = 0; i < lists.size(); ++i) {
-    for (uint32_t target : lists[i]) pairs_.push_back({target, from[i]});
-  }
-  std::stable_sort(pairs_.begin(), pairs_.end(),
-                   [](const Pair& a, const Pair& b) { return a.target < b.target; });
+void NodePairs::Sort() {
+  std::sort(pairs_.begin(), pairs_.end());
+  first_.clear();
   for (size_t i = 0; i < pairs_.size(); ++i) {
-    if (i == 0 || pairs_[i].target != pairs_[i - 1].target) first_.push_back(i);
+    if (i == 0 || pairs_[i] >> 32 != pairs_[i - 1] >> 32) first_.push_back(i);
   }
   first_.push_back(pairs_.size());
 }
 
-Nodes ReverseLinks::Sources(int64_t t) const {
-  Nodes sources;
-  for (int64_t i = first_[t]; i < first_[t + 1]; ++i) sources.push_back(pairs_[i].source);
-  return sources;
+Nodes NodePairs::Others(int64_t i) const {
+  Nodes others;
+  for (int64_t p = first_[i]; p < first_[i + 1]; ++p) {
+    others.push_back(static_cast<uint32_t>(pairs_[p]));
+  }
+  return others;
 }
 
 }  // namespace longlens

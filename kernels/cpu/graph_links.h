@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "dispatch.h"
+#include "graph_search.h"
 #include "kernels.h"
 #include "kv.h"
 #include "scratch.h"
@@ -24,26 +25,31 @@ class GraphKeys {
 
   int64_t nodes() const { return nodes_; }
   float Half(uint32_t node) const { return half_[node]; }
-  // Brings a key near the core.
-  void Fetch(uint32_t node) const;
-  // Fills `query` [dim] with a key as Score takes it.
-  void Query(uint32_t x, Buffer<float>* query) const;
-  // out[j] = x . nodes[j] - |nodes[j]|^2 / 2: largest for the nearest.
-  void Score(const float* query, const uint32_t* nodes, int64_t count, float* out) const;
-
- private:
   const void* Row(uint32_t node) const {
     if (is_widened_) return widened_.data() + node * kv_.dim;
     return kv_.Row(kv_head_, start_ + node, Part::kKeys);
   }
+  int64_t row_bytes() const { return row_bytes_; }
+  // Fills `query` [dim] with a key as Score takes it.
+  void Query(uint32_t x, Buffer<float>* query) const;
+  // out[j] = x . nodes[j] - |nodes[j]|^2 / 2: largest for the nearest.
+  void Score(const float* query, const uint32_t* nodes, int64_t count, float* out) const;
+  // The same of at most kFreshNodes nodes whose rows are at hand, with room for kRowsAhead more.
+  void Score(const float* query, const void** rows, const uint32_t* nodes, int64_t count,
+             float* out) const;
+
+ private:
   int32_t dtype() const { return is_widened_ ? LL_F32 : kv_.dtype; }
-  // Takes in `count` keys from node `first` on.
+  // Takes in `count` keys of a page from node `first` on.
   void Measure(int64_t first, int64_t count);
+
+  void RequireFinite(uint32_t node) const;
 
   const Kernels& kernels_;
   const KvView& kv_;
   const int64_t kv_head_, start_, nodes_;
   const bool is_widened_;
+  const int64_t row_bytes_;
   Buffer<float> widened_;
   std::vector<float> half_;
 };
@@ -53,13 +59,17 @@ class NodeScorer {
  public:
   NodeScorer(const GraphKeys& keys, uint32_t x) : keys_(keys) { keys.Query(x, &query_); }
 
-  void Fetch(uint32_t node) const { keys_.Fetch(node); }
-  void Score(const uint32_t* nodes, int32_t count, float* scores) const {
-    keys_.Score(query_.data(), nodes, count, scores);
+  void Take(int32_t i, uint32_t node) {
+    rows_[i] = keys_.Row(node);
+    FetchRow(rows_[i], keys_.row_bytes());
+  }
+  void Score(const uint32_t* nodes, int32_t count, float* scores) {
+    keys_.Score(query_.data(), rows_, nodes, count, scores);
   }
 
  private:
   const GraphKeys& keys_;
+  const void* rows_[kFreshNodes + kRowsAhead];
   Buffer<float> query_;
 };
 
@@ -90,7 +100,7 @@ class GraphLinks {
   // Sorts nodes other than x by their gap from x; each is kept once.
   std::vector<Near> Sort(uint32_t x, const Nodes& nodes) const;
   // `kept`, and the nodes that no one before them hides, at most `most`; where it fills, the
-  // nearest hidden ones behind them.
+  // nearest hidden ones behind them, and all in their order where they are no more than that.
   Nodes Prune(const std::vector<Near>& sorted, int64_t most, bool fills, Nodes kept = {}) const;
   // Adds links, in their order; where they are too many for x, those are kept that Prune keeps
   // beside the ones by which nodes are reached.
@@ -99,29 +109,27 @@ class GraphLinks {
  private:
   // A key as it is scored, until this thread asks for the next.
   const float* Query(uint32_t x) const;
-  bool IsHidden(const Near& near, const Nodes& kept) const;
+  // Takes those that node `by` hides out of `left`, from place `first` on.
+  void DropHidden(uint32_t by, std::vector<Near>* left, int64_t first = 0) const;
 
   const GraphKeys& keys_;
   uint32_t *neighbours_, *parents_;
   int64_t degree_;
 };
 
-// Links turned about: for each node that some list holds, the nodes whose lists hold it, rising.
-class ReverseLinks {
+// Pairs of nodes by the first of them: for each, the second ones, rising.
+class NodePairs {
  public:
-  // lists[i] is of node from[i], rising.
-  ReverseLinks(const std::vector<Nodes>& lists, const Nodes& from);
+  void Add(uint32_t node, uint32_t other) { pairs_.push_back(uint64_t{node} << 32 | other); }
+  // After the last one was added.
+  void Sort();
 
-  int64_t targets() const { return static_cast<int64_t>(first_.size()) - 1; }
-  uint32_t Target(int64_t t) const { return pairs_[first_[t]].target; }
-  Nodes Sources(int64_t t) const;
+  int64_t nodes() const { return static_cast<int64_t>(first_.size()) - 1; }
+  uint32_t Node(int64_t i) const { return static_cast<uint32_t>(pairs_[first_[i]] >> 32); }
+  Nodes Others(int64_t i) const;
 
  private:
-  struct Pair {
-    uint32_t target, source;
-  };
-
-  std::vector<Pair> pairs_;
+  std::vector<uint64_t> pairs_;
   std::vector<int64_t> first_;
 };
 

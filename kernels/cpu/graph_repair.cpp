@@ -110,7 +110,7 @@ void Repair(const Call& call, const GraphKeys& keys, const GraphLinks& links, co
     if (reach.Has(x)) continue;
     call.Poll();
     NodeScorer scorer(keys, x);
-    search.Run(view, entries.data(), entries.size(), width, scorer, [] {});
+    search.Run(view, entries.data(), entries.size(), width, width, scorer, [] {});
     LinkFromNearest(search, x, &reach);
   }
 }

@@ -15,33 +15,31 @@ class PageScorer {
  public:
   PageScorer(const Kernels& kernels, const KvView& kv, int64_t kv_head, int64_t start,
              const float* q, Scratch* scratch)
-      : kv_(kv), kv_head_(kv_head), start_(start), scores_(kernels, kv, kv_head, 1, scratch) {
+      : kv_(kv), kv_head_(kv_head), start_(start), row_bytes_(kv.RowBytes()),
+        scores_(kernels, kv, kv_head, 1, scratch) {
     scores_.SetQuery(0, q, 1.0f);
   }
 
-  void Fetch(uint32_t node) const {
-    const char* const row = kv_.Row(kv_head_, start_ + node, Part::kKeys);
-    for (int64_t i = 0; i < kv_.RowBytes(); i += 64) __builtin_prefetch(row + i);
+  void Take(int32_t i, uint32_t node) {
+    block_.keys[i] = static_cast<int32_t>(start_ + node);
+    block_.rows[i] = kv_.Row(kv_head_, block_.keys[i], Part::kKeys);
+    FetchRow(block_.rows[i], row_bytes_);
   }
-  void Score(const uint32_t* nodes, int32_t count, float* scores) {
+  void Score(const uint32_t*, int32_t count, float* scores) {
     block_.count = count;
-    for (int32_t j = 0; j < count; ++j) {
-      block_.keys[j] = static_cast<int32_t>(start_ + nodes[j]);
-      block_.rows[j] = kv_.Row(kv_head_, block_.keys[j], Part::kKeys);
-    }
     std::fill_n(block_.rows + count, kRowsAhead, block_.rows[0]);
     scores_.Score(block_, scores, 0);
   }
 
  private:
   const KvView& kv_;
-  int64_t kv_head_, start_;
+  int64_t kv_head_, start_, row_bytes_;
   KeyScores scores_;
   KeyBlock block_;
 };
 
 void SearchRow(const Call& call, const GraphSearchCall& c, const KvView& kv, int64_t row) {
-  thread_local GraphSearch search;
+  GraphSearch& search = GraphSearch::OfThread();
   Scratch& scratch = ThreadScratch();
   scratch.Begin(KeyScores::Floats(kv, 1));
   const auto& [q, rows, kv_head_of] = c.asking;
@@ -49,13 +47,19 @@ void SearchRow(const Call& call, const GraphSearchCall& c, const KvView& kv, int
   const int64_t graph = c.graph_of[row];
   const GraphView view{c.neighbours + graph * c.capacity * c.degree, c.nodes, c.degree};
   const auto* const entries = reinterpret_cast<const uint32_t*>(c.entries + graph * c.entry_count);
-  search.Run(view, entries, c.entry_count, c.width, scorer, [&] { call.Poll(); });
+  search.Run(view, entries, c.entry_count, c.width, c.width, scorer, [&] { call.Poll(); });
   const BestNodes& best = search.best();
   WriteSorted(best.data(), best.count(), c.k, c.start, c.keys + row * c.k, c.scores + row * c.k);
   c.scanned[row] = search.scanned();
 }
 
 }  // namespace
+
+GraphSearch& GraphSearch::OfThread() {
+  thread_local GraphSearch search;
+  return search;
+}
+
 }  // namespace longlens
 
 using namespace longlens;

@@ -1,5 +1,6 @@
 // Best-first search of a graph: expands the best node among the best `width` that is not expanded
-// yet, scores those of its neighbours that were not met before, and ends when there is none.
+// yet, scores those of its neighbours that were not met before, and ends when there is none. What
+// it keeps may be more than it expands.
 #ifndef LONGLENS_CPU_GRAPH_SEARCH_H_
 #define LONGLENS_CPU_GRAPH_SEARCH_H_
 
@@ -24,6 +25,11 @@ struct GraphView {
   const uint32_t* Of(uint32_t node) const { return neighbours + node * degree; }
 };
 
+// Brings a row near the core.
+inline void FetchRow(const void* row, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(static_cast<const char*>(row) + i);
+}
+
 // Which nodes a search has met; forgets them in no time.
 class MetNodes {
  public:
@@ -46,31 +52,34 @@ class MetNodes {
   uint32_t now_ = 0;
 };
 
-// The best `width` nodes in falling order, and which of them are expanded.
+// The best `kept` nodes in falling order, and which of the first `width` are expanded.
 class BestNodes {
  public:
-  void Begin(int64_t width) {
-    best_.resize(width);
-    expanded_.resize(width);
+  void Begin(int64_t width, int64_t kept) {
+    best_.resize(kept);
+    expanded_.resize(kept);
     width_ = width;
+    kept_ = kept;
     count_ = next_ = 0;
   }
-  void Push(Candidate candidate) {
-    if (count_ == width_ && candidate <= best_[width_ - 1]) return;
+  // Whether it is among those that may be expanded.
+  bool Push(Candidate candidate) {
+    if (count_ == kept_ && candidate <= best_[kept_ - 1]) return false;
     Candidate* const begin = best_.data();
-    const int64_t place =
-        std::upper_bound(begin, begin + count_, candidate, std::greater<>()) - begin;
-    if (count_ < width_) ++count_;
+    const int64_t place = PlaceOf(candidate);
+    if (count_ < kept_) ++count_;
     memmove(begin + place + 1, begin + place, (count_ - 1 - place) * sizeof(Candidate));
     memmove(&expanded_[place] + 1, &expanded_[place], count_ - 1 - place);
     best_[place] = candidate;
     expanded_[place] = 0;
     next_ = std::min(next_, place);
+    return place < width_;
   }
   // The best node that is not expanded, which it is from now on; LL_NO_NODE: there is none.
   uint32_t Expand() {
-    while (next_ < count_ && expanded_[next_] != 0) ++next_;
-    if (next_ == count_) return LL_NO_NODE;
+    const int64_t end = std::min(width_, count_);
+    while (next_ < end && expanded_[next_] != 0) ++next_;
+    if (next_ >= end) return LL_NO_NODE;
     expanded_[next_] = 1;
     return KeyOf(best_[next_++]);
   }
@@ -79,9 +88,20 @@ class BestNodes {
   const Candidate* data() const { return best_.data(); }
 
  private:
+  // How many are better: halves what is left without a branch, which would be guessed wrong.
+  int64_t PlaceOf(Candidate candidate) const {
+    const Candidate* from = best_.data();
+    for (int64_t left = count_; left > 0;) {
+      const int64_t half = (left + 1) / 2;
+      from += from[half - 1] > candidate ? half : 0;
+      left -= half;
+    }
+    return from - best_.data();
+  }
+
   std::vector<Candidate> best_;
   std::vector<uint8_t> expanded_;
-  int64_t width_ = 0, count_ = 0, next_ = 0;
+  int64_t width_ = 0, kept_ = 0, count_ = 0, next_ = 0;
 };
 
 // Nodes that are scored together.
@@ -90,11 +110,15 @@ constexpr int32_t kFreshNodes = 64;
 // What a search works with; keeps its room.
 class GraphSearch {
  public:
-  // `scorer` has Fetch(node), which brings a key near the core, and Score(nodes, count, scores).
-  // `poll` is called before each expansion. An entry at or beyond graph.nodes is none.
+  // The one of this thread.
+  static GraphSearch& OfThread();
+
+  // Keeps the best `kept` >= width. `scorer` has Take(i, node), which brings a key near the core,
+  // and Score(nodes, count, scores) of those that were taken. `poll` is called before each
+  // expansion. An entry at or beyond graph.nodes is none.
   template <class Scorer, class Poll>
   void Run(const GraphView& graph, const uint32_t* entries, int64_t entry_count, int64_t width,
-           Scorer& scorer, const Poll& poll);
+           int64_t kept, Scorer& scorer, const Poll& poll);
 
   // Of the search that was run last.
   const BestNodes& best() const { return best_; }
@@ -105,7 +129,7 @@ class GraphSearch {
   template <class Scorer>
   void Add(const GraphView& graph, const uint32_t* nodes, int64_t count, Scorer& scorer);
   template <class Scorer>
-  void ScoreFresh(Scorer& scorer);
+  void ScoreFresh(const GraphView& graph, Scorer& scorer);
 
   MetNodes met_;
   BestNodes best_;
@@ -115,9 +139,9 @@ class GraphSearch {
 
 template <class Scorer, class Poll>
 void GraphSearch::Run(const GraphView& graph, const uint32_t* entries, int64_t entry_count,
-                      int64_t width, Scorer& scorer, const Poll& poll) {
+                      int64_t width, int64_t kept, Scorer& scorer, const Poll& poll) {
   met_.Begin(graph.nodes);
-  best_.Begin(width);
+  best_.Begin(width, kept);
   scanned_ = 0;
   Add(graph, entries, entry_count, scorer);
   for (uint32_t node; (node = best_.Expand()) != LL_NO_NODE;) {
@@ -131,19 +155,20 @@ void GraphSearch::Add(const GraphView& graph, const uint32_t* nodes, int64_t cou
                       Scorer& scorer) {
   for (int64_t i = 0; i < count && nodes[i] != LL_NO_NODE; ++i) {
     if (nodes[i] >= graph.nodes || !met_.Meet(nodes[i])) continue;
-    scorer.Fetch(nodes[i]);
+    scorer.Take(fresh_count_, nodes[i]);
     fresh_[fresh_count_++] = nodes[i];
-    if (fresh_count_ == kFreshNodes) ScoreFresh(scorer);
+    if (fresh_count_ == kFreshNodes) ScoreFresh(graph, scorer);
   }
-  if (fresh_count_ > 0) ScoreFresh(scorer);
+  if (fresh_count_ > 0) ScoreFresh(graph, scorer);
 }
 
 template <class Scorer>
-void GraphSearch::ScoreFresh(Scorer& scorer) {
+void GraphSearch::ScoreFresh(const GraphView& graph, Scorer& scorer) {
   float scores[kFreshNodes];
   scorer.Score(fresh_, fresh_count_, scores);
   for (int32_t j = 0; j < fresh_count_; ++j) {
-    best_.Push(CandidateOf(scores[j], static_cast<int32_t>(fresh_[j])));
+    const bool is_next = best_.Push(CandidateOf(scores[j], static_cast<int32_t>(fresh_[j])));
+    if (is_next) FetchRow(graph.Of(fresh_[j]), graph.degree * int64_t{sizeof(uint32_t)});
   }
   scanned_ += fresh_count_;
   fresh_count_ = 0;

@@ -99,6 +99,8 @@ struct Kernels {
   // leaves it. Keys may be LL_INT8, too, without their scales.
   void (*score_rows)(const void* const* keys, int32_t dtype, int64_t count, int64_t depth,
                      const float* q, int64_t heads, float* s, int64_t lds);
+  // out[j] = sum_i rows[j][i]^2,  j < count;  rows of LL_F32 or LL_BF16 that follow each other
+  void (*square_rows)(const void* rows, int32_t dtype, int64_t count, int64_t depth, float* out);
   // out[h][i] = out[h][i] * keep[h] + sum_j p[h * ldp + j] values[j][i];  out [heads][depth] is in
   // the order of order_row. Values may be LL_INT8, too, without their scales.
   void (*weigh_rows)(const void* const* values, int32_t dtype, int64_t count, int64_t depth,

@@ -316,6 +316,28 @@ void ScoreRows(const void* const* rows, int32_t dtype, int64_t count, int64_t de
   }
 }
 
+template <class E>
+void SquareRowsOf(const E* rows, int64_t count, int64_t depth, float* out) {
+  for (int64_t j = 0; j < count; ++j) {
+    const E* const row = rows + j * depth;
+    F s0{}, s1{};
+    int64_t i = 0;
+    for (; i + kPanel <= depth; i += kPanel) {
+      const F a = Load(row + i), b = Load(row + i + kWidth);
+      s0 += a * a;
+      s1 += b * b;
+    }
+    float sum = Sum(s0 + s1);
+    for (; i < depth; ++i) sum += Load1(row + i) * Load1(row + i);
+    out[j] = sum;
+  }
+}
+
+void SquareRows(const void* rows, int32_t dtype, int64_t count, int64_t depth, float* out) {
+  if (dtype == LL_F32) return SquareRowsOf((const float*)rows, count, depth, out);
+  SquareRowsOf((const Bf16*)rows, count, depth, out);
+}
+
 // ---- weighted sums ----
 
 // V * W vectors of the depth, from i on, of T weighted sums.

@@ -414,8 +414,8 @@ void PanelValues(const float* p, const float* values, int32_t count, int64_t dep
 
 const Kernels kKernels = {kPanel, kRowBlock, WidenBf16, WidenF16, NarrowBf16, WidenBlocks, RmsNorm,
                           Rotate, Gate, LogSumExp, DotRows, RoundRow, DotBlocks, PackBlocks,
-                          GemmBlocks, ScoreRows, WeighRows, OrderRow, ScaleChannels, WidenInt8Keys,
-                          WidenInt8Values, PackPanel, GemmSlab, SoftmaxRow, PanelScores,
+                          GemmBlocks, ScoreRows, SquareRows, WeighRows, OrderRow, ScaleChannels,
+                          WidenInt8Keys, WidenInt8Values, PackPanel, GemmSlab, SoftmaxRow, PanelScores,
                           PanelSoftmax, PanelProbs, PanelSums, PanelValues, EncodeFlat4,
                           ScoreFlat4<PairSums>, FindAbove, ScaleSums};
 

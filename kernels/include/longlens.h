@@ -352,7 +352,8 @@ LL_API int32_t ll_score_keys(ll_run* run, const float* q, int32_t rows, const in
 // Makes a graph over the keys of a KV head, or extends one by nodes built .. nodes-1 (RoarGraph's projection with distances between keys in
 // L2, Chen et al. 2024; queries only rank). neighbours [nodes][degree], read and written: node numbers, LL_NO_NODE behind the last.
 // lists [list_count][list_length]: keys nearest to sampled queries, of ll_nearest_keys, -1 behind the last; they link their keys among each other.
-// Then each new node searches the graph in L2, `width` wide, and is linked to what it found. Every node can be reached from the entries:
+// Then each new node searches the graph in L2, `width` wide, and is linked to some of the best 4 width of all that it scored. Every node can be
+// reached from the entries:
 // entries [entry_count], nodes at which searches begin, -1 behind the last where there are fewer nodes; parents [nodes], by whose link a
 // node is reached from them, of an entry a node, too. Both are written; where a graph is extended they are read, too, and entries stay
 // unless there was a -1 among them. degree >= 2.

@@ -6,6 +6,7 @@ const NO_NODE = 0xFFFFFFFF;
 const LEAST_BATCH = 16;
 const LARGEST_BATCH = 1024;
 const BATCH_SHARE = 8;
+const CANDIDATES = 4;
 
 /** A graph that is made or extended. */
 export interface GrowingGraph {
@@ -114,7 +115,7 @@ function findNear(
   width: number,
 ): number[] {
   const known = links.of[x]!;
-  const near = links.near(x, entries, width);
+  const near = links.near(x, entries, width, CANDIDATES * width);
   const others = near.filter(({ node }) => node !== x && !known.includes(node));
   return links.prune(others, Math.floor(links.degree / 2), false);
 }

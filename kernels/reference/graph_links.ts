@@ -58,7 +58,7 @@ export class GraphLinks {
 
   /**
    * The `owed` nodes and those that no kept one before them hides, at most `most`; where it fills, the nearest hidden ones
-   * behind them.
+   * behind them, and all in their order where they are no more than that.
    */
   prune(
     sorted: readonly NearNode[],
@@ -67,6 +67,7 @@ export class GraphLinks {
     owed: readonly number[] = [],
   ): number[] {
     const kept = [...owed];
+    if (fills && owed.length + sorted.length <= most) return kept.concat(nodesOf(sorted));
     const hidden: number[] = [];
     for (const { node, gap } of sorted) {
       if (kept.length === most) break;
@@ -87,9 +88,14 @@ export class GraphLinks {
       : this.prune(this.sort(x, others), this.degree, true, owed);
   }
 
-  /** What a search `width` wide finds near x, by rising gap. */
-  near(x: number, entries: readonly number[], width: number): NearNode[] {
-    const { best } = bestFirst((node) => this.of[node]!, entries, width, (y) => -this.gap(x, y));
+  /** What a search `width` wide finds near x, at most `kept` nodes by rising gap. */
+  near(x: number, entries: readonly number[], width: number, kept = width): NearNode[] {
+    const scoreOf = (y: number) => -this.gap(x, y);
+    const { best } = bestFirst((node) => this.of[node]!, entries, { width, kept }, scoreOf);
     return best.map(({ node, score }: ScoredNode) => ({ node, gap: -score }));
   }
+}
+
+function nodesOf(near: readonly NearNode[]): number[] {
+  return near.map(({ node }) => node);
 }

@@ -19,6 +19,14 @@ export interface BestNodes {
   readonly scanned: number;
 }
 
+/** How far a search goes. */
+export interface SearchEffort {
+  /** Nodes, the best ones, that it expands. */
+  readonly width: number;
+  /** Nodes, the best ones, that it tells, at least `width`. */
+  readonly kept: number;
+}
+
 /**
  * Expands the best node among the best `width` that is not expanded yet, and scores those of its neighbours that were not met
  * before, until there is none.
@@ -26,7 +34,7 @@ export interface BestNodes {
 export function bestFirst(
   neighboursOf: (node: number) => Iterable<number>,
   entries: Iterable<number>,
-  width: number,
+  { width, kept }: SearchEffort,
   scoreOf: ScoreOf,
 ): BestNodes {
   const met = new Set<number>();
@@ -37,10 +45,11 @@ export function bestFirst(
     for (const node of fresh) met.add(node);
     best = [...best, ...fresh.map((node) => ({ node, score: scoreOf(node) }))];
     best.sort((a, b) => b.score - a.score || a.node - b.node);
-    best = best.slice(0, width);
+    best = best.slice(0, kept);
   };
   add(entries);
-  for (let next; (next = best.find(({ node }) => !expanded.has(node)));) {
+  const nextOf = () => best.slice(0, width).find(({ node }) => !expanded.has(node));
+  for (let next; (next = nextOf());) {
     expanded.add(next.node);
     add(neighboursOf(next.node));
   }

@@ -21,8 +21,8 @@ export interface GraphIndexOptions {
    */
   readonly width?: number;
   /**
-   * Keys that the search for each key's own place keeps.
-   * @default 100
+   * Keys that the search for each key's own place expands; four times as many may be linked to it.
+   * @default 50
    */
   readonly buildWidth?: number;
   /**
@@ -162,7 +162,7 @@ const RULES: Readonly<Record<IndexKind, Readonly<Record<string, Rule | boolean>>
   graph: {
     degree: [32, 2, 256, true],
     width: [200, 1, COUNT, true],
-    buildWidth: [100, 1, COUNT, true],
+    buildWidth: [50, 1, COUNT, true],
     queryShare: [0.24, 0, 16, false],
     keyShare: [1, 0, 1, false],
     listLength: [32, 2, 1024, true],

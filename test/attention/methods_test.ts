@@ -63,7 +63,7 @@ Deno.test("retrieval() wants its index, its own options filled in, and a tail wh
   const [wish] = methods.retrieval(options).indexes!;
   assertEquals(wish, {
     index: {
-      ...{ kind: "graph", degree: 32, width: 300, buildWidth: 100 },
+      ...{ kind: "graph", degree: 32, width: 300, buildWidth: 50 },
       ...{ queryShare: 0.24, keyShare: 1, listLength: 32, perQueryHead: false },
     },
     tail: { clusterKeys: 64, iterations: 4 },

@@ -165,6 +165,19 @@ function reachCases(subject: Subject): void {
       }
     });
   }
+  test(
+    subject,
+    "extendGraph() links nodes to more keys than their searches expand",
+    async (backend) => {
+      using scope = new Scope(backend);
+      const k = new Random(4).normals(400 * 8);
+      const kv = await scope.kv({ ...data(k), length: 400, kvHeads: 1, dim: 8 });
+      const shape = { ...SHAPE, listRows: 0, width: 1 };
+      const graphs = await buildGraph(scope, kv, 0, new Float32Array(8), shape);
+      const last = Array.from({ length: 16 }, (_, i) => linksOf(graphs, 384 + i).length);
+      assert(last.some((count) => count > 1), `${last}`);
+    },
+  );
 }
 
 function requireLinks(graphs: Graphs, node: number): void {
