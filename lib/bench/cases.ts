@@ -2,6 +2,7 @@
 import type { BenchCase } from "./bench_case.ts";
 import { denseDecode, sparseDecode } from "./kernels/decode.ts";
 import { estimates } from "./kernels/estimates.ts";
+import { indexBuilds } from "./kernels/index_build.ts";
 import { indexSearches } from "./kernels/indexes.ts";
 import { linearLayers } from "./kernels/linear.ts";
 import { densePrefill, sparsePrefill } from "./kernels/prefill.ts";
@@ -17,6 +18,7 @@ const FAMILIES: readonly ((sizes: Sizes) => BenchCase[])[] = [
   estimates,
   indexSearches,
   retrievalSteps,
+  indexBuilds,
   linearLayers,
 ];
 

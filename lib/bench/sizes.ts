@@ -17,6 +17,8 @@ export interface Sizes {
   readonly sparseTokens: readonly number[];
   /** Tokens of dense prefill, and of dense decode, that peers are given, too. */
   readonly compared: { readonly prefill: readonly number[]; readonly decode: readonly number[] };
+  /** Keys that graphs are built over: seconds to minutes, so that a usual run has none. */
+  readonly builtTokens: readonly number[];
   /** Heads. */
   readonly kinds: readonly HeadKind[];
   /** Query heads of a KV head. */
@@ -38,6 +40,7 @@ export const DEFAULT_SIZES: Sizes = {
   tokens: [4096, 16384],
   sparseTokens: [16384],
   compared: { prefill: [4096], decode: [16384] },
+  builtTokens: [],
   kinds: [
     { dim: 64, dtype: "bf16" },
     { dim: 128, dtype: "bf16" },
@@ -58,6 +61,7 @@ export const FULL_SIZES: Sizes = {
   tokens: [1024, 4096, 8192, 16384, 32768, 65536, 131072],
   sparseTokens: [16384, 32768, 131072],
   compared: { prefill: [4096, 16384], decode: [16384, 131072] },
+  builtTokens: [16384, 32768, 131072],
   kinds: [...DEFAULT_SIZES.kinds, { dim: 256, dtype: "bf16" }],
   groups: [1, 2, 4, 8],
 };

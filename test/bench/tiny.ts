@@ -10,6 +10,7 @@ import type { Sizes } from "../../lib/bench/sizes.ts";
 export const TINY_SIZES: Sizes = {
   tokens: [128, 320],
   sparseTokens: [320],
+  builtTokens: [320],
   compared: { prefill: [320], decode: [128] },
   kinds: [
     { dim: 32, dtype: "bf16" },
