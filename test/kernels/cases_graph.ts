@@ -175,7 +175,7 @@ function reachCases(subject: Subject): void {
       const shape = { ...SHAPE, listRows: 0, width: 1 };
       const graphs = await buildGraph(scope, kv, 0, new Float32Array(8), shape);
       const last = Array.from({ length: 16 }, (_, i) => linksOf(graphs, 384 + i).length);
-      assert(last.some((count) => count > 1), `${last}`);
+      assert(last.filter((count) => count > 1).length > 8, `${last}`);
     },
   );
 }
