@@ -11,12 +11,13 @@ namespace longlens {
 namespace {
 
 #if defined(__AVX512BW__)
-Kernels WithVnni() {
+// Known when it is compiled: what ran while the library is loaded would need AVX-512 everywhere.
+constexpr Kernels WithVnni() {
   Kernels kernels = kKernels;
   kernels.score_flat4 = ScoreFlat4<QuadSums>;
   return kernels;
 }
-const Kernels kVnniKernels = WithVnni();
+constexpr Kernels kVnniKernels = WithVnni();
 #else
 constexpr const Kernels& kVnniKernels = kKernels;
 #endif

@@ -412,12 +412,16 @@ void PanelValues(const float* p, const float* values, int32_t count, int64_t dep
   ForRows(ValueRows{p, values, count, depth, keep, out}, depth);
 }
 
-const Kernels kKernels = {kPanel, kRowBlock, WidenBf16, WidenF16, NarrowBf16, WidenBlocks, RmsNorm,
-                          Rotate, Gate, LogSumExp, DotRows, RoundRow, DotBlocks, PackBlocks,
-                          GemmBlocks, ScoreRows, SquareRows, WeighRows, OrderRow, ScaleChannels,
-                          WidenInt8Keys, WidenInt8Values, PackPanel, GemmSlab, SoftmaxRow, PanelScores,
-                          PanelSoftmax, PanelProbs, PanelSums, PanelValues, EncodeFlat4,
-                          ScoreFlat4<PairSums>, FindAbove, ScaleSums};
+constexpr Kernels kKernels = {
+    kPanel,        kRowBlock,       WidenBf16,    WidenF16,
+    NarrowBf16,    WidenBlocks,     RmsNorm,      Rotate,
+    Gate,          LogSumExp,       DotRows,      RoundRow,
+    DotBlocks,     PackBlocks,      GemmBlocks,   ScoreRows,
+    SquareRows,    WeighRows,       OrderRow,     ScaleChannels,
+    WidenInt8Keys, WidenInt8Values, PackPanel,    GemmSlab,
+    SoftmaxRow,    PanelScores,     PanelSoftmax, PanelProbs,
+    PanelSums,     PanelValues,     EncodeFlat4,  ScoreFlat4<PairSums>,
+    FindAbove,     ScaleSums};
 
 }  // namespace
 }  // namespace longlens

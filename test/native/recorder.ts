@@ -53,6 +53,8 @@ export class Recorder {
   readonly symbols: Readonly<Record<string, (...args: unknown[]) => number>>;
   /** The backend whose calls these are. */
   readonly backend = "cpu";
+  /** As that of the CPU. */
+  readonly hasIndexes = true;
   readonly #cells: Cells[] = [];
   readonly #written = new Map<unknown, bigint>();
 
