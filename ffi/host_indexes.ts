@@ -8,25 +8,13 @@ import {
 } from "./backend.ts";
 import { BackendError } from "./errors.ts";
 import { HostTable, type KeysRead } from "./host_table.ts";
-import type {
-  AskingRows,
-  ClusterMembers,
-  ClusterPart,
-  ClusterRange,
-  Clusters,
-  ExtendOptions,
-  Flat4Records,
-  Flat4Search,
-  FoundKeys,
-  Graphs,
-  GraphSearch,
-  HostAttention,
-  IndexedKeys,
-  IndexOperations,
-  ListedKeys,
-} from "./index_operations.ts";
+import type { AskingRows, IndexedKeys, IndexOperations, ListedKeys } from "./index_operations.ts";
 import type { NativePageTable } from "./native_pages.ts";
 import { reasonOf } from "./refusal.ts";
+
+/** Arguments of an operation, and what it answers. */
+type Asked<K extends keyof IndexOperations> = Parameters<IndexOperations[K]>;
+type Answer<K extends keyof IndexOperations> = ReturnType<IndexOperations[K]>;
 
 /** The operations over pages of `device`. Arguments are not checked. */
 export class HostIndexes implements IndexOperations {
@@ -41,111 +29,63 @@ export class HostIndexes implements IndexOperations {
     this.#open = open;
   }
 
-  nearestKeys(
-    q: Float32Array<ArrayBuffer>,
-    kvHead: number,
-    kv: KvView,
-    range: { readonly start: number; readonly end: number },
-    k: number,
-    control?: RunControl,
-  ): Awaitable<Pick<FoundKeys, "keys" | "scores">> {
+  nearestKeys(...[q, kvHead, kv, range, k, control]: Asked<"nearestKeys">): Answer<"nearestKeys"> {
     return this.#ask(kv, [{ kvHead, ...range }], control, (indexes, own) => {
       return indexes.nearestKeys(q, kvHead, own, range, k, control);
     });
   }
 
-  scoreKeys(
-    rows: AskingRows,
-    kv: KvView,
-    listed: ListedKeys,
-    control?: RunControl,
-  ): Awaitable<Float32Array<ArrayBuffer>> {
+  scoreKeys(...[rows, kv, listed, control]: Asked<"scoreKeys">): Answer<"scoreKeys"> {
     return this.#ask(kv, keysListed(rows, listed), control, (indexes, own) => {
       return indexes.scoreKeys(rows, own, listed, control);
     });
   }
 
-  extendGraph(
-    keys: IndexedKeys,
-    graphs: Graphs,
-    options: ExtendOptions,
-    control?: RunControl,
-  ): Awaitable<void> {
-    return this.#ask(keys.kv, indexed(keys), control, (indexes, kv) => {
-      return indexes.extendGraph({ ...keys, kv }, graphs, options, control);
+  extendGraph(...[keys, graphs, how, control]: Asked<"extendGraph">): Answer<"extendGraph"> {
+    return this.#askIndex(keys, control, (indexes, own) => {
+      return indexes.extendGraph(own, graphs, how, control);
     });
   }
 
-  searchGraph(
-    rows: AskingRows,
-    keys: IndexedKeys,
-    graphs: Graphs,
-    options: GraphSearch,
-    control?: RunControl,
-  ): Awaitable<FoundKeys> {
-    return this.#ask(keys.kv, indexed(keys), control, (indexes, kv) => {
-      return indexes.searchGraph(rows, { ...keys, kv }, graphs, options, control);
+  searchGraph(...[rows, keys, graphs, how, control]: Asked<"searchGraph">): Answer<"searchGraph"> {
+    return this.#askIndex(keys, control, (indexes, own) => {
+      return indexes.searchGraph(rows, own, graphs, how, control);
     });
   }
 
   encodeFlat4(
-    keys: IndexedKeys,
-    kvHead: number,
-    first: number,
-    records: Flat4Records,
-    control?: RunControl,
-  ): Awaitable<void> {
-    return this.#ask(keys.kv, indexed(keys), control, (indexes, kv) => {
-      return indexes.encodeFlat4({ ...keys, kv }, kvHead, first, records, control);
+    ...[keys, kvHead, first, records, control]: Asked<"encodeFlat4">
+  ): Answer<"encodeFlat4"> {
+    return this.#askIndex(keys, control, (indexes, own) => {
+      return indexes.encodeFlat4(own, kvHead, first, records, control);
     });
   }
 
-  searchFlat4(
-    rows: AskingRows,
-    keys: IndexedKeys,
-    records: Flat4Records,
-    options: Flat4Search,
-    control?: RunControl,
-  ): Awaitable<FoundKeys & { readonly lse: Float32Array<ArrayBuffer> | null }> {
-    return this.#ask(keys.kv, indexed(keys), control, (indexes, kv) => {
-      return indexes.searchFlat4(rows, { ...keys, kv }, records, options, control);
+  searchFlat4(...[rows, keys, records, how, control]: Asked<"searchFlat4">): Answer<"searchFlat4"> {
+    return this.#askIndex(keys, control, (indexes, own) => {
+      return indexes.searchFlat4(rows, own, records, how, control);
     });
   }
 
-  clusterKeys(
-    kv: KvView,
-    range: ClusterRange,
-    part: ClusterPart,
-    control?: RunControl,
-  ): Awaitable<void> {
+  clusterKeys(...[kv, range, part, control]: Asked<"clusterKeys">): Answer<"clusterKeys"> {
     return this.#ask(kv, [range], control, (indexes, own) => {
       return indexes.clusterKeys(own, range, part, control);
     });
   }
 
   searchClusters(
-    rows: AskingRows,
-    keys: IndexedKeys,
-    clusters: Clusters,
-    members: ClusterMembers,
-    options: { readonly budget: number; readonly k: number },
-    control?: RunControl,
-  ): Awaitable<FoundKeys> {
-    return this.#ask(keys.kv, indexed(keys), control, (indexes, kv) => {
-      return indexes.searchClusters(rows, { ...keys, kv }, clusters, members, options, control);
+    ...[rows, keys, clusters, members, how, control]: Asked<"searchClusters">
+  ): Answer<"searchClusters"> {
+    return this.#askIndex(keys, control, (indexes, own) => {
+      return indexes.searchClusters(rows, own, clusters, members, how, control);
     });
   }
 
   clusterTail(
-    rows: AskingRows,
-    keys: IndexedKeys,
-    clusters: Clusters,
-    listed: ListedKeys,
-    scale: number,
-    control?: RunControl,
-  ): Awaitable<HostAttention> {
-    return this.#ask(keys.kv, indexed(keys), control, (indexes, kv) => {
-      return indexes.clusterTail(rows, { ...keys, kv }, clusters, listed, scale, control);
+    ...[rows, keys, clusters, listed, scale, control]: Asked<"clusterTail">
+  ): Answer<"clusterTail"> {
+    return this.#askIndex(keys, control, (indexes, own) => {
+      return indexes.clusterTail(rows, own, clusters, listed, scale, control);
     });
   }
 
@@ -162,6 +102,20 @@ export class HostIndexes implements IndexOperations {
     this.#tables.set(source, own);
     await own.copy(read, control);
     return await ask(host.indexes, { table: own.table, length: kv.length });
+  }
+
+  /** The same for the keys that an index covers. */
+  #askIndex<T>(
+    keys: IndexedKeys,
+    control: RunControl | undefined,
+    ask: (indexes: IndexOperations, keys: IndexedKeys) => Awaitable<T>,
+  ): Promise<T> {
+    return this.#ask(
+      keys.kv,
+      indexed(keys),
+      control,
+      (indexes, kv) => ask(indexes, { ...keys, kv }),
+    );
   }
 
   async #load(): Promise<Backend> {

@@ -53,9 +53,9 @@ import { checkPageCopy, checkPageSpec, checkPageTable, checkTensorShape } from "
 import { checkEmbed, checkLogits, checkLogProbs, checkOutput, checkQkv } from "./check_model.ts";
 import { checkAppend, checkReadKv } from "./check_pages.ts";
 import { bytesOf } from "./elements.ts";
-import { HostIndexes } from "./host_indexes.ts";
 import { checkedIndexes } from "./checked_indexes.ts";
 import { LibraryError } from "./errors.ts";
+import { HostIndexes } from "./host_indexes.ts";
 import type { IndexOperations } from "./index_operations.ts";
 import { NativeIndexes } from "./native_indexes.ts";
 import type { NativeLibrary, RunOptions } from "./native_library.ts";
@@ -265,9 +265,9 @@ export class NativeBackend implements Backend {
   ): Awaitable<void> {
     checkAppend(this.name, table, start, k, v, positions);
     const [tokens, kvHeads, dim] = dims(k);
-    const native = table as NativePageTable;
-    const { addresses, stride, dtypeCode } = native;
-    native.written(start, start + tokens);
+    const pages = table as NativePageTable;
+    const { addresses, stride, dtypeCode } = pages;
+    pages.written(start, start + tokens);
     return this.library.run("ll_append", [
       ...[addresses, stride, kvHeads, dim, dtypeCode] as const,
       ...[start, tokens, address(k), address(v), positions] as const,

@@ -4,7 +4,7 @@
  *     deno task coverage --text FILE --length 8192 --methods adaptive,xAttention:threshold=0.9
  */
 import { parseArgs } from "node:util";
-import { CHUNK_TOKENS } from "../engine/chunk_tokens.ts";
+import { CHUNK_TOKENS } from "../engine/session_defaults.ts";
 import { coverage } from "../eval/coverage.ts";
 import { type CoverageRow, writeCoverage } from "../eval/coverage_row.ts";
 import { reportTexts } from "./collected.ts";

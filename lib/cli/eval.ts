@@ -7,7 +7,7 @@
  * Answers are written while they come; the same command again goes on where it was stopped.
  */
 import { parseArgs } from "node:util";
-import { CHUNK_TOKENS } from "../engine/chunk_tokens.ts";
+import { CHUNK_TOKENS } from "../engine/session_defaults.ts";
 import type { Model } from "../engine/model.ts";
 import { EvalLog } from "../eval/eval_log.ts";
 import type { EvalRow } from "../eval/eval_row.ts";

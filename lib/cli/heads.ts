@@ -10,7 +10,7 @@
  */
 import { parseArgs } from "node:util";
 import { type HeadFile, writeHeadFile } from "../attention/head_file.ts";
-import { CHUNK_TOKENS } from "../engine/chunk_tokens.ts";
+import { CHUNK_TOKENS } from "../engine/session_defaults.ts";
 import type { Model } from "../engine/model.ts";
 import { type PatternSearchProgress, searchPatterns } from "../heads/pattern_search.ts";
 import { readTexts } from "./collected.ts";

@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import type { Model } from "../engine/model.ts";
+import { QUERY_SAMPLES } from "../engine/session_defaults.ts";
 import { appendTrial } from "../eval/index_appending.ts";
 import { writeIndexScale } from "../eval/index_scale_file.ts";
 import {
@@ -34,7 +35,7 @@ const USAGE = `Options of deno task index-scale:
                     fresh build
   --top-k N         keys that are asked for (100)
   --rows N          rows that ask (128)
-  --samples N       queries of each head that may build an index (4096)
+  --samples N       queries of each head that may build an index (${QUERY_SAMPLES})
   --neighbours N    recorded keys that a synthetic key is drawn among (16)
   --smoothing X     part of their variance that is drawn anew, 0 to 1 (0.5)
   --positions NAME  of synthetic keys: longer, as a text of so many tokens has, or recorded (longer)
@@ -55,7 +56,7 @@ function options() {
       shares: { ...text, default: "0.02,0.04,0.08,0.16,0.32" },
       "top-k": { ...text, default: "100" },
       rows: { ...text, default: "128" },
-      samples: { ...text, default: "4096" },
+      samples: { ...text, default: `${QUERY_SAMPLES}` },
       neighbours: { ...text, default: "16" },
       smoothing: { ...text, default: "0.5" },
       positions: { ...text, default: "longer" },

@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import type { Model } from "../engine/model.ts";
+import { QUERY_SAMPLES } from "../engine/session_defaults.ts";
 import { type IndexTrialRow, indexTrials } from "../eval/index_trials.ts";
 import { writeIndexTrials } from "../eval/index_trial_file.ts";
 import { INDEX_KINDS, type IndexOptions } from "../retrieval/index_options.ts";
@@ -21,7 +22,7 @@ const USAGE = `Options of deno task indexes:
                     ${INDEX_KINDS.join(", ")}
   --top-k N         keys that are asked for (100)
   --rows N          rows of each text that ask: the last ones (64)
-  --samples N       queries of each head that may build an index (4096)
+  --samples N       queries of each head that may build an index (${QUERY_SAMPLES})
   --layers LIST     layers, divided by commas (all)
   --model REF       a folder in Hugging Face layout, a GGUF file, or org/name[@revision] of the hub (the embedded model)
   --threads N       threads of the native library (the cores there are)
@@ -36,7 +37,7 @@ function options() {
       indexes: { ...text, default: "graph,flat4,clusters,pages,blocks" },
       "top-k": { ...text, default: "100" },
       rows: { ...text, default: "64" },
-      samples: { ...text, default: "4096" },
+      samples: { ...text, default: `${QUERY_SAMPLES}` },
       layers: text,
       model: text,
       threads: text,

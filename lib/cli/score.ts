@@ -5,7 +5,7 @@
  *     deno task score --text FILE --methods aShape:window=1024,xAttention --lengths 8192,16384
  */
 import { parseArgs } from "node:util";
-import { CHUNK_TOKENS } from "../engine/chunk_tokens.ts";
+import { CHUNK_TOKENS } from "../engine/session_defaults.ts";
 import type { Model } from "../engine/model.ts";
 import { bitsPerByte } from "../eval/bits_per_byte.ts";
 import { perplexity, type PerplexityRow } from "../eval/perplexity.ts";

@@ -8,6 +8,7 @@ import { buildIndex } from "../retrieval/make_index.ts";
 import { QuerySamples } from "../retrieval/query_samples.ts";
 import type { RetrievalWish } from "../retrieval/retrieval_wish.ts";
 import type { ProbeParts } from "./head_probe.ts";
+import { QUERY_SAMPLES } from "./session_defaults.ts";
 import { mergeTail } from "./tail_attention.ts";
 
 /** How an index is tried. */
@@ -133,7 +134,7 @@ export async function tryIndex(
 
 function askedOf({ tensors }: ProbeParts, options: IndexTrialOptions): Asked {
   const { index, sink = 128, window = 512, topK = 100, rows = 64 } = options;
-  const { samples = 4096, tailKeys = 64 } = options;
+  const { samples = QUERY_SAMPLES, tailKeys = 64 } = options;
   const tokens = tensors.q.shape[0]!;
   const end = tokens - window;
   if (end <= sink || rows < 1 || rows > window) {

@@ -1,6 +1,6 @@
 import type { Method } from "../attention/method.ts";
 import { methods } from "../attention/methods.ts";
-import { CHUNK_TOKENS } from "./chunk_tokens.ts";
+import { CHUNK_TOKENS, QUERY_SAMPLES } from "./session_defaults.ts";
 import { freeMemoryBytes } from "./free_memory.ts";
 import { checkSeed } from "./seed.ts";
 import type { SessionOptions } from "./session_types.ts";
@@ -17,7 +17,7 @@ export function sessionOptions(options: Partial<SessionOptions>): SessionOptions
     seed = 0,
     memoryBytes = freeMemoryBytes(),
     contextTokens,
-    querySamples = needsQueries(attention) ? 4096 : 0,
+    querySamples = needsQueries(attention) ? QUERY_SAMPLES : 0,
   } = options;
   checkPositive("chunkTokens", chunkTokens);
   if (contextTokens !== undefined) checkPositive("contextTokens", contextTokens);

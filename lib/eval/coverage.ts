@@ -3,7 +3,7 @@ import { dense } from "../attention/dense.ts";
 import type { MassClaim } from "../attention/mass_claim.ts";
 import type { Method } from "../attention/method.ts";
 import type { ClaimedPlan, HeadPlan } from "../attention/plan.ts";
-import { CHUNK_TOKENS } from "../engine/chunk_tokens.ts";
+import { CHUNK_TOKENS } from "../engine/session_defaults.ts";
 import type { HeadTrial, LayerProbe, ProbeContext } from "../engine/head_probe.ts";
 import type { CoverageRow } from "./coverage_row.ts";
 import {

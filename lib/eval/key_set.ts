@@ -1,4 +1,5 @@
 /** Keys of a head with the queries that build an index over them and those that ask it. */
+import { QUERY_SAMPLES } from "../engine/session_defaults.ts";
 import type { RecordedHead } from "./recorded_heads.ts";
 
 /** What indexes are tried on: one KV head's keys between the first tokens and a window, and what is left out. */
@@ -83,7 +84,7 @@ export function evenly(count: number, bound: number): number[] {
 export function recordedKeySet(head: RecordedHead, options: KeySetOptions = {}): KeySet {
   const parts = keyParts(head, options);
   const { dim, queries, scale } = head;
-  const count = Math.min(options.samples ?? 4096, parts.end);
+  const count = Math.min(options.samples ?? QUERY_SAMPLES, parts.end);
   const sampled = evenly(count, parts.end);
   return {
     ...{ source: "recorded", dim, heads: queries.length, scale },

@@ -1,7 +1,7 @@
 /** Perplexity of the end of a text by attention method, beside dense attention. */
 import { dense } from "../attention/dense.ts";
 import type { Method } from "../attention/method.ts";
-import { CHUNK_TOKENS } from "../engine/chunk_tokens.ts";
+import { CHUNK_TOKENS } from "../engine/session_defaults.ts";
 import type { CoveredModel } from "./probed_texts.ts";
 
 /** Options of {@link perplexity}. */

@@ -1,5 +1,5 @@
 /** Texts that a model reads densely, layer by layer, so that something can be tried on their queries and keys. */
-import { CHUNK_TOKENS } from "../engine/chunk_tokens.ts";
+import { CHUNK_TOKENS } from "../engine/session_defaults.ts";
 import type { LayerProbe } from "../engine/head_probe.ts";
 import type { Model } from "../engine/model.ts";
 

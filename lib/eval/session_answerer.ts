@@ -1,5 +1,6 @@
 import type { Model } from "../engine/model.ts";
 import type { Session } from "../engine/session.ts";
+import { QUERY_SAMPLES } from "../engine/session_defaults.ts";
 import type { Step } from "../engine/step.ts";
 import type { Answer, Answerer, Reading, ReadOptions } from "./answerer.ts";
 import type { Question } from "./question.ts";
@@ -41,7 +42,7 @@ const PLACE = "\uE000";
 
 /** Answers with sessions of a model: one for each text and method that reads it, a fork for each question. */
 export function sessionAnswerer(model: Model, options: SessionAnswererOptions = {}): Answerer {
-  const { name = model.path, chat = false, chunkTokens, querySamples = 4096 } = options;
+  const { name = model.path, chat = false, chunkTokens, querySamples = QUERY_SAMPLES } = options;
   const session = { querySamples, ...(chunkTokens === undefined ? {} : { chunkTokens }) };
   return {
     name,

@@ -13,6 +13,7 @@
  */
 import { KeyIndex } from "../engine/key_index.ts";
 import { normalPair, type Random, randomInt, seededRandom } from "../engine/random.ts";
+import { QUERY_SAMPLES } from "../engine/session_defaults.ts";
 import {
   evenly,
   interleaved,
@@ -139,7 +140,7 @@ export class SyntheticKeys {
 }
 
 const DEFAULTS: Required<SyntheticKeysOptions> = {
-  ...{ sink: 128, window: 512, rows: 128, samples: 4096 },
+  ...{ sink: 128, window: 512, rows: 128, samples: QUERY_SAMPLES },
   ...{ neighbours: 16, smoothing: 0.5, positions: "longer" },
 };
 

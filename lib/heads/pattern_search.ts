@@ -8,7 +8,7 @@ import type {
 } from "../attention/head_file.ts";
 import type { HeadPattern } from "../attention/head_pattern.ts";
 import { planPatterns } from "../attention/pattern_plans.ts";
-import { CHUNK_TOKENS } from "../engine/chunk_tokens.ts";
+import { CHUNK_TOKENS } from "../engine/session_defaults.ts";
 import type { HeadTrial, LayerProbe } from "../engine/head_probe.ts";
 import type { Model } from "../engine/model.ts";
 import { fitPatterns, type FittedFamily } from "./fit_patterns.ts";

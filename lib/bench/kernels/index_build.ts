@@ -1,5 +1,6 @@
 /** Building the graph of a KV head, as a session does after a prefill; beside it the dense prefill attention of the same heads. */
 import { lower } from "../../attention/lower.ts";
+import { QUERY_SAMPLES } from "../../engine/session_defaults.ts";
 import { indexOptions } from "../../retrieval/index_options.ts";
 import { buildIndex } from "../../retrieval/make_index.ts";
 import { QuerySamples } from "../../retrieval/query_samples.ts";
@@ -9,8 +10,6 @@ import type { Sizes } from "../sizes.ts";
 
 /** Query heads of the KV head. */
 const GROUP = 4;
-/** Queries of each head that a session keeps. */
-const SAMPLES = 4096;
 /** Scores of keys by which a key finds its place, about. */
 const SCORES = 2000;
 
@@ -28,7 +27,7 @@ export function indexBuilds({ builtTokens, kinds }: Sizes): BenchCase[] {
 function buildCase(shape: CaseShape): BenchCase {
   const { tokens, heads, dim } = shape;
   const { queryShare, keyShare } = OPTIONS;
-  const asking = keyShare * tokens + Math.min(queryShare * tokens, heads * SAMPLES);
+  const asking = keyShare * tokens + Math.min(queryShare * tokens, heads * QUERY_SAMPLES);
   const workingSetBytes = pageBytes(shape) + 4 * OPTIONS.degree * tokens;
   return {
     ...shape,
@@ -48,7 +47,7 @@ async function openBuild(bench: Bench, shape: CaseShape) {
   const { tokens, heads } = shape;
   const { backend } = bench;
   const { q, kv, scale, out, opened } = await attentionTensors(bench, shape, tokens);
-  const queries = new QuerySamples(SAMPLES);
+  const queries = new QuerySamples(QUERY_SAMPLES);
   queries.add(q, 0);
   const dense = new Array(heads).fill(lower({ kind: "dense" }, 0, tokens, tokens));
   return opened(
