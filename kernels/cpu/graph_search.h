@@ -30,26 +30,20 @@ inline void FetchRow(const void* row, int64_t bytes) {
   for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(static_cast<const char*>(row) + i);
 }
 
-// Which nodes a search has met; forgets them in no time.
+// Which nodes a search has met: a bit for each, so that all of them lie near the core.
 class MetNodes {
  public:
-  void Begin(int64_t nodes) {
-    if (nodes > static_cast<int64_t>(stamps_.size())) stamps_.resize(nodes);
-    if (++now_ == 0) {
-      std::fill(stamps_.begin(), stamps_.end(), 0);
-      now_ = 1;
-    }
-  }
+  void Begin(int64_t nodes) { words_.assign((nodes + 63) / 64, 0); }
   // True for the first time.
   bool Meet(uint32_t node) {
-    if (stamps_[node] == now_) return false;
-    stamps_[node] = now_;
-    return true;
+    uint64_t& word = words_[node / 64];
+    const uint64_t before = word;
+    word |= uint64_t{1} << node % 64;
+    return word != before;
   }
 
  private:
-  std::vector<uint32_t> stamps_;
-  uint32_t now_ = 0;
+  std::vector<uint64_t> words_;
 };
 
 // The best `kept` nodes in falling order, and which of the first `width` are expanded.
@@ -154,9 +148,9 @@ template <class Scorer>
 void GraphSearch::Add(const GraphView& graph, const uint32_t* nodes, int64_t count,
                       Scorer& scorer) {
   for (int64_t i = 0; i < count && nodes[i] != LL_NO_NODE; ++i) {
-    if (nodes[i] >= graph.nodes || !met_.Meet(nodes[i])) continue;
-    scorer.Take(fresh_count_, nodes[i]);
-    fresh_[fresh_count_++] = nodes[i];
+    if (nodes[i] >= graph.nodes) continue;
+    fresh_[fresh_count_] = nodes[i];
+    fresh_count_ += met_.Meet(nodes[i]) ? 1 : 0;  // no branch, which would be guessed wrong
     if (fresh_count_ == kFreshNodes) ScoreFresh(graph, scorer);
   }
   if (fresh_count_ > 0) ScoreFresh(graph, scorer);
@@ -165,6 +159,7 @@ void GraphSearch::Add(const GraphView& graph, const uint32_t* nodes, int64_t cou
 template <class Scorer>
 void GraphSearch::ScoreFresh(const GraphView& graph, Scorer& scorer) {
   float scores[kFreshNodes];
+  for (int32_t j = 0; j < fresh_count_; ++j) scorer.Take(j, fresh_[j]);
   scorer.Score(fresh_, fresh_count_, scores);
   for (int32_t j = 0; j < fresh_count_; ++j) {
     const bool is_next = best_.Push(CandidateOf(scores[j], static_cast<int32_t>(fresh_[j])));
