@@ -7,6 +7,8 @@ const LEAST_BATCH = 16;
 const LARGEST_BATCH = 1024;
 const BATCH_SHARE = 8;
 const CANDIDATES = 4;
+/** Links of a pivot to the keys of its lists, of a node by projection, of a new node: of all links. */
+const SHARES = { ofPivot: 3 / 8, projected: 3 / 4, inserted: 1 / 16 };
 
 /** A graph that is made or extended. */
 export interface GrowingGraph {
@@ -59,17 +61,22 @@ export function linksIn(row: Uint32Array): number[] {
   return [...end < 0 ? row : row.subarray(0, end)];
 }
 
-/** Links the first node of each list, its pivot, to the others, and these to it: half of a node's links are for this. */
+/** Links the first node of each list, its pivot, to the others, and these to it. */
 function project(links: GraphLinks, { nodes, length }: NodeLists): void {
-  const most = Math.floor(links.degree / 2);
   const both = new Map<number, number[]>();
   for (const [pivot, pool] of poolsOfPivots(nodes, length)) {
-    for (const node of links.prune(links.sort(pivot, pool), most, true)) {
+    for (const node of links.prune(links.sort(pivot, pool), most(links, "ofPivot"), true)) {
       append(both, pivot, node);
       append(both, node, pivot);
     }
   }
-  for (const [x, near] of both) links.add(x, links.prune(links.sort(x, near), most, true));
+  for (const [x, near] of both) {
+    links.add(x, links.prune(links.sort(x, near), most(links, "projected"), true));
+  }
+}
+
+function most({ degree }: GraphLinks, kind: keyof typeof SHARES): number {
+  return Math.max(1, Math.floor(degree * SHARES[kind]));
 }
 
 /** The other nodes of all lists of each pivot. */
@@ -117,7 +124,8 @@ function findNear(
   const known = links.of[x]!;
   const near = links.near(x, entries, width, CANDIDATES * width);
   const others = near.filter(({ node }) => node !== x && !known.includes(node));
-  return links.prune(others, Math.floor(links.degree / 2), false);
+  const fewest = Math.floor(links.degree / 2) - known.length;
+  return links.prune(others, Math.max(most(links, "inserted"), fewest), false);
 }
 
 /** The nodes that most nodes are linked to. */

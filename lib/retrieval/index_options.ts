@@ -17,7 +17,7 @@ export interface GraphIndexOptions {
   readonly degree?: number;
   /**
    * Keys that a search keeps (`ef`): more find more and scan more.
-   * @default 200
+   * @default 250
    */
   readonly width?: number;
   /**
@@ -38,7 +38,7 @@ export interface GraphIndexOptions {
   readonly keyShare?: number;
   /**
    * Nearest keys of a query, or of a key as a query, that are linked.
-   * @default 32
+   * @default 64
    */
   readonly listLength?: number;
   /**
@@ -161,11 +161,11 @@ const RULES: Readonly<Record<IndexKind, Readonly<Record<string, Rule | boolean>>
   exact: {},
   graph: {
     degree: [32, 2, 256, true],
-    width: [200, 1, COUNT, true],
+    width: [250, 1, COUNT, true],
     buildWidth: [50, 1, COUNT, true],
     queryShare: [0.24, 0, 16, false],
     keyShare: [1, 0, 1, false],
-    listLength: [32, 2, 1024, true],
+    listLength: [64, 2, 1024, true],
     perQueryHead: false,
   },
   clusters: {
