@@ -10,6 +10,7 @@ import { breathe } from "./breathe.ts";
 import { ChunkEstimates } from "./chunk_estimates.ts";
 import { Forward } from "./forward.ts";
 import { type IndexTrialOptions, type LayerIndexTrial, tryIndex } from "./index_probe.ts";
+import { type ModeTrial, type ModeTrialOptions, tryModes } from "./mode_probe.ts";
 import { lowerTiles, type SearchCost } from "./planner.ts";
 import { emptyState } from "./session_state.ts";
 import type { SessionModel, SessionOptions } from "./session_types.ts";
@@ -156,6 +157,11 @@ export class LayerProbe {
   /** Builds an index over the layer's keys, asks it by the last rows, and compares with exact search and dense attention. */
   tryIndex(options: IndexTrialOptions): Promise<LayerIndexTrial> {
     return tryIndex(this.#parts, options);
+  }
+
+  /** Tries what heads may do in a step of retrieval on the last rows, and compares with dense attention. */
+  tryModes(options?: ModeTrialOptions): Promise<ModeTrial[]> {
+    return tryModes(this.#parts, options);
   }
 
   #estimates(qStart: number, qLen: number): ChunkEstimates {

@@ -1,0 +1,105 @@
+/** Tries what heads may do in a step of retrieval on the queries, keys and values of a layer, beside dense attention. */
+import {
+  addTails,
+  ask,
+  type Asked,
+  attendAll,
+  attendFound,
+  attendStatic,
+  headsOf,
+  nothingFound,
+  type Rows,
+  withBuilt,
+} from "./asked_rows.ts";
+import type { ProbeParts } from "./head_probe.ts";
+import type { IndexTrialOptions } from "./index_probe.ts";
+import { QUERY_SAMPLES } from "./session_defaults.ts";
+
+/** How modes are tried. */
+export interface ModeTrialOptions extends Omit<IndexTrialOptions, "index"> {
+  /**
+   * The index that is asked.
+   * @default { kind: "exact" }
+   */
+  readonly index?: IndexTrialOptions["index"];
+}
+
+/** Modes that leave something out. */
+export type CheaperMode = "streaming" | "tail" | "index";
+
+/** What the modes of a query head are off by. */
+export interface ModeTrial {
+  /** L2 error of the attention output over the dense output's norm, for each row that asks. */
+  readonly errors: Readonly<Record<CheaperMode, Float64Array>>;
+  /** Keys that the index scored for each row: the mean. */
+  readonly scanned: number;
+  /** Clusters that the estimate of the tail scores for each row. */
+  readonly clusters: number;
+}
+
+/**
+ * Tries the modes on the last rows of a layer. The first of these sees as many recent keys beside the index as `window` says and
+ * each row one more, as in steps that take keys into the index by the batch; a streaming head always as many.
+ */
+export function tryModes(
+  parts: ProbeParts,
+  options: ModeTrialOptions = {},
+): Promise<ModeTrial[]> {
+  const { window = 512 } = options;
+  const asked = askedOf(parts, options, window);
+  return withBuilt(parts, asked, async ({ index, tails }) => {
+    const [none, found] = [nothingFound(parts, asked), await ask(parts, index, asked)];
+    const estimated = async (keys: typeof found) =>
+      await addTails(parts, tails, keys, await attendFound(parts, keys, asked), asked);
+    const outputs = {
+      streaming: await attendStatic(parts, asked, window),
+      tail: await estimated(none),
+      index: await estimated(found),
+    };
+    const dense = await attendAll(parts, asked);
+    return headsOf(parts).map((head) => {
+      const errorsOf = ({ out }: Rows) => rowErrors(parts, head, out, dense.out);
+      const { streaming, tail, index } = outputs;
+      return {
+        errors: {
+          streaming: errorsOf(streaming),
+          tail: errorsOf(tail),
+          index: errorsOf(index),
+        },
+        scanned: found.scanned.reduce((sum, row) => sum + row[head]!, 0) / asked.rows,
+        clusters: tails.tailClusters,
+      };
+    });
+  });
+}
+
+function askedOf({ tensors }: ProbeParts, options: ModeTrialOptions, window: number): Asked {
+  const { index = { kind: "exact" }, sink = 128, topK = 100, rows = 256 } = options;
+  const { samples = QUERY_SAMPLES, tailKeys = 64 } = options;
+  const tokens = tensors.q.shape[0]!;
+  const end = tokens - rows + 1 - window;
+  if (end > sink && rows >= 1) return { index, sink, topK, rows, samples, tailKeys, end };
+  throw new RangeError(
+    `Cannot try modes as the text must be longer than sink, window and rows, and rows at least 1: ` +
+      `current value is ${tokens} tokens, ${rows} rows`,
+  );
+}
+
+/** Errors of the rows of one head of `[rows, heads, dim]`. */
+function rowErrors(
+  { model: { config: { heads, dim } } }: ProbeParts,
+  head: number,
+  out: Float32Array,
+  dense: Float32Array,
+): Float64Array {
+  const rows = dense.length / (heads * dim);
+  return Float64Array.from({ length: rows }, (_, row) => {
+    const first = (row * heads + head) * dim;
+    let difference = 0, norm = 0;
+    for (let i = first; i < first + dim; i++) {
+      difference += (out[i]! - dense[i]!) ** 2;
+      norm += dense[i]! ** 2;
+    }
+    return norm === 0 ? 0 : Math.sqrt(difference / norm);
+  });
+}
