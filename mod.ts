@@ -189,13 +189,13 @@ export {
   type ProbeContext,
   type ProbeOptions,
 } from "./lib/engine/head_probe.ts";
-export {
-  type CalibrationText,
-  type PatternSearchOptions,
-  type PatternSearchProgress,
-  type SearchedModel,
-  searchPatterns,
-} from "./lib/heads/pattern_search.ts";
+export type {
+  CalibrationText,
+  HeadSearchOptions,
+  HeadSearchProgress,
+  SearchedModel,
+} from "./lib/heads/layer_search.ts";
+export { type PatternSearchOptions, searchPatterns } from "./lib/heads/pattern_search.ts";
 
 // Haystacks and comparisons
 export {

@@ -12,7 +12,8 @@ import { parseArgs } from "node:util";
 import { type HeadFile, writeHeadFile } from "../attention/head_file.ts";
 import { CHUNK_TOKENS } from "../engine/session_defaults.ts";
 import type { Model } from "../engine/model.ts";
-import { type PatternSearchProgress, searchPatterns } from "../heads/pattern_search.ts";
+import type { HeadSearchProgress } from "../heads/layer_search.ts";
+import { searchPatterns } from "../heads/pattern_search.ts";
 import { readTexts } from "./collected.ts";
 import { duration, percent, wholeNumber } from "./format.ts";
 import { exportHeads, importHeads } from "./heads_published.ts";
@@ -77,7 +78,7 @@ function criterionOf({ criterion }: Options): "mass" | "error" {
 async function search(model: Model, values: Options, signal: AbortSignal): Promise<HeadFile> {
   const line = new ProgressLine();
   const [began, first] = [performance.now(), { done: -1 }];
-  const onProgress = ({ done, total, what }: PatternSearchProgress) => {
+  const onProgress = ({ done, total, what }: HeadSearchProgress) => {
     if (first.done < 0) first.done = done - 1;
     const each = (performance.now() - began) / (done - first.done);
     line.update(done / total, `${duration(each * (total - done))} left  ${what}`);

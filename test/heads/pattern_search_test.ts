@@ -5,11 +5,8 @@ import type { HeadPattern } from "../../lib/attention/head_pattern.ts";
 import { lower } from "../../lib/attention/lower.ts";
 import { methods } from "../../lib/attention/methods.ts";
 import type { HeadPlan } from "../../lib/attention/plan.ts";
-import {
-  type PatternSearchOptions,
-  type PatternSearchProgress,
-  searchPatterns,
-} from "../../lib/heads/pattern_search.ts";
+import type { HeadSearchProgress } from "../../lib/heads/layer_search.ts";
+import { type PatternSearchOptions, searchPatterns } from "../../lib/heads/pattern_search.ts";
 import { keysOfRow } from "../attention/brute_force.ts";
 import { compareByHand, type LayerRows } from "../engine/attention_by_hand.ts";
 import { openOr, someIds, tiny, type TinyModel } from "../engine/tiny_model.ts";
@@ -157,7 +154,7 @@ onCpu("searchPatterns() that was stopped goes on to the same file", "llama", asy
     const progressFile = `${folder}/heads.json.part`;
     for (const stopAfter of [1, 3]) {
       const stop = new AbortController();
-      const onProgress = ({ done }: PatternSearchProgress) => {
+      const onProgress = ({ done }: HeadSearchProgress) => {
         if (done === stopAfter) stop.abort();
       };
       const { signal } = stop;
@@ -167,7 +164,7 @@ onCpu("searchPatterns() that was stopped goes on to the same file", "llama", asy
       await Deno.writeTextFile(progressFile, '{"text":1,"lay', { append: true });
     }
     const done: number[] = [];
-    const onProgress = (progress: PatternSearchProgress) => void done.push(progress.done);
+    const onProgress = (progress: HeadSearchProgress) => void done.push(progress.done);
     assertEquals(await searchPatterns(model, { ...OPTIONS, progressFile, onProgress }), whole);
     assertEquals(done, [4]);
     const closed = { ...model, session: () => assert(false) as never };
