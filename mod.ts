@@ -152,6 +152,7 @@ export {
 export type { IndexArray, SavedIndex } from "./lib/retrieval/kv_index.ts";
 export type { LayerIndexStats } from "./lib/engine/session_indexes.ts";
 export type { IndexTrial, IndexTrialOptions, LayerIndexTrial } from "./lib/engine/index_probe.ts";
+export type { CheaperMode, ModeTrial, ModeTrialOptions } from "./lib/engine/mode_probe.ts";
 
 // Head files and pattern search
 export {
@@ -196,6 +197,7 @@ export type {
   SearchedModel,
 } from "./lib/heads/layer_search.ts";
 export { type PatternSearchOptions, searchPatterns } from "./lib/heads/pattern_search.ts";
+export { type RetrievalSearchOptions, searchRetrieval } from "./lib/heads/retrieval_search.ts";
 
 // Haystacks and comparisons
 export {

@@ -34,7 +34,8 @@ const USAGE = `Options of deno task eval:
                     and of rows in files: ruler, kv
   --lengths LIST    tokens of the texts (1024,2048,4096)
   --methods LIST    methods, options after colons (dense,streaming,retrieval);
-                    for example retrieval:topK=64:window=256 or minference:file=heads.json
+                    for example retrieval:topK=64:window=256, minference:file=heads.json, or, with
+                    what each head is to do, retrieval:tail=clusters:heads=heads.json
   --questions N     questions for each task, length and method (200); the pass key, which needs a text
                     for each question, is asked a fifth of them
   --seed N          seed of the questions (0)

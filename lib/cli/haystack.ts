@@ -1,18 +1,21 @@
 /**
- * `deno task haystack --tokens N [--seed S] [--count C] [--tokenizer FOLDER]`: prints texts of the sentence grammar.
+ * `deno task haystack --tokens N [--seed S] [--count C] [--facts F] [--tokenizer FOLDER]`: prints texts of the sentence grammar.
  *
+ * With `--facts F`, that many facts are spread over each text, and at its end all are asked for and answered; what is asked comes
+ * on top of the tokens.
  * With `--bytes N` instead of `--tokens N`, texts are cut at the end of a sentence by size, which needs no tokenizer.
  * Text number i has the seed S + i; texts are divided by an empty line.
  */
 import { parseArgs } from "node:util";
 import { seededRandom } from "../engine/random.ts";
 import { sentences } from "../eval/grammar.ts";
-import { haystack } from "../eval/haystack.ts";
+import { makeFacts } from "../eval/facts.ts";
+import { haystack, type HaystackOptions } from "../eval/haystack.ts";
 import { reasonOf } from "../../ffi/refusal.ts";
 import { loadTokenizer } from "../model/tokenizer.ts";
 
 const USAGE =
-  "Usage: deno task haystack (--tokens N | --bytes N) [--seed S] [--count C] [--tokenizer FOLDER]";
+  "Usage: deno task haystack (--tokens N [--facts F] | --bytes N) [--seed S] [--count C] [--tokenizer FOLDER]";
 const EMBEDDED = `${import.meta.dirname}/../model/embedded`;
 
 interface Options {
@@ -20,6 +23,7 @@ interface Options {
   readonly bytes: number | undefined;
   readonly seed: number;
   readonly count: number;
+  readonly facts: number;
   readonly tokenizer: string;
 }
 
@@ -31,17 +35,22 @@ function read(args: readonly string[]): Options {
       bytes: { type: "string" },
       seed: { type: "string", default: "0" },
       count: { type: "string", default: "1" },
+      facts: { type: "string", default: "0" },
       tokenizer: { type: "string", default: EMBEDDED },
     },
   });
   if ((values.tokens === undefined) === (values.bytes === undefined)) {
     throw new RangeError("Cannot print text as one of --tokens and --bytes must be given");
   }
+  if (values.tokens === undefined && values.facts !== "0") {
+    throw new RangeError("Cannot print text with --facts as --tokens must be given");
+  }
   return {
     tokens: values.tokens === undefined ? undefined : whole("--tokens", values.tokens),
     bytes: values.bytes === undefined ? undefined : whole("--bytes", values.bytes),
     seed: whole("--seed", values.seed),
     count: whole("--count", values.count),
+    facts: whole("--facts", values.facts),
     tokenizer: values.tokenizer,
   };
 }
@@ -51,6 +60,13 @@ function whole(name: string, text: string): number {
   throw new RangeError(
     `Cannot print text as ${name} must be a whole number: current value is ${text}`,
   );
+}
+
+/** A text with facts spread over it, and at its end the questions for them, answered. */
+function asking(options: HaystackOptions & { readonly seed: number }, count: number): string {
+  const facts = makeFacts(count, { seed: options.seed });
+  const asked = facts.map(({ question, answer }) => question + answer);
+  return haystack({ ...options, facts }).text + asked.join("");
 }
 
 /** Sentences of at most `bytes` bytes; all of the grammar is ASCII. */
@@ -66,11 +82,11 @@ function ofSize(bytes: number, seed: number): string {
 }
 
 async function* texts(options: Options): AsyncGenerator<string> {
-  const { tokens, bytes = 0, count, seed } = options;
+  const { tokens, bytes = 0, count, facts, seed } = options;
   const tokenizer = tokens === undefined ? undefined : await loadTokenizer(options.tokenizer);
   for (let i = 0; i < count; i++) {
     yield tokenizer && tokens !== undefined
-      ? haystack({ tokens, tokenizer, seed: seed + i }).text
+      ? asking({ tokens, tokenizer, seed: seed + i }, facts)
       : ofSize(bytes, seed + i);
   }
 }

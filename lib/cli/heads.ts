@@ -1,24 +1,26 @@
 /**
  * What each head of a model attends to, found by trying patterns of one tile area on texts, or taken from a file that
- * MInference publishes.
+ * MInference publishes; and what each does in a step of retrieval.
  *
  *     deno task heads search --model REF --texts FILE... --length 8192 --share 0.2 --out heads.json
+ *     deno task heads retrieval --model REF --texts FILE... --length 16384 --error 0.1 --out heads.json
  *     deno task heads import --file PUBLISHED.json --name NAME --layers 32 --heads 32 --kv-heads 8
  *     deno task heads export --file heads.json --out PUBLISHED.json
  *
  * Findings of a search are written while they come; the same command again goes on where it was stopped.
  */
 import { parseArgs } from "node:util";
+import { reasonOf } from "../../ffi/refusal.ts";
 import { type HeadFile, writeHeadFile } from "../attention/head_file.ts";
 import { CHUNK_TOKENS } from "../engine/session_defaults.ts";
 import type { Model } from "../engine/model.ts";
-import type { HeadSearchProgress } from "../heads/layer_search.ts";
 import { searchPatterns } from "../heads/pattern_search.ts";
 import { readTexts } from "./collected.ts";
-import { duration, percent, wholeNumber } from "./format.ts";
+import { percent, wholeNumber } from "./format.ts";
 import { exportHeads, importHeads } from "./heads_published.ts";
+import { RETRIEVAL_USAGE, retrievalHeads } from "./heads_retrieval.ts";
 import { modelName } from "./model_name.ts";
-import { ProgressLine } from "./progress_line.ts";
+import { withSearchProgress } from "./search_progress.ts";
 import { type Column, table } from "./table.ts";
 import { withModel } from "./with_model.ts";
 
@@ -31,6 +33,7 @@ const USAGE = `deno task heads search finds a pattern for each head. Options:
   --chunk N         tokens that are planned together (${CHUNK_TOKENS})
   --threads N       threads of the native library (the cores there are)
   --out FILE        head file (heads.json); beside it FILE.part while the search goes on
+${RETRIEVAL_USAGE}
 deno task heads import makes a head file of one that MInference publishes. Options:
   --file FILE       the published file
   --name NAME       how the head file calls the model
@@ -75,16 +78,9 @@ function criterionOf({ criterion }: Options): "mass" | "error" {
   );
 }
 
-async function search(model: Model, values: Options, signal: AbortSignal): Promise<HeadFile> {
-  const line = new ProgressLine();
-  const [began, first] = [performance.now(), { done: -1 }];
-  const onProgress = ({ done, total, what }: HeadSearchProgress) => {
-    if (first.done < 0) first.done = done - 1;
-    const each = (performance.now() - began) / (done - first.done);
-    line.update(done / total, `${duration(each * (total - done))} left  ${what}`);
-  };
-  try {
-    return await searchPatterns(model, {
+function search(model: Model, values: Options, signal: AbortSignal): Promise<HeadFile> {
+  return withSearchProgress(async (onProgress) =>
+    await searchPatterns(model, {
       texts: await readTexts(values.texts),
       tokens: wholeNumber("length", values.length, 1),
       modelName: await modelName(model.path),
@@ -95,10 +91,8 @@ async function search(model: Model, values: Options, signal: AbortSignal): Promi
       progressFile: `${outOf(values)}.part`,
       onProgress,
       signal,
-    });
-  } finally {
-    line.clear();
-  }
+    })
+  );
 }
 
 /** How many heads have each pattern, and how well they do. */
@@ -141,6 +135,8 @@ async function run(values: Options): Promise<void> {
 }
 
 async function main(): Promise<void> {
+  const [command, ...rest] = Deno.args;
+  if (command === "retrieval") return await retrievalHeads(rest);
   const values = options();
   if (values.help) return console.log(USAGE);
   if (values.command === "export") return await exportHeads(values);
@@ -152,4 +148,11 @@ async function main(): Promise<void> {
   await run(values);
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) {
+  try {
+    await main();
+  } catch (error) {
+    console.error(reasonOf(error));
+    Deno.exitCode = 1;
+  }
+}

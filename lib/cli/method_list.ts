@@ -8,7 +8,11 @@ type Options = Readonly<Record<string, unknown>>;
 const NAMED: Readonly<Record<string, (options: Options) => Awaitable<Method>>> = {
   dense: methods.dense,
   streaming: methods.streaming,
-  retrieval: methods.retrieval,
+  retrieval: async ({ heads, ...options }) =>
+    methods.retrieval({
+      ...options,
+      ...(heads === undefined ? {} : { heads: await readHeadFile(String(heads)) }),
+    }),
   aShape: methods.aShape,
   triShape: methods.triShape,
   slidingWindow: methods.slidingWindow,
@@ -24,7 +28,7 @@ const NAMED: Readonly<Record<string, (options: Options) => Awaitable<Method>>> =
 const FILES = ["file"];
 
 /**
- * Methods of a list such as `dense,streaming:window=1024,retrieval:topK=64:window=256,minference:file=heads.json`.
+ * Methods of a list such as `dense,streaming:window=1024,retrieval:topK=64:heads=heads.json,minference:file=heads.json`.
  *
  * @throws {RangeError} for a name or an option that does not exist, or a value that a method refuses
  */

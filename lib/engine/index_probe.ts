@@ -95,12 +95,12 @@ export interface LayerIndexTrial {
 }
 
 /** Tries an index on a layer of a text. */
-export function tryIndex(
+export async function tryIndex(
   parts: ProbeParts,
   options: IndexTrialOptions,
 ): Promise<LayerIndexTrial> {
   const asked = askedOf(parts, options);
-  return withBuilt(parts, asked, async (built) => {
+  return await withBuilt(parts, asked, async (built) => {
     const results = await compare(parts, built, asked);
     const { buildMs, bytes } = built.index.stats();
     return {

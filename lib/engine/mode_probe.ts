@@ -41,13 +41,13 @@ export interface ModeTrial {
  * Tries the modes on the last rows of a layer. The first of these sees as many recent keys beside the index as `window` says and
  * each row one more, as in steps that take keys into the index by the batch; a streaming head always as many.
  */
-export function tryModes(
+export async function tryModes(
   parts: ProbeParts,
   options: ModeTrialOptions = {},
 ): Promise<ModeTrial[]> {
   const { window = 512 } = options;
   const asked = askedOf(parts, options, window);
-  return withBuilt(parts, asked, async ({ index, tails }) => {
+  return await withBuilt(parts, asked, async ({ index, tails }) => {
     const [none, found] = [nothingFound(parts, asked), await ask(parts, index, asked)];
     const estimated = async (keys: typeof found) =>
       await addTails(parts, tails, keys, await attendFound(parts, keys, asked), asked);

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertLessOrEqual, assertStringIncludes } from "@std/assert";
+import { makeFacts } from "../../lib/eval/facts.ts";
 
 const SCRIPT = new URL("../../lib/cli/haystack.ts", import.meta.url).pathname;
 
@@ -20,8 +21,24 @@ Deno.test("haystack --bytes prints as many texts as asked, each of at most that 
   assert(stdout.includes(`\n\n${single.stdout}\n`), "text 1 of seed 5 is text 0 of seed 6");
 });
 
+Deno.test("haystack --facts ends in the questions for facts that the text holds, answered", async () => {
+  const { code, stdout, stderr } = await run("--tokens", "600", "--facts", "4", "--seed", "3");
+  assertEquals(code, 0, stderr);
+  const [text = "", ...asked] = stdout.split("\nQuestion: ");
+  assertEquals(asked.length, 4);
+  const facts = makeFacts(4, { seed: 3 });
+  facts.forEach(({ statement, answer, question }, x) => {
+    assertStringIncludes(text, statement);
+    assertEquals(`\nQuestion: ${asked[x]!.trimEnd()}`, question + answer);
+  });
+});
+
 Deno.test("haystack refuses wrong arguments with the usage", async () => {
-  for (const args of [[], ["--tokens", "9", "--bytes", "9"], ["--bytes", "many"], ["--other"]]) {
+  for (
+    const args of [[], ["--tokens", "9", "--bytes", "9"], ["--bytes", "many"], ["--other"], [
+      ...["--bytes", "9", "--facts", "1"],
+    ]]
+  ) {
     const { code, stderr } = await run(...args);
     assertEquals(code, 1);
     assertStringIncludes(stderr, "Usage: deno task haystack");

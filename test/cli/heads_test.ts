@@ -1,5 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { readHeadFile } from "../../lib/attention/head_file.ts";
+import { type HeadSource, readHeadFile } from "../../lib/attention/head_file.ts";
+import { methodLabel } from "../../lib/cli/method_label.ts";
+import { methodList } from "../../lib/cli/method_list.ts";
+import { Model } from "../../lib/engine/model.ts";
 import { inFolder } from "../in_folder.ts";
 import { runCli } from "./run_cli.ts";
 
@@ -47,6 +50,96 @@ Deno.test("deno task heads search refuses options that make no sense", async () 
     assert(code !== 0);
     assertStringIncludes(error, cases[i]![1]);
   });
+});
+
+Deno.test("deno task heads retrieval writes modes that a session follows", () =>
+  inFolder(async (folder) => {
+    const [text, out] = [`${folder}/asks.txt`, `${folder}/heads.json`];
+    await Deno.writeTextFile(text, Array.from({ length: 400 }, (_, x) => `It is ${x}.`).join(" "));
+    const sizes = [
+      "--length",
+      "700",
+      "--rows",
+      "4",
+      "--window",
+      "64",
+      "--sink",
+      "4",
+      "--top-k",
+      "9",
+    ];
+    const options = [...sizes, "--index", "flat4:candidates=2", "--error", "0.3", "--worst", "2"];
+    const result = await heads(
+      "retrieval",
+      "--texts",
+      text,
+      ...options,
+      "--threads",
+      "1",
+      "--out",
+      out,
+    );
+    assertEquals(result.code, 0, result.error);
+    assertStringIncludes(result.out, "as streaming");
+    assertEquals(Array.from(Deno.readDirSync(folder), ({ name }) => name).sort(), [
+      "asks.txt",
+      "heads.json",
+    ]);
+    const file = await readHeadFile(out);
+    const [{ by, settings, texts }] = file.obtained as [HeadSource];
+    assertEquals([by, texts.map(({ name }) => name)], ["retrieval search", ["asks.txt"]]);
+    assertEquals([settings.error, settings.worst, settings.topK], [0.3, 2, 9]);
+    const modes = file.layers.map(({ queryHeads }) =>
+      queryHeads.map(({ retrieval }) => retrieval!)
+    );
+    assert(new Set(modes.flat()).size > 1, `${modes}`);
+    const [method] = await methodList(`retrieval:index=flat4:tail=clusters:heads=${out}`);
+    assertEquals(method!.options.heads, modes);
+    const label = methodLabel({
+      method: "retrieval",
+      methodOptions: JSON.stringify(method!.options),
+    }, [
+      { method: "retrieval", methodOptions: "{}" },
+    ]);
+    const streaming = modes.flat().filter((mode) => mode === "streaming").length;
+    assertStringIncludes(label, `streaming:${streaming}`);
+    const model = await Model.load();
+    const session = model.session({ attention: method! });
+    await session.prefill(await Deno.readTextFile(text));
+    const step = await session.step();
+    modes.forEach((row, layer) =>
+      row.forEach((mode, head) => {
+        const asks = mode === "index" || mode === "tail";
+        const { kind } = step.plan(layer).heads[head]!;
+        assertEquals(kind, asks ? "staticPlusRetrieved" : mode);
+        assertEquals(step.retrieval(layer, head).indices.length, mode === "index" ? 100 : 0);
+      })
+    );
+    model.close();
+  }));
+
+Deno.test("deno task heads retrieval dies of wrong options with one line", async () => {
+  const texts = ["--texts", import.meta.filename!];
+  const cases: [args: string[], message: string][] = [
+    [[], "Cannot search modes of retrieval without --texts FILE..."],
+    [[...texts, "--share", "0.2"], "Unknown option '--share'"],
+    [[...texts, "--error", "much"], "--error must be a number: current value is much"],
+    [[...texts, "--rows", "0"], "--rows must be a whole number >= 1"],
+    [[...texts, "--index", "flat4,graph"], "--index must be one index"],
+    [[...texts, "--index", "best"], "best"],
+    [[...texts, "--length", "700", "--percentile", "101"], "percentile must be > 0 and <= 100"],
+    [["--texts", "/none"], "/none"],
+    [[...texts, "--length", "900000"], "must have 900000 tokens"],
+  ];
+  const ends = await Promise.all(cases.map(([args]) => heads("retrieval", ...args)));
+  ends.forEach(({ code, error }, i) => {
+    assertEquals(code, 1);
+    assertStringIncludes(error, cases[i]![1]);
+    assertEquals(error.trim().split("\n").length, 1, error);
+  });
+  const { code, out } = await heads("retrieval", "--help");
+  assertEquals(code, 0);
+  assertStringIncludes(out, "--percentile");
 });
 
 Deno.test("deno task heads import reads a published file, and export writes it again", () =>
