@@ -3,7 +3,7 @@
  * MInference publishes; and what each does in a step of retrieval.
  *
  *     deno task heads search --model REF --texts FILE... --length 8192 --share 0.2 --out heads.json
- *     deno task heads retrieval --model REF --texts FILE... --length 16384 --error 0.1 --out heads.json
+ *     deno task heads retrieval --model REF --texts FILE... --length 16384 --index flat4 --out heads.json
  *     deno task heads import --file PUBLISHED.json --name NAME --layers 32 --heads 32 --kv-heads 8
  *     deno task heads export --file heads.json --out PUBLISHED.json
  *

@@ -32,17 +32,17 @@ export interface RetrievalSearchOptions extends HeadSearchOptions {
   readonly texts: readonly CalibrationText[];
   /**
    * Most that the output of a head may be off by, over that of dense attention: on every text, in the mean over rows.
-   * @default 0.1
+   * @default 0.15
    */
   readonly error?: number;
   /**
-   * The same for the worst row.
-   * @default 0.5
+   * The same for the worst row that counts.
+   * @default 0.4
    */
   readonly worst?: number;
   /**
-   * Which row that is: 95 leaves out a twentieth of them.
-   * @default 100
+   * Which row that is, in percent of the rows by their errors: 95 leaves out a twentieth, 100 none.
+   * @default 95
    */
   readonly percentile?: number;
   /**
@@ -125,7 +125,7 @@ export async function searchRetrieval(
 }
 
 function checkOptions(options: RetrievalSearchOptions): Checked {
-  const { texts, tokens, modelName, error = 0.1, worst = 0.5, percentile = 100 } = options;
+  const { texts, tokens, modelName, error = 0.15, worst = 0.4, percentile = 95 } = options;
   const { index = { kind: "exact" }, topK = 100, sink = 128, window = 512, rows = 256 } = options;
   const { chunkTokens = CHUNK_TOKENS, kv = "bf16", date = null } = options;
   const check = optionCheck(ACTION);
