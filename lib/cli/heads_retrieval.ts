@@ -25,8 +25,8 @@ export const RETRIEVAL_USAGE =
   --model REF       a folder in Hugging Face layout, a GGUF file, or org/name[@revision] of the hub (the embedded model)
   --texts FILE...   texts whose ends ask; some should end in questions (deno task haystack --facts prints such texts)
   --length N        tokens of each text: the last ones (16384)
-  --error X         most that the output of a head may be off by, over dense attention's, in the mean over rows (0.15)
-  --worst X         the same for the worst row that counts (0.4)
+  --error X         most that the output of a head may be off by, over dense attention's, in the mean over rows (0.1)
+  --worst X         the same for the worst row that counts (0.2)
   --percentile X    which row that is: 95 leaves out a twentieth of them, 100 none (95)
   --rows N          rows of each text that ask: the last ones (256)
   --index KIND      index that heads may ask, options after colons (exact)
@@ -46,8 +46,8 @@ function optionsOf(args: readonly string[]) {
       model: text,
       texts: { ...text, multiple: true, default: [] },
       length: { ...text, default: "16384" },
-      error: { ...text, default: "0.15" },
-      worst: { ...text, default: "0.4" },
+      error: { ...text, default: "0.1" },
+      worst: { ...text, default: "0.2" },
       percentile: { ...text, default: "95" },
       rows: { ...text, default: "256" },
       index: { ...text, default: "exact" },

@@ -32,12 +32,12 @@ export interface RetrievalSearchOptions extends HeadSearchOptions {
   readonly texts: readonly CalibrationText[];
   /**
    * Most that the output of a head may be off by, over that of dense attention: on every text, in the mean over rows.
-   * @default 0.15
+   * @default 0.1
    */
   readonly error?: number;
   /**
    * The same for the worst row that counts.
-   * @default 0.4
+   * @default 0.2
    */
   readonly worst?: number;
   /**
@@ -125,7 +125,7 @@ export async function searchRetrieval(
 }
 
 function checkOptions(options: RetrievalSearchOptions): Checked {
-  const { texts, tokens, modelName, error = 0.15, worst = 0.4, percentile = 95 } = options;
+  const { texts, tokens, modelName, error = 0.1, worst = 0.2, percentile = 95 } = options;
   const { index = { kind: "exact" }, topK = 100, sink = 128, window = 512, rows = 256 } = options;
   const { chunkTokens = CHUNK_TOKENS, kv = "bf16", date = null } = options;
   const check = optionCheck(ACTION);
