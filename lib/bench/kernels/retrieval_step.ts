@@ -16,7 +16,10 @@ const ROWS = 512;
 /** Queries that repetitions take in turn, and that no index has seen. */
 const ASKING = 16;
 
-/** A step with each index for every group, in bf16; a graph, whose building takes long, of one KV head. */
+/** KV heads of a graph, whose building takes long: one for each of two threads. */
+const GRAPHS = 2;
+
+/** A step with each index for every group, in bf16. */
 export function retrievalSteps({ sparseTokens, kinds, groups, decodeKvHeads }: Sizes): BenchCase[] {
   const bf16 = kinds.filter(({ dtype }) => dtype === "bf16");
   return sparseTokens.flatMap((tokens) =>
@@ -27,7 +30,7 @@ export function retrievalSteps({ sparseTokens, kinds, groups, decodeKvHeads }: S
         };
         return [
           stepCase({ kind: "flat4" }, shape(decodeKvHeads[0]!)),
-          stepCase({ kind: "graph" }, shape(1)),
+          stepCase({ kind: "graph" }, shape(GRAPHS)),
         ];
       })
     )
