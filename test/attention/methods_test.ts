@@ -64,7 +64,7 @@ Deno.test("retrieval() wants its index, its own options filled in, and a tail wh
   assertEquals(wish, {
     index: {
       ...{ kind: "graph", degree: 32, width: 300, buildWidth: 50 },
-      ...{ queryShare: 0.24, keyShare: 1, listLength: 32, perQueryHead: false },
+      ...{ queryShare: 0.24, keyShare: 1, listLength: 64, perQueryHead: false },
     },
     tail: { clusterKeys: 64, iterations: 4 },
     ...{ sink: 4, window: 8, batch: 256 },
