@@ -118,19 +118,19 @@ Deno.test({
       return found / 60 / 20;
     };
     const lost = async (keyShare: number) => {
-      const sizes = { degree: 16, width: 40, buildWidth: 40, listLength: 16 };
+      const sizes = { degree: 16, width: 30, buildWidth: 40, listLength: 16 };
       const index = { kind: "graph", ...sizes, keyShare } as const;
       using fresh = await KeyIndex.build({ ...shape, keys: k }, { index });
-      using grown = await KeyIndex.build({ ...shape, keys: k.slice(0, count / 2 * dim) }, {
+      using grown = await KeyIndex.build({ ...shape, keys: k.slice(0, count / 4 * dim) }, {
         index,
       });
-      for (let first = count / 2; first < count; first += step) {
+      for (let first = count / 4; first < count; first += step) {
         await grown.append(k.slice(first * dim, (first + step) * dim));
       }
       return await recall(fresh) - await recall(grown);
     };
     const [asking, silent] = [await lost(1), await lost(0)];
-    assert(asking < 0.01 && silent > 0.02, `${asking} and ${silent}`);
+    assert(asking < 0.02 && silent > 0.05, `${asking} and ${silent}`);
   },
 });
 
