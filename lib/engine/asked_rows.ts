@@ -205,3 +205,20 @@ async function filledRows(
     found.lse.close();
   }
 }
+
+/** L2 error of some vectors `[dim]` of what rows attended to, over the norm of the dense ones. */
+export function relativeError(
+  places: readonly number[],
+  dim: number,
+  { out }: Rows,
+  dense: Rows,
+): number {
+  let difference = 0, norm = 0;
+  for (const at of places) {
+    for (let i = at * dim; i < (at + 1) * dim; i++) {
+      difference += (out[i]! - dense.out[i]!) ** 2;
+      norm += dense.out[i]! ** 2;
+    }
+  }
+  return norm === 0 ? 0 : Math.sqrt(difference / norm);
+}

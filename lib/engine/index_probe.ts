@@ -10,6 +10,7 @@ import {
   type BuiltLayer,
   type Found,
   headsOf,
+  relativeError,
   type Rows,
   withBuilt,
 } from "./asked_rows.ts";
@@ -170,7 +171,7 @@ function headTrial(
     Math.min(1, Math.exp(part.lse[at]! - whole.lse[at]!));
   const shares = places.map(shareOf(attended, attendedBest));
   const sorted = shares.toSorted((a, b) => a - b);
-  const errorOf = ({ out }: Rows) => relativeError(places, dim, out, dense.out);
+  const errorOf = (part: Rows) => relativeError(places, dim, part, dense);
   return {
     recall: mean((_, row) => overlap(found.keys[row]![head]!, best.keys[row]![head]!)),
     mass: mean(shareOf(attended, dense)),
@@ -191,20 +192,4 @@ export function overlap(found: Int32Array, wanted: Int32Array): number {
   let count = 0;
   for (const key of wanted) if (known.has(key)) count++;
   return wanted.length === 0 ? 1 : count / wanted.length;
-}
-
-function relativeError(
-  places: readonly number[],
-  dim: number,
-  out: Float32Array,
-  dense: Float32Array,
-): number {
-  let difference = 0, norm = 0;
-  for (const at of places) {
-    for (let i = at * dim; i < (at + 1) * dim; i++) {
-      difference += (out[i]! - dense[i]!) ** 2;
-      norm += dense[i]! ** 2;
-    }
-  }
-  return norm === 0 ? 0 : Math.sqrt(difference / norm);
 }

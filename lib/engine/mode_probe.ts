@@ -8,6 +8,7 @@ import {
   attendStatic,
   headsOf,
   nothingFound,
+  relativeError,
   type Rows,
   withBuilt,
 } from "./asked_rows.ts";
@@ -57,8 +58,12 @@ export async function tryModes(
       index: await estimated(found),
     };
     const dense = await attendAll(parts, asked);
+    const { heads, dim } = parts.model.config;
     return headsOf(parts).map((head) => {
-      const errorsOf = ({ out }: Rows) => rowErrors(parts, head, out, dense.out);
+      const errorsOf = (part: Rows) =>
+        Float64Array.from({ length: asked.rows }, (_, row) => {
+          return relativeError([row * heads + head], dim, part, dense);
+        });
       const { streaming, tail, index } = outputs;
       return {
         errors: {
@@ -83,23 +88,4 @@ function askedOf({ tensors }: ProbeParts, options: ModeTrialOptions, window: num
     `Cannot try modes as the text must be longer than sink, window and rows, and rows at least 1: ` +
       `current value is ${tokens} tokens, ${rows} rows`,
   );
-}
-
-/** Errors of the rows of one head of `[rows, heads, dim]`. */
-function rowErrors(
-  { model: { config: { heads, dim } } }: ProbeParts,
-  head: number,
-  out: Float32Array,
-  dense: Float32Array,
-): Float64Array {
-  const rows = dense.length / (heads * dim);
-  return Float64Array.from({ length: rows }, (_, row) => {
-    const first = (row * heads + head) * dim;
-    let difference = 0, norm = 0;
-    for (let i = first; i < first + dim; i++) {
-      difference += (out[i]! - dense[i]!) ** 2;
-      norm += dense[i]! ** 2;
-    }
-    return norm === 0 ? 0 : Math.sqrt(difference / norm);
-  });
 }

@@ -1,6 +1,12 @@
 /** Measures something of the heads of each layer on texts; a search that was stopped goes on where it was. */
 import { createHash } from "node:crypto";
-import type { HeadFileModel, HeadFileText } from "../attention/head_file.ts";
+import type {
+  HeadFile,
+  HeadFileModel,
+  HeadFileText,
+  HeadSource,
+  QueryHeadEntry,
+} from "../attention/head_file.ts";
 import type { LayerProbe } from "../engine/head_probe.ts";
 import type { Model } from "../engine/model.ts";
 import { type SearchKey, type SearchKind, SearchLog } from "./search_log.ts";
@@ -59,31 +65,39 @@ export interface HeadSearchOptions {
 export type SearchedModel = Pick<Model, "config" | "tokenizer" | "session">;
 
 /** A text as it is read. */
-export interface ReadText {
+interface ReadText {
   /** Its name. */
   readonly name: string;
   /** Its ids. */
   readonly ids: Int32Array;
 }
 
-/** What is measured, and how. */
+/** What is measured of heads, and what a head file makes of it. */
 export interface LayerSearch<Head> {
   /** Kind of the search. */
   readonly kind: SearchKind<Head>;
   /** Version of what is measured. */
   readonly version: number;
+  /** What cannot be done when a text is too short. */
+  readonly action: string;
+  /** Those of a text's ids that are read. */
+  readonly cut: (ids: Int32Array) => Int32Array;
   /** What makes findings of an earlier run those of this search, beside model and texts. */
   readonly settings: SearchKey;
   /** Measures the heads of a layer. */
   readonly measure: (probe: LayerProbe) => Promise<readonly Head[]>;
+  /** What the head file says of how it was obtained, beside model and texts. */
+  readonly obtained: Pick<HeadSource, "criterion" | "settings">;
+  /** What it says of a head of a layer by what was measured on each text. */
+  readonly entry: (texts: readonly Head[], layer: number) => QueryHeadEntry;
 }
 
 /** What was measured, `[text][layer][head]`. */
-export type Findings<Head> = readonly (readonly (readonly Head[])[])[];
+type Findings<Head> = readonly (readonly (readonly Head[])[])[];
 
-type Options =
-  & Required<Pick<HeadSearchOptions, "modelName" | "chunkTokens" | "kv">>
-  & Pick<HeadSearchOptions, "progressFile" | "onProgress" | "signal">;
+type Options = HeadSearchOptions & Required<Pick<HeadSearchOptions, "chunkTokens" | "kv">> & {
+  readonly texts: readonly CalibrationText[];
+};
 
 /** A search that goes on. */
 interface Running<Head> {
@@ -95,18 +109,42 @@ interface Running<Head> {
 }
 
 /**
- * Measures the layers of each text.
+ * Measures the heads of each layer on each text, and makes a head file of what was found.
  *
+ * @throws {RangeError} when a text is too short
  * @throws {ModelFormatError} when `progressFile` is of another search
  */
-export async function searchLayers<Head>(
+export async function searchHeads<Head>(
+  model: SearchedModel,
+  search: LayerSearch<Head>,
+  options: Options,
+): Promise<HeadFile> {
+  const texts = readTexts(model, search, options);
+  const known = { model: modelOf(model, options.modelName), texts: textsOf(texts) };
+  const findings = await searchLayers(model, texts, known, search, options);
+  const { kind, version, obtained, entry } = search;
+  const { tokens, date = null } = options;
+  const source = { by: kind.name, version, date, tokens, texts: known.texts, ...obtained };
+  return {
+    model: known.model,
+    obtained: [source],
+    layers: layersOf(model).map((layer) => ({
+      queryHeads: findings[0]![layer]!.map((_, head) =>
+        entry(findings.map((text) => text[layer]![head]!), layer)
+      ),
+      kvHeads: [],
+    })),
+  };
+}
+
+async function searchLayers<Head>(
   model: SearchedModel,
   texts: readonly ReadText[],
+  known: SearchKey,
   search: LayerSearch<Head>,
   options: Options,
 ): Promise<Findings<Head>> {
   const { kind, version, settings } = search;
-  const known = { model: modelOf(model, options.modelName), texts: textsOf(texts) };
   const log = options.progressFile === undefined
     ? SearchLog.inMemory<Head>()
     : await SearchLog.open(options.progressFile, kind, { version, ...known, ...settings });
@@ -147,13 +185,13 @@ function layersOf({ config }: SearchedModel): number[] {
 }
 
 /** What a head file says of the model. */
-export function modelOf({ config }: SearchedModel, name: string): HeadFileModel {
+function modelOf({ config }: SearchedModel, name: string): HeadFileModel {
   const { layers, heads, kvHeads } = config;
   return { name, layers, heads, kvHeads };
 }
 
 /** What a head file says of the texts. */
-export function textsOf(texts: readonly ReadText[]): HeadFileText[] {
+function textsOf(texts: readonly ReadText[]): HeadFileText[] {
   return texts.map(({ name, ids }) => ({ name, sha256: sha256(ids) }));
 }
 
@@ -163,21 +201,10 @@ function sha256(ids: Int32Array): string {
   return createHash("sha256").update(new Uint8Array(bytes.buffer)).digest("hex");
 }
 
-/**
- * The ids of texts.
- *
- * @param action what cannot be done when one is too short
- * @param cut `tokens` of the ids of a text
- * @throws {RangeError} when a text is too short
- */
-export function readTexts(
+function readTexts<Head>(
   { tokenizer }: SearchedModel,
-  texts: readonly CalibrationText[],
-  { tokens, action, cut }: {
-    readonly tokens: number;
-    readonly action: string;
-    readonly cut: (ids: Int32Array) => Int32Array;
-  },
+  { action, cut }: LayerSearch<Head>,
+  { texts, tokens }: Options,
 ): ReadText[] {
   return texts.map(({ name, text }) => {
     const ids = typeof text === "string" ? tokenizer.encode(text, { bos: true }) : text;

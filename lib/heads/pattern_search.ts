@@ -1,7 +1,6 @@
 import {
   candidateSchema,
   type HeadFile,
-  type HeadFileText,
   type PatternCandidate,
   type QueryHeadEntry,
 } from "../attention/head_file.ts";
@@ -13,14 +12,10 @@ import { fitPatterns, type FittedFamily } from "./fit_patterns.ts";
 import {
   type CalibrationText,
   checkCounts,
-  type Findings,
   type HeadSearchOptions,
-  modelOf,
   optionCheck,
-  readTexts,
   type SearchedModel,
-  searchLayers,
-  textsOf,
+  searchHeads,
 } from "./layer_search.ts";
 import type { SearchKind } from "./search_log.ts";
 
@@ -56,7 +51,7 @@ const KIND: SearchKind<Candidates> = {
 type Checked = Required<
   Pick<
     PatternSearchOptions,
-    "tokens" | "modelName" | "tileShare" | "criterion" | "chunkTokens" | "kv" | "date"
+    "tokens" | "tileShare" | "criterion" | "chunkTokens" | "kv"
   >
 >;
 
@@ -74,25 +69,26 @@ export async function searchPatterns(
   options: PatternSearchOptions,
 ): Promise<HeadFile> {
   const checked = checkOptions(options);
-  const { tokens, tileShare, chunkTokens, kv } = checked;
-  const cut = (ids: Int32Array) => ids.slice(0, tokens);
-  const texts = readTexts(model, options.texts, { tokens, action: ACTION, cut });
-  const settings = { tokens, tileShare, chunkTokens, kv };
-  const measure = (probe: LayerProbe) => tryLayer(probe, model.config.heads, checked);
-  const search = { kind: KIND, version: VERSION, settings, measure };
-  const findings = await searchLayers(model, texts, search, { ...options, chunkTokens, kv });
-  return headFileOf(model, checked, findings, textsOf(texts));
+  const { tokens, tileShare, criterion, chunkTokens, kv } = checked;
+  return await searchHeads<Candidates>(model, {
+    ...{ kind: KIND, version: VERSION, action: ACTION },
+    cut: (ids) => ids.slice(0, tokens),
+    settings: { tokens, tileShare, chunkTokens, kv },
+    measure: (probe) => tryLayer(probe, model.config.heads, checked),
+    obtained: { criterion, settings: { tileShare, chunkTokens, kv } },
+    entry: (found) => entryOf(found, criterion),
+  }, { ...options, chunkTokens, kv });
 }
 
 function checkOptions(options: PatternSearchOptions): Checked {
-  const { texts, tokens, modelName, tileShare = 0.2, criterion = "mass" } = options;
-  const { chunkTokens = CHUNK_TOKENS, kv = "bf16", date = null } = options;
+  const { texts, tokens, tileShare = 0.2, criterion = "mass" } = options;
+  const { chunkTokens = CHUNK_TOKENS, kv = "bf16" } = options;
   const check = optionCheck(ACTION);
   check("texts", texts.length > 0, "at least one", texts.length);
   checkCounts(check, { tokens, chunkTokens });
   check("tileShare", tileShare > 0 && tileShare <= 1, "> 0 and <= 1", tileShare);
   check("criterion", ["mass", "error"].includes(criterion), "mass or error", criterion);
-  return { tokens, modelName, tileShare, criterion, chunkTokens, kv, date };
+  return { tokens, tileShare, criterion, chunkTokens, kv };
 }
 
 /** Candidates of each head of a layer. */
@@ -148,30 +144,6 @@ function checkBudget(families: readonly FittedFamily[], { tileShare, tokens }: C
         `tokens: current value is ${tileShare}`,
     );
   }
-}
-
-function headFileOf(
-  model: SearchedModel,
-  options: Checked,
-  findings: Findings<Candidates>,
-  texts: readonly HeadFileText[],
-): HeadFile {
-  const { modelName, tokens, tileShare, criterion, chunkTokens, kv, date } = options;
-  const { layers, heads } = model.config;
-  return {
-    model: modelOf(model, modelName),
-    obtained: [{
-      ...{ by: KIND.name, version: VERSION, date, criterion, tokens, texts },
-      settings: { tileShare, chunkTokens, kv },
-    }],
-    layers: Array.from({ length: layers }, (_, layer) => ({
-      queryHeads: Array.from(
-        { length: heads },
-        (_, head) => entryOf(findings.map((text) => text[layer]![head]!), criterion),
-      ),
-      kvHeads: [],
-    })),
-  };
 }
 
 /** The head's candidates averaged over texts, and the best of them. */

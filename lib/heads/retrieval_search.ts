@@ -1,10 +1,5 @@
 import type { ZodType } from "zod";
-import type {
-  HeadFile,
-  HeadFileText,
-  QueryHeadEntry,
-  RetrievalMode,
-} from "../attention/head_file.ts";
+import type { HeadFile, QueryHeadEntry, RetrievalMode } from "../attention/head_file.ts";
 import type { Zod } from "../attention/json_file.ts";
 import { CHUNK_TOKENS } from "../engine/session_defaults.ts";
 import type { LayerProbe } from "../engine/head_probe.ts";
@@ -12,14 +7,10 @@ import type { CheaperMode, ModeTrial, ModeTrialOptions } from "../engine/mode_pr
 import {
   type CalibrationText,
   checkCounts,
-  type Findings,
   type HeadSearchOptions,
-  modelOf,
   optionCheck,
-  readTexts,
   type SearchedModel,
-  searchLayers,
-  textsOf,
+  searchHeads,
 } from "./layer_search.ts";
 import type { SearchKind } from "./search_log.ts";
 
@@ -97,7 +88,10 @@ type Finding = ModeFinding | null;
 const KIND: SearchKind<Finding> = { name: "retrieval search", head: (z) => schema(z).nullable() };
 
 type Checked = Required<
-  Omit<RetrievalSearchOptions, "texts" | "progressFile" | "onProgress" | "signal">
+  Omit<
+    RetrievalSearchOptions,
+    "texts" | "modelName" | "date" | "progressFile" | "onProgress" | "signal"
+  >
 >;
 
 /**
@@ -114,20 +108,24 @@ export async function searchRetrieval(
   options: RetrievalSearchOptions,
 ): Promise<HeadFile> {
   const checked = checkOptions(options);
-  const { tokens, chunkTokens, kv, percentile, rows, index, topK, sink, window } = checked;
-  const cut = (ids: Int32Array) => lastOf(ids, tokens, model.tokenizer.bosId);
-  const texts = readTexts(model, options.texts, { tokens, action: ACTION, cut });
-  const settings = { tokens, percentile, rows, index, topK, sink, window, chunkTokens, kv };
-  const measure = (probe: LayerProbe) => measured(probe, model.config.heads, checked);
-  const search = { kind: KIND, version: VERSION, settings, measure };
-  const findings = await searchLayers(model, texts, search, { ...options, chunkTokens, kv });
-  return headFileOf(model, checked, findings, textsOf(texts));
+  const { tokens, error, worst, index, ...how } = checked;
+  return await searchHeads<Finding>(model, {
+    ...{ kind: KIND, version: VERSION, action: ACTION },
+    cut: (ids) => lastOf(ids, tokens, model.tokenizer.bosId),
+    settings: { tokens, index, ...how },
+    measure: (probe) => measured(probe, model.config.heads, checked),
+    obtained: {
+      criterion: "error",
+      settings: { error, worst, ...how, index: JSON.stringify(index) },
+    },
+    entry: (found, layer) => entryOf(found, checked, model.config.windows[layer]!),
+  }, { ...options, chunkTokens: checked.chunkTokens, kv: checked.kv });
 }
 
 function checkOptions(options: RetrievalSearchOptions): Checked {
-  const { texts, tokens, modelName, error = 0.1, worst = 0.2, percentile = 95 } = options;
+  const { texts, tokens, error = 0.1, worst = 0.2, percentile = 95 } = options;
   const { index = { kind: "exact" }, topK = 100, sink = 128, window = 512, rows = 256 } = options;
-  const { chunkTokens = CHUNK_TOKENS, kv = "bf16", date = null } = options;
+  const { chunkTokens = CHUNK_TOKENS, kv = "bf16" } = options;
   const check = optionCheck(ACTION);
   check("texts", texts.length > 0, "at least one", texts.length);
   checkCounts(check, { tokens, chunkTokens, rows, topK, window });
@@ -137,8 +135,8 @@ function checkOptions(options: RetrievalSearchOptions): Checked {
   check("percentile", percentile > 0 && percentile <= 100, "> 0 and <= 100", percentile);
   const least = sink + window + rows;
   check("tokens", tokens >= least, `>= sink + window + rows, ${least}`, tokens);
-  const what = { tokens, modelName, error, worst, percentile, rows, index, topK, sink, window };
-  return { ...what, chunkTokens, kv, date };
+  const what = { tokens, error, worst, percentile, rows, index, topK, sink, window };
+  return { ...what, chunkTokens, kv };
 }
 
 /** The last ids, the mark of a text's beginning before them where it has one. */
@@ -166,29 +164,6 @@ function errorOf(rows: Float64Array, percentile: number): ModeError {
   const sorted = rows.toSorted();
   const place = Math.ceil(percentile / 100 * rows.length) - 1;
   return { mean: rows.reduce((sum, row) => sum + row, 0) / rows.length, worst: sorted[place]! };
-}
-
-function headFileOf(
-  model: SearchedModel,
-  options: Checked,
-  findings: Findings<Finding>,
-  texts: readonly HeadFileText[],
-): HeadFile {
-  const { modelName, date, tokens, index, ...settings } = options;
-  return {
-    model: modelOf(model, modelName),
-    obtained: [{
-      ...{ by: KIND.name, version: VERSION, date, criterion: "error", tokens, texts },
-      settings: { ...settings, index: JSON.stringify(index) },
-    }],
-    layers: model.config.windows.map((shown, layer) => ({
-      queryHeads: Array.from(
-        { length: model.config.heads },
-        (_, head) => entryOf(findings.map((text) => text[layer]![head]!), options, shown),
-      ),
-      kvHeads: [],
-    })),
-  };
 }
 
 /** The first mode that is near enough on every text. */
