@@ -25,7 +25,7 @@ export class Run<Event, Result> implements PromiseLike<Result>, AsyncIterable<Ev
   readonly #queues = new Set<Event[]>();
   readonly #result: Promise<Result>;
   #settled = false;
-  #wake: () => void = () => {};
+  readonly #waiting: (() => void)[] = [];
 
   /** Starts `work`, which emits events and stops with its signal; `onSettled` is called in the end, whatever came. */
   constructor(
@@ -83,20 +83,17 @@ export class Run<Event, Result> implements PromiseLike<Result>, AsyncIterable<Ev
       while (true) {
         while (queue.length > 0) yield queue.shift()!;
         if (this.#settled) break;
-        await new Promise<void>((resolve) => {
-          const others = this.#wake;
-          this.#wake = () => {
-            others();
-            resolve();
-          };
-        });
-        this.#wake = () => {};
+        await new Promise<void>((resolve) => this.#waiting.push(resolve));
       }
       await this.#result;
     } finally {
       this.#queues.delete(queue);
       if (!this.#settled) await this.#stop();
     }
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   #keep(event: Event): void {
