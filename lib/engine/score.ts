@@ -45,9 +45,9 @@ export async function scoreText(
   const ids = held.encode(text);
   const from = firstScored(ids.length, options);
   held.checkFits(before + ids.length);
+  if (before > 0) held.holdBack(); // the first id is scored by the row of the token before it
   held.push([{ ids, phase }]);
   const logProbs = new Float32Array(ids.length).fill(NaN);
-  if (before > 0) held.holdBack();
   for (const segment of passes.segments(held.cache.length, held.length - 1)) {
     throwIfAborted(signal);
     for await (const _ of passes.places(passes.request(segment, control)));

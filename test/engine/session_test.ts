@@ -228,6 +228,18 @@ onBackends(
   },
 );
 
+onBackends(
+  "score() scores the first id where the last token has its keys",
+  "llama",
+  async (model) => {
+    const session = model.session();
+    await session.prefill(someIds(40));
+    const wanted = await session.score(someIds(6, 3));
+    await session.map(0, 0);
+    assertEquals(await session.score(someIds(6, 3)), wanted);
+  },
+);
+
 onBackends("score() of the last ids gives their part of the whole", "llama", async (model) => {
   const session = model.session({ chunkTokens: 7 });
   const ids = someIds(40);
