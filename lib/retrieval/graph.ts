@@ -87,7 +87,7 @@ export function loadGraph(
   const means = savedArray(saved, "means", Float32Array<ArrayBuffer>, (length) => {
     return length === graphs * kv.table.spec.dim;
   });
-  checkPlaces("entries", entries, Math.max(1, nodes));
+  checkPlaces("entries", entries, Math.max(1, nodes), -1); // fewer nodes than entries: the others are none
   const arrays = { neighbours, parents, entries, means };
   return new GraphIndex(backend, options, savedPlace(saved), heads, arrays);
 }

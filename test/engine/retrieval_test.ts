@@ -198,10 +198,12 @@ onBackends(
     const folder = await Deno.makeTempDir();
     const { restoreSession } = await import("../../lib/engine/session_file/restore.ts");
     try {
-      for (const index of ["graph", "clusters", "flat4"] as const) {
-        const session = sessionOf(model, { index, topK: 6, tail: "clusters" });
-        await session.prefill(TEXT);
+      const cases = [["graph", 90], ["clusters", 90], ["flat4", 90], ["graph", 14]] as const;
+      for (const [index, tokens] of cases) {
+        const session = sessionOf(model, { index, topK: 6, batch: 2, tail: "clusters" });
+        await session.prefill(TEXT.subarray(0, tokens));
         await session.step();
+        assert(session.indexes().length > 0);
         await session.save(`${folder}/saved`);
         const scope = {
           emit: () => {},
