@@ -74,7 +74,7 @@ export class KeySearch {
     const retrieval = await this.#retrieval(request, place, end);
     if (!retrieval) return nothing(request, sink);
     const covered = Math.min(end, retrieval.end);
-    const query = this.#query(request, place, covered);
+    const query = this.#query(request, place, covered, retrieval.end);
     const { found, scanned, mass } = request.topK === 0
       ? noAnswer(request)
       : await retrieval.search(query, place.control);
@@ -96,7 +96,7 @@ export class KeySearch {
   ) {
     const retrieval = await this.#retrieval(request, place, end);
     if (!retrieval) return null;
-    const query = this.#query({ ...request, topK: 0 }, place, end);
+    const query = this.#query({ ...request, topK: 0 }, place, end, retrieval.end);
     return await retrieval.tail(query, retrieved, place.control);
   }
 
@@ -119,12 +119,14 @@ export class KeySearch {
     return found && found.start < Math.min(end, found.end) ? found : null;
   }
 
+  /** Asks for keys before `end`. An index that later rows have extended to `indexEnd` reads keys that this row does not see. */
   #query(
     { heads, topK, mass }: Pick<SearchRequest, "heads" | "topK" | "mass">,
     { layer, position, cache, q, row, queries }: SearchingRow,
     end: number,
+    indexEnd = end,
   ): IndexQuery {
-    const kv = cache.view(layer, position + 1);
+    const kv = cache.view(layer, Math.max(position + 1, indexEnd));
     const wantsMass = mass !== undefined;
     return { kv, q, row, queries, heads, end, topK, scale: this.#config.scale, wantsMass };
   }

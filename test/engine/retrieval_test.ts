@@ -46,6 +46,29 @@ onBackends(
   },
 );
 
+onBackends(
+  "rows that are read together may be more than the window, and be computed again later",
+  "llama",
+  async (model) => {
+    const question = String.fromCharCode(...TEXT.subarray(0, 50));
+    const ask = { template: "{question}", maxTokens: 2, stop: [] };
+    const dense = model.session();
+    await dense.prefill(TEXT.subarray(0, 30));
+    const wanted = await dense.ask(question, ask);
+    for (const index of KINDS) {
+      for (const tail of ["none", "clusters"] as const) {
+        const session = sessionOf(model, { window: 2, batch: 1, index, topK: 200, tail });
+        await session.prefill(TEXT.subarray(0, 30));
+        assertEquals((await session.ask(question, ask)).ids, wanted.ids, `${index}, tail ${tail}`);
+        await session.prefill(TEXT);
+        const map = await session.map(1, 0, { bins: 8 });
+        assert(map.mean.every((mean) => mean >= 0), `${index}, tail ${tail}`);
+        session.close();
+      }
+    }
+  },
+);
+
 onBackends("the tail brings an answer nearer to dense attention", "llama", async (model) => {
   const logitsOf = async (session: Session) => {
     await session.prefill(TEXT);
