@@ -4,6 +4,7 @@ import {
   type IndexOptions,
   indexOptions,
 } from "../retrieval/index_options.ts";
+import { checkMass } from "../retrieval/mass_cut.ts";
 import type { RetrievalWish } from "../retrieval/retrieval_wish.ts";
 import { checkCount } from "./check.ts";
 import { described } from "./described.ts";
@@ -107,11 +108,7 @@ function check(options: RetrievalOptions): Checked {
   checkCount(ACTION, "window", window, 1);
   checkCount(ACTION, "topK", topK, 0);
   checkCount(ACTION, "batch", batch, 1);
-  if (mass !== null && !(mass > 0 && mass <= 1)) {
-    throw new RangeError(
-      `Cannot ${ACTION} as mass must be above 0 and at most 1: current value is ${mass}`,
-    );
-  }
+  if (mass !== null) checkMass(ACTION, mass);
   if (tail !== "none" && tail !== "clusters") {
     throw new RangeError(
       `Cannot ${ACTION} as tail must be "none" or "clusters": current value is ${tail}`,

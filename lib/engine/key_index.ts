@@ -1,13 +1,15 @@
 import type { Backend, Tensor, TopKeys } from "../../ffi/backend.ts";
 import { ShapeError } from "../../ffi/errors.ts";
 import { openBackend } from "../../ffi/open.ts";
+import { checkCount } from "../attention/check.ts";
 import { PagedCache } from "../cache/paged_cache.ts";
 import { type IndexKind, type IndexOptions, indexOptions } from "../retrieval/index_options.ts";
-import { keysForMass } from "../retrieval/mass_cut.ts";
+import { checkMass, keysForMass } from "../retrieval/mass_cut.ts";
 import type { IndexStats, KvIndex, SavedIndex } from "../retrieval/kv_index.ts";
 import { buildIndex, loadIndex } from "../retrieval/make_index.ts";
 import { QuerySamples } from "../retrieval/query_samples.ts";
 import type { KeptAttention } from "./key_search.ts";
+import { Turns } from "./turns.ts";
 
 /** Keys of a layer, in memory of the caller. */
 export interface KeyIndexData {
@@ -47,11 +49,14 @@ export interface KeyIndexOptions {
 /** Options of a search. */
 export interface KeySearchOptions {
   /**
-   * Keys for each head; with `mass` the most.
+   * Keys for each head; with `mass` the most. There may be fewer.
    * @default 100
    */
   readonly topK?: number;
-  /** Only as many keys as hold this share of the softmax over all keys. Needs an index that can tell: exact, flat4 or pages. */
+  /**
+   * Only as many keys as hold this share, above 0 and at most 1, of the softmax over all keys. Needs an index that can tell: exact,
+   * flat4 or pages.
+   */
   readonly mass?: number;
 }
 
@@ -74,7 +79,8 @@ export interface SavedKeyIndex {
 }
 
 /**
- * An index over keys that are given as arrays, without a model: to study indexes on keys from elsewhere.
+ * An index over keys that are given as arrays, without a model: to study indexes on keys from elsewhere. Searches and appends that
+ * are started together follow each other.
  *
  * @example
  * ```ts ignore
@@ -89,6 +95,7 @@ export class KeyIndex {
   readonly #cache: PagedCache;
   readonly #index: KvIndex;
   readonly #kv: "f32" | "bf16" | "int8";
+  readonly #turns: Turns;
 
   private constructor(
     backend: Backend,
@@ -102,6 +109,10 @@ export class KeyIndex {
     this.#kv = kv;
     this.#cache = cache;
     this.#index = index;
+    this.#turns = new Turns("the index", () => {
+      index.close();
+      cache.close();
+    });
   }
 
   /**
@@ -147,23 +158,38 @@ export class KeyIndex {
     return this.#cache.length;
   }
 
-  /** The best keys for one query of each head, `[heads, dim]`. */
+  /**
+   * The best keys for one query of each head, `[heads, dim]`.
+   *
+   * @throws {RangeError} when an option is out of range
+   * @throws {BackendError} when it is closed
+   */
   async search(q: Float32Array, options: KeySearchOptions = {}): Promise<FoundKeySet[]> {
     const { topK = 100, mass } = options;
     const { heads, dim } = this.#data;
     requireLength("q", q, heads * dim);
+    if (mass !== undefined) checkMass("search keys", mass);
     const tensor = this.#backend.tensor([1, heads, dim], "f32", q);
     try {
-      return await this.#search(tensor, topK, mass);
+      return await this.#turns.take("search keys", () => this.#search(tensor, topK, mass));
     } finally {
       tensor.close();
     }
   }
 
-  /** Takes in keys (and values) `[tokens, kvHeads, dim]` behind those that it has. */
+  /**
+   * Takes in keys (and values) `[tokens, kvHeads, dim]` behind those that it has. Where they are refused it stays as it was.
+   *
+   * @throws {RangeError} when a key is refused
+   * @throws {BackendError} when it is closed
+   */
   async append(keys: Float32Array, values?: Float32Array): Promise<void> {
-    await appendTo(this.#backend, this.#cache, this.#data, keys, values);
-    await this.#index.append(this.#cache.view(0), this.#cache.length);
+    const rows = rowsOf(this.#backend, this.#data, keys, values);
+    try {
+      await this.#turns.take("append keys", () => this.#append(rows));
+    } finally {
+      rows.forEach((tensor) => tensor.close());
+    }
   }
 
   /** What it took and takes. */
@@ -171,8 +197,13 @@ export class KeyIndex {
     return this.#index.stats();
   }
 
-  /** It as data, keys and values included. */
+  /**
+   * It as data, keys and values included.
+   *
+   * @throws {BackendError} when it is closed, or takes in keys
+   */
   save(): SavedKeyIndex {
+    this.#turns.checkIdle("save the index");
     const { kvHeads, dim } = this.#data;
     const { table } = this.#cache.view(0);
     const [keys, values] = [0, 0].map(() => new Float32Array(this.length * kvHeads * dim));
@@ -188,10 +219,9 @@ export class KeyIndex {
     return { data, index: this.#index.save(), kv: this.#kv };
   }
 
-  /** Frees keys, values and index. Calling it twice is fine. */
+  /** Frees keys, values and index, once the call that is under way has ended. Calling it twice is fine. */
   close(): void {
-    this.#index.close();
-    this.#cache.close();
+    this.#turns.close();
   }
 
   /** Same as {@link close}. */
@@ -199,13 +229,26 @@ export class KeyIndex {
     this.close();
   }
 
+  async #append(rows: KeyRows): Promise<void> {
+    const before = this.length;
+    await appendTo(this.#cache, rows);
+    try {
+      await this.#index.append(this.#cache.view(0), this.length);
+    } catch (error) {
+      this.#cache.truncate(before);
+      throw error;
+    }
+  }
+
   async #search(q: Tensor, topK: number, mass: number | undefined): Promise<FoundKeySet[]> {
     const { heads, dim } = this.#data;
     const scale = 1 / Math.sqrt(dim);
     const all = Array.from({ length: heads }, (_, head) => head);
     const place = { kv: this.#cache.view(0), q, row: 0, heads: all, end: this.length };
+    const most = Math.min(topK, Math.max(1, this.length)); // native calls make room for all they may find
+    checkCount("search keys", "topK", most, 1);
     const answer = await this.#index
-      .search({ ...place, topK, scale, wantsMass: mass !== undefined });
+      .search({ ...place, topK: most, scale, wantsMass: mass !== undefined });
     return answer.found.map((found, head) => {
       const scanned = answer.scanned[head]!;
       if (mass === undefined) return { ...found, scanned, kept: null };
@@ -222,40 +265,49 @@ async function filled(
   data: KeyIndexData,
   kv: "f32" | "bf16" | "int8",
 ): Promise<PagedCache> {
-  const { kvHeads, dim } = data;
+  const { heads, kvHeads, dim } = data;
+  if (heads % kvHeads !== 0) {
+    throw new ShapeError(
+      `Cannot use keys as heads must be a multiple of ${kvHeads} KV heads: current value is ${heads}`,
+    );
+  }
+  const rows = rowsOf(backend, data, data.keys, data.values);
   const cache = new PagedCache(backend, { layers: 1, kvHeads, dim, dtype: kv });
   try {
-    await appendTo(backend, cache, data, data.keys, data.values);
+    await appendTo(cache, rows);
     return cache;
   } catch (error) {
     cache.close();
     throw error;
+  } finally {
+    rows.forEach((tensor) => tensor.close());
   }
 }
 
-async function appendTo(
+/** Keys and values of some tokens, `[tokens, kvHeads, dim]`. */
+type KeyRows = readonly [k: Tensor, v: Tensor] | readonly [];
+
+function rowsOf(
   backend: Backend,
-  cache: PagedCache,
   { kvHeads, dim }: Pick<KeyIndexData, "kvHeads" | "dim">,
   keys: Float32Array,
   values: Float32Array = new Float32Array(keys.length),
-): Promise<void> {
+): KeyRows {
   const tokens = keys.length / (kvHeads * dim);
   if (!Number.isInteger(tokens)) throw wrongLength("keys", `a multiple of ${kvHeads * dim}`, keys);
   requireLength("values", values, keys.length);
-  if (tokens === 0) return;
+  if (tokens === 0) return [];
   const shape = [tokens, kvHeads, dim];
-  const [k, v] = [backend.tensor(shape, "f32", keys), backend.tensor(shape, "f32", values)];
-  try {
-    cache.reserve(tokens);
-    const first = cache.length;
-    const positions = Float32Array.from({ length: tokens }, (_, token) => first + token);
-    await cache.append(0, k, v, positions);
-    cache.commit(tokens);
-  } finally {
-    k.close();
-    v.close();
-  }
+  return [backend.tensor(shape, "f32", keys), backend.tensor(shape, "f32", values)];
+}
+
+async function appendTo(cache: PagedCache, [k, v]: KeyRows): Promise<void> {
+  if (!k || !v) return;
+  const [tokens = 0] = k.shape;
+  cache.reserve(tokens);
+  const first = cache.length;
+  await cache.append(0, k, v, Float32Array.from({ length: tokens }, (_, token) => first + token));
+  cache.commit(tokens);
 }
 
 function sampled(backend: Backend, { queries, heads, dim }: KeyIndexData): QuerySamples {

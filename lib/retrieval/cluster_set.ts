@@ -66,8 +66,24 @@ export class ClusterSet {
     return { centroids, valueSums, sizes, clusterOf };
   }
 
-  /** Clusters the nodes from its end up to `nodes`, in segments of their own. */
+  /** Clusters the nodes from its end up to `nodes`, in segments of their own: all of them, or none. */
   async extend(kv: KvView, start: number, nodes: number, control?: RunControl): Promise<void> {
+    const { mark } = this;
+    try {
+      await this.#addSegments(kv, start, nodes, control);
+    } catch (error) {
+      // Other keys may come where these were.
+      this.rewind(mark);
+      throw error;
+    }
+  }
+
+  async #addSegments(
+    kv: KvView,
+    start: number,
+    nodes: number,
+    control: RunControl | undefined,
+  ): Promise<void> {
     const { clusterKeys } = this.#settings;
     for (let from = this.#nodes; from < nodes;) {
       const to = Math.min(nodes, from + SEGMENT_KEYS);

@@ -19,6 +19,14 @@ export interface KeptMass {
   readonly mass: number;
 }
 
+/** Throws `RangeError` unless `mass` is a share that keys can be asked for. */
+export function checkMass(action: string, mass: number): void {
+  if (mass > 0 && mass <= 1) return;
+  throw new RangeError(
+    `Cannot ${action} as mass must be above 0 and at most 1: current value is ${mass}`,
+  );
+}
+
 /**
  * The fewest best keys of `found` (falling scores) that together with the static keys hold `mass` of the softmax over static keys
  * and index; all of them where that is not enough.

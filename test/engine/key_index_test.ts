@@ -1,6 +1,6 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { findCompiler } from "../../ffi/compiler.ts";
-import { ShapeError } from "../../ffi/errors.ts";
+import { BackendError, ShapeError } from "../../ffi/errors.ts";
 import { KeyIndex, type KeyIndexData } from "../../lib/engine/key_index.ts";
 import { farQueries } from "../kernels/graph_fixture.ts";
 import { Random } from "../random.ts";
@@ -153,5 +153,78 @@ Deno.test("KeyIndex builds an index over no keys, queries or not, and takes in t
     await keys.append(DATA.keys, DATA.values);
     const found = await keys.search(Q, { topK: TOKENS });
     assertEquals(found.map(({ indices }) => indices.length), [TOKENS, TOKENS, TOKENS, TOKENS]);
+  }
+});
+
+/** Key indexes of all kinds that can be extended. */
+const GROWING = ["exact", "graph", "clusters", "flat4", "pages", "blocks"] as const;
+
+Deno.test("searches and appends of a KeyIndex that are started together follow each other", async () => {
+  for (const index of GROWING) {
+    using keys = await KeyIndex.build(DATA, { index, backend });
+    const half = MORE.length / 2;
+    const [, before] = await Promise.all([
+      keys.append(MORE.slice(0, half)),
+      keys.search(Q, { topK: TOKENS + 20 }),
+      keys.append(MORE.slice(half)),
+    ]);
+    assertEquals(before.map(({ indices }) => indices.length), Array(HEADS).fill(TOKENS + 20));
+    assertEquals(keys.save().data.keys.subarray(DATA.keys.length), MORE);
+    const found = await keys.search(Q, { topK: Infinity });
+    found.forEach(({ indices }, head) => {
+      assertEquals([...indices], ranked(head, TOKENS + 40).map(({ key }) => key));
+    });
+  }
+});
+
+Deno.test("a KeyIndex that refuses keys stays as it was, and takes in others", async () => {
+  const segment = 8192; // of clusters: those of the first one are made before the second is refused
+  const dim = 4;
+  const all = numbers((100 + segment + 50) * dim);
+  for (const index of ["graph", "clusters", "flat4"] as const) {
+    const options = { index: index === "graph" ? { kind: index, queryShare: 0 } : index, backend };
+    const shape = { heads: 1, kvHeads: 1, dim };
+    using keys = await KeyIndex.build({ ...shape, keys: all.slice(0, 100 * dim) }, options);
+    const wrong = index === "clusters" ? all.slice(100 * dim) : all.slice(100 * dim, 150 * dim);
+    wrong[wrong.length - 1] = NaN;
+    await assertRejects(() => keys.append(wrong), RangeError, "finite");
+    assertEquals([keys.length, keys.stats().keys], [100, 100]);
+    await keys.append(all.slice(-50 * dim));
+    const [found] = await keys.search(all.slice(0, dim), { topK: 150 });
+    assertEquals(
+      [...found!.indices].sort((a, b) => a - b),
+      Array.from({ length: 150 }, (_, x) => x),
+    );
+  }
+});
+
+Deno.test("a closed KeyIndex refuses calls, and frees what one reads when that has ended", async () => {
+  for (const index of GROWING) {
+    const keys = await KeyIndex.build(DATA, { index, backend });
+    const [searched, next] = [keys.search(Q, { topK: 3 }), keys.append(MORE)];
+    assertThrows(() => keys.save(), BackendError, "calls under way are 2");
+    await Promise.resolve(); // the search has begun
+    keys.close();
+    assertEquals((await searched).map(({ indices }) => indices.length), [3, 3, 3, 3]);
+    await assertRejects(() => next, BackendError, "Cannot append keys as the index is closed");
+    await assertRejects(() => keys.search(Q), BackendError, "the index is closed");
+    assertThrows(() => keys.save(), BackendError, "the index is closed");
+    keys.close();
+  }
+});
+
+Deno.test("KeyIndex refuses heads that KV heads do not divide, and numbers of keys and masses that are none", async () => {
+  const queries = numbers(80 * 3 * DIM);
+  await assertRejects(
+    () => KeyIndex.build({ ...DATA, queries, heads: 3 }, { backend }),
+    ShapeError,
+    "heads must be a multiple of 2 KV heads",
+  );
+  using keys = await KeyIndex.build(DATA, { index: "pages", backend });
+  for (const topK of [0, -1, 1.5, NaN]) {
+    await assertRejects(() => keys.search(Q, { topK }), RangeError, "topK must be a whole number");
+  }
+  for (const mass of [0, -1, 1.5, NaN]) {
+    await assertRejects(() => keys.search(Q, { mass }), RangeError, "mass must be above 0");
   }
 });
