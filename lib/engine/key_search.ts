@@ -128,7 +128,8 @@ export class KeySearch {
   ): IndexQuery {
     const kv = cache.view(layer, Math.max(position + 1, indexEnd));
     const wantsMass = mass !== undefined;
-    return { kv, q, row, queries, heads, end, topK, scale: this.#config.scale, wantsMass };
+    const most = Math.min(topK, end); // native calls make room for all they may find
+    return { kv, q, row, queries, heads, end, topK: most, scale: this.#config.scale, wantsMass };
   }
 
   /** All keys of the index by what was found and the estimate of the rest. */

@@ -57,7 +57,7 @@ onBackends(
     const wanted = await dense.ask(question, ask);
     for (const index of KINDS) {
       for (const tail of ["none", "clusters"] as const) {
-        const session = sessionOf(model, { window: 2, batch: 1, index, topK: 200, tail });
+        const session = sessionOf(model, { window: 2, batch: 1, index, topK: 2 ** 40, tail });
         await session.prefill(TEXT.subarray(0, 30));
         assertEquals((await session.ask(question, ask)).ids, wanted.ids, `${index}, tail ${tail}`);
         await session.prefill(TEXT);
