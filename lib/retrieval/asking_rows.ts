@@ -33,10 +33,18 @@ export function topKeysOf({ keys, scores, scanned }: FoundKeys): TopKeys[] {
   });
 }
 
-/** What was found without the keys from `end` on. */
-export function keysBefore(end: number, found: readonly TopKeys[]): TopKeys[] {
+/**
+ * Keys to find for `query` in an index up to `end` that cannot leave out those which are not asked for, the keys from `query.end` on:
+ * were all of them found, as many others would be missing.
+ */
+export function keysToFind({ topK, end: asked }: IndexQuery, end: number): number {
+  return topK + Math.max(0, end - asked);
+}
+
+/** Of the keys that were found, the best first, those that `query` asks for. */
+export function askedKeys({ topK, end }: IndexQuery, found: readonly TopKeys[]): TopKeys[] {
   return found.map(({ indices, scores }) => ({
-    indices: indices.filter((key) => key < end),
-    scores: scores.filter((_, i) => indices[i]! < end),
+    indices: indices.filter((key) => key < end).slice(0, topK),
+    scores: scores.filter((_, i) => indices[i]! < end).slice(0, topK),
   }));
 }

@@ -1,6 +1,6 @@
 /** The index of clusters: those with the centroids nearest to a query are opened (RetroInfer, Chen et al. 2025, arXiv 2505.02922). */
 import type { Backend, KvView, RunControl } from "../../ffi/backend.ts";
-import { askingRows, keysBefore, topKeysOf } from "./asking_rows.ts";
+import { askedKeys, askingRows, keysToFind, topKeysOf } from "./asking_rows.ts";
 import { ClusterSet, clustersOf } from "./cluster_set.ts";
 import { emptyPlace, GrowingIndex, type IndexPlace, savedPlace } from "./growing_index.ts";
 import type { Filled } from "./index_options.ts";
@@ -56,14 +56,15 @@ class ClusterIndex extends GrowingIndex<Filled<"clusters">> {
   }
 
   async search(query: IndexQuery, control?: RunControl): Promise<IndexAnswer> {
-    const { kv, topK: k } = query;
+    const { kv } = query;
     const { start, nodes, options } = this;
+    const k = keysToFind(query, this.end);
     if (nodes === 0) return nothingOf(query);
     const { clusters, members } = this.#set;
     const how = { budget: Math.max(k, Math.ceil(options.share * nodes)), k };
     const found = await this.#backend.indexes
       .searchClusters(askingRows(query), { kv, start, nodes }, clusters, members, how, control);
-    return { found: keysBefore(query.end, topKeysOf(found)), scanned: found.scanned, mass: null };
+    return { found: askedKeys(query, topKeysOf(found)), scanned: found.scanned, mass: null };
   }
 
   protected extend(kv: KvView, end: number, control?: RunControl): Promise<void> {

@@ -1,7 +1,7 @@
 /** `npm:hnswlib-node` as an index: what one would take off the shelf, and what attention-aware indexes must beat. */
 import type { Backend, KvView, RunControl } from "../../ffi/backend.ts";
 import { BackendError, CancelledError } from "../../ffi/errors.ts";
-import { askingRows, keysBefore } from "./asking_rows.ts";
+import { askedKeys, askingRows, keysToFind } from "./asking_rows.ts";
 import { emptyPlace, GrowingIndex, type IndexPlace } from "./growing_index.ts";
 import { roomFor } from "./growing.ts";
 import type { Filled } from "./index_options.ts";
@@ -90,7 +90,7 @@ export class HnswIndex extends GrowingIndex<Filled<"hnsw">> {
   search(query: IndexQuery): Promise<IndexAnswer> {
     const { q, kvHeadOf } = askingRows(query);
     const dim = q.length / kvHeadOf.length;
-    const k = Math.min(query.topK, this.nodes);
+    const k = Math.min(keysToFind(query, this.end), this.nodes);
     const found = query.heads.map((_, r) => {
       const graph = this.#graphs[kvHeadOf[r]!]!;
       graph.setEf(Math.max(this.options.width, k));
@@ -102,7 +102,7 @@ export class HnswIndex extends GrowingIndex<Filled<"hnsw">> {
     });
     return Promise.resolve({
       // An append that was stopped leaves keys behind the end.
-      found: keysBefore(Math.min(query.end, this.end), found),
+      found: askedKeys({ ...query, end: Math.min(query.end, this.end) }, found),
       scanned: query.heads.map(() => NaN),
       mass: null,
     });

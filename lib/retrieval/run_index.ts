@@ -1,5 +1,5 @@
 import type { Awaitable, Backend, KvView, RunControl, Tensor } from "../../ffi/backend.ts";
-import { keysBefore } from "./asking_rows.ts";
+import { askedKeys, keysToFind } from "./asking_rows.ts";
 import { emptyPlace, GrowingIndex, type IndexPlace } from "./growing_index.ts";
 import type { Filled } from "./index_options.ts";
 import { boundedMass, type KeyRuns, openRuns } from "./key_runs.ts";
@@ -87,10 +87,11 @@ class RunIndex extends GrowingIndex<RunOptions> {
     const scores = blocks === 0
       ? new Float32Array()
       : await this.#summary.scores(query, this.#runs!.rows(0, blocks), control);
-    const answer = await openRuns(this.#backend, query, runs, scores, control);
+    const wanted = { ...query, topK: keysToFind(query, this.end) };
+    const answer = await openRuns(this.#backend, wanted, runs, scores, control);
     const { heads: { length }, scale, wantsMass } = query;
     const tells = wantsMass && this.#summary.bounds;
-    const found = keysBefore(query.end, answer.found);
+    const found = askedKeys(query, answer.found);
     return { ...answer, found, mass: tells ? boundedMass(scores, length, scale, runs) : null };
   }
 
