@@ -123,8 +123,9 @@ class GraphIndex extends GrowingIndex<Filled<"graph">> {
     const rows = askingRows(query);
     const graphOf = options.perQueryHead ? Int32Array.from(heads) : rows.kvHeadOf;
     const how = { graphOf, width: Math.max(options.width, k), k };
+    const graphs = { ...this.#graphs(), entries: this.#entriesBefore(nodes) };
     const found = await this.#backend.indexes
-      .searchGraph(rows, { kv, start, nodes }, this.#graphs(), how, control);
+      .searchGraph(rows, { kv, start, nodes }, graphs, how, control);
     return { found: topKeysOf(found), scanned: found.scanned, mass: null };
   }
 
@@ -166,6 +167,17 @@ class GraphIndex extends GrowingIndex<Filled<"graph">> {
     const { degree } = this.options;
     const capacity = this.#arrays.parents.length / this.#count;
     return { ...this.#arrays, capacity, degree, entryCount: ENTRIES };
+  }
+
+  /** Its entries; nodes from all over the first `nodes` for a graph that has no entry there. */
+  #entriesBefore(nodes: number): Int32Array<ArrayBuffer> {
+    const { entries } = this.#arrays;
+    if (nodes === this.nodes) return entries;
+    return entries.map((entry, e) => {
+      const own = entries.subarray(e - e % ENTRIES, e - e % ENTRIES + ENTRIES);
+      if (own.some((node) => node >= 0 && node < nodes)) return entry;
+      return Math.floor((e % ENTRIES + 0.5) * nodes / ENTRIES);
+    });
   }
 
   #makeRoom(nodes: number): void {

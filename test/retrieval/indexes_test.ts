@@ -163,6 +163,17 @@ onLayers("a graph without queries is refused unless it asks for none", TOKENS, a
   index.close();
 });
 
+onLayers("a graph is searched before its first entry, too", TOKENS, async (layer) => {
+  for (const perQueryHead of [false, true]) {
+    const index = await layer.build({ kind: "graph", perQueryHead }, 5, 400);
+    const entries = index.save().arrays.entries as Int32Array;
+    const end = 5 + Math.min(...entries);
+    const keys = await found(layer, index, 9, 3, end);
+    assert(keys.every(({ length }) => length === Math.min(3, end - 5)), `${keys} before ${end}`);
+    index.close();
+  }
+});
+
 onLayers("damaged arrays of a saved index are refused", TOKENS, async (layer) => {
   const at = { kv: layer.kv, heads: HEADS };
   const cases: [IndexOptions, string, (arrays: Record<string, unknown>) => void][] = [
