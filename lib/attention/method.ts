@@ -134,6 +134,8 @@ export interface Method {
   planDecode(context: DecodeContext): Awaitable<readonly HeadPlan[]>;
   /** Indexes that its decode plans ask; they are built when a prefill has ended. @default none */
   readonly indexes?: readonly RetrievalWish[];
+  /** Those of `indexes` that it asks in a layer: others are not built there. @default all */
+  indexesOf?(layer: number): readonly RetrievalWish[];
   /** Keys of a context of `length` tokens that a query head needs at hand in every step: what a fast tier must hold. */
   residentKeys(layer: number, head: number, length: number): number;
 }

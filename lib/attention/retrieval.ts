@@ -12,6 +12,7 @@ import type { HeadFile, RetrievalMode } from "./head_file.ts";
 import type { DecodeContext, Method } from "./method.ts";
 import type { HeadPlan, StaticPlusRetrievedPlan } from "./plan.ts";
 import { modeOf, type RetrievalModes, retrievalModes } from "./retrieval_modes.ts";
+import { retrievalWishes } from "./retrieval_wishes.ts";
 
 /** Options of {@link retrieval}. */
 export interface RetrievalOptions {
@@ -66,13 +67,12 @@ export interface RetrievalOptions {
   readonly batch?: number;
 }
 
-type Checked = Required<Omit<RetrievalOptions, "heads">> & {
+type Checked = Required<Omit<RetrievalOptions, "heads" | "index">> & {
+  readonly index: IndexOptions;
   readonly heads: RetrievalModes | null;
 };
 
 const ACTION = "make a retrieval method";
-/** How the tail is clustered. */
-const TAIL = { clusterKeys: 64, iterations: 4 };
 
 /**
  * RetrievalAttention (Liu et al. 2024, arXiv 2409.10516): a static set of first and recent keys, and the keys an
@@ -83,15 +83,15 @@ const TAIL = { clusterKeys: 64, iterations: 4 };
  */
 export function retrieval(options: RetrievalOptions = {}): Method {
   const checked = check(options);
-  const { sink, window, topK } = checked;
-  const wish = wishOf(checked);
+  const { sink, window } = checked;
+  const wishes = retrievalWishes(checked);
   return described({
     name: "retrieval",
     options: checked,
     governsPrefill: false,
-    indexes: topK === 0 && !wish.tail ? [] : [wish],
+    ...wishes,
     planPrefill: ({ heads }) => heads.map(() => ({ kind: "dense" })),
-    planDecode: (context) => planDecode(checked, wish, context),
+    planDecode: (context) => planDecode(checked, wishes.indexesOf(context.layer)[0], context),
     residentKeys: (layer, head, length) => {
       return modeOf(checked.heads, layer, head) === "dense"
         ? length
@@ -133,20 +133,9 @@ function withWidth(index: IndexKind | IndexOptions, ef: number | null): IndexOpt
   );
 }
 
-function wishOf({ sink, window, index, tail, batch }: Checked): RetrievalWish {
-  const exact = (index as IndexOptions).kind === "exact" && tail === "none";
-  return {
-    index: index as IndexOptions,
-    tail: tail === "clusters" ? TAIL : null,
-    sink,
-    window,
-    batch: exact ? 1 : batch,
-  };
-}
-
 async function planDecode(
   options: Checked,
-  wish: RetrievalWish,
+  wish: RetrievalWish | undefined,
   context: DecodeContext,
 ): Promise<readonly HeadPlan[]> {
   const { layer, heads } = context;
@@ -162,18 +151,18 @@ async function planDecode(
 
 async function planMode(
   mode: RetrievalMode,
-  { sink, window, topK, mass }: Checked,
-  wish: RetrievalWish,
+  { sink, window, topK, mass, index }: Checked,
+  wish: RetrievalWish | undefined,
   { heads, position, search }: DecodeContext,
 ): Promise<readonly HeadPlan[]> {
   if (mode === "dense") return heads.map(() => ({ kind: "dense" }));
   if (mode === "streaming") return heads.map(() => ({ kind: "streaming", sink, window }));
   const count = mode === "tail" ? 0 : topK;
   const plan: StaticPlusRetrievedPlan = {
-    ...{ kind: "staticPlusRetrieved", sink, window, index: indexName(wish.index) },
+    ...{ kind: "staticPlusRetrieved", sink, window, index: indexName(index) },
     ...{ topK: count, retrieved: [] },
   };
-  if (position + 1 - window <= sink || (count === 0 && !wish.tail)) return heads.map(() => plan);
+  if (position + 1 - window <= sink || !wish) return heads.map(() => plan);
   const wanted = mode === "tail" ? undefined : mass ?? undefined;
   const { found, end, hasTail } = await search({ wish, heads, topK: count, mass: wanted });
   return found.map(({ indices }) => ({

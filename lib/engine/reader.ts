@@ -1,4 +1,4 @@
-import type { RetrievalWish } from "../retrieval/retrieval_wish.ts";
+import type { Method } from "../attention/method.ts";
 import type { Part } from "./held_tokens.ts";
 import type { Passes } from "./passes.ts";
 import { type RunScope, throwIfAborted } from "./run.ts";
@@ -47,14 +47,14 @@ export class Reader {
     }
   }
 
-  /** Builds indexes over all that is in the cache. */
+  /** Builds the indexes that a method asks over all that is in the cache. */
   async index(
-    wishes: readonly RetrievalWish[],
+    method: Method,
     { emit, signal, control }: RunScope<Progress>,
   ): Promise<void> {
     const { indexes, cache } = this.#passes.held;
     const began = performance.now();
-    await indexes.prepare(wishes, cache, control, (done, total) => {
+    await indexes.prepare(method, cache, control, (done, total) => {
       throwIfAborted(signal);
       emit({ kind: "progress", phase: "index", done, total, ms: performance.now() - began });
     });

@@ -166,7 +166,7 @@ export class Session {
    */
   buildIndexes(options: PrefillOptions = {}): Run<Progress, LayerIndexStats[]> {
     return this.#runs.run("buildIndexes", options.signal, async (scope: RunScope<Progress>) => {
-      await this.#reader.index(this.attention.indexes ?? [], scope);
+      await this.#reader.index(this.attention, scope);
       return this.indexes();
     });
   }
@@ -186,7 +186,7 @@ export class Session {
       const began = performance.now();
       const ids = this.#held.encode(text);
       await this.#reader.read([{ ids, phase: "prefill" }], scope);
-      await this.#reader.index(this.attention.indexes ?? [], scope);
+      await this.#reader.index(this.attention, scope);
       return { tokens: ids.length, ms: performance.now() - began };
     });
   }

@@ -1,5 +1,7 @@
 /** The indexes of a session: built when there are keys enough, extended as keys leave the window. */
 import type { Backend, KvView, RunControl, Tensor } from "../../ffi/backend.ts";
+import { indexesOf } from "../attention/indexes_of.ts";
+import type { Method } from "../attention/method.ts";
 import type { PagedCache } from "../cache/paged_cache.ts";
 import type { ModelConfig } from "../model/types.ts";
 import type { IndexStats } from "../retrieval/kv_index.ts";
@@ -102,18 +104,18 @@ export class SessionIndexes {
     return retrieval;
   }
 
-  /** Builds or extends the indexes of all layers that see more than a window; `onLayer` is called after each. */
+  /** Builds or extends the indexes that a method asks, in layers that see more than a window; `onLayer` is called after each. */
   async prepare(
-    wishes: readonly RetrievalWish[],
+    method: Method,
     cache: PagedCache,
     control: RunControl,
     onLayer: (done: number, total: number) => void = () => {},
   ): Promise<void> {
     const { layers, windows } = this.#parts.config;
-    const places = wishes.flatMap((wish) =>
-      Array.from({ length: layers }, (_, layer) => ({ wish, layer }))
-        .filter(({ layer }) => windows[layer] === null)
-    );
+    const places = Array.from(
+      { length: layers },
+      (_, layer) => windows[layer] === null ? indexesOf(method, layer) : [],
+    ).flatMap((wishes, layer) => wishes.map((wish) => ({ wish, layer })));
     for (const [done, { wish, layer }] of places.entries()) {
       await this.at(layer, wish, cache.view(layer), cache.length - wish.window, control);
       onLayer(done + 1, places.length);

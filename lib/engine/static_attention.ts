@@ -11,6 +11,7 @@ import type {
   Tensor,
 } from "../../ffi/backend.ts";
 import { attendedKeys, lowerRow, withoutKeys } from "../attention/lower_row.ts";
+import { indexesOf } from "../attention/indexes_of.ts";
 import type { Method } from "../attention/method.ts";
 import type { ModelConfig } from "../model/types.ts";
 
@@ -40,23 +41,17 @@ export interface BegunAttention {
 export class StaticAttention {
   readonly #backend: Backend;
   readonly #config: Pick<ModelConfig, "windows" | "scale">;
-  readonly #static: { readonly sink: number; readonly window: number } | null;
+  readonly #method: Method;
 
-  /** For the rows of a method: what all its indexes leave out is static. */
+  /** For the rows of a method: what all its indexes of a layer leave out is static. */
   constructor(
     backend: Backend,
     config: Pick<ModelConfig, "windows" | "scale">,
-    { indexes = [] }: Method,
+    method: Method,
   ) {
     this.#backend = backend;
     this.#config = config;
-    const isSearched = indexes.some(({ index, tail }) => index.kind !== "exact" || tail !== null);
-    this.#static = backend.queuesWork && isSearched
-      ? {
-        sink: Math.min(...indexes.map(({ sink }) => sink)),
-        window: Math.min(...indexes.map(({ window }) => window)),
-      }
-      : null;
+    this.#method = method;
   }
 
   /** Begins to attend into `out`; `null` where that gains nothing. */
@@ -64,14 +59,26 @@ export class StaticAttention {
     { layer, start, q, kv, control }: AttendingRows,
     out: PartialAttention,
   ): Promise<BegunAttention | null> {
-    if (!this.#static || this.#config.windows[layer] !== null) return null;
+    const fixed = this.#static(layer);
+    if (!fixed) return null;
     const [rows = 0, heads = 0] = q.shape;
-    const plan = { kind: "streaming", ...this.#static } as const;
+    const plan = { kind: "streaming", ...fixed } as const;
     const keys = Array.from({ length: rows }, (_, row) => lowerRow(plan, start + row));
     const queries = q.read();
     const all = keys.flatMap((row) => Array<KeyPlan>(heads).fill(row));
     await this.#backend.attendKeys(q, this.#config.scale, kv, all, out, control);
     return { queries, keys };
+  }
+
+  /** What searches of a layer leave out; `null` where none takes a device's time. */
+  #static(layer: number): { readonly sink: number; readonly window: number } | null {
+    if (!this.#backend.queuesWork || this.#config.windows[layer] !== null) return null;
+    const wishes = indexesOf(this.#method, layer);
+    if (!wishes.some(({ index, tail }) => index.kind !== "exact" || tail !== null)) return null;
+    return {
+      sink: Math.min(...wishes.map(({ sink }) => sink)),
+      window: Math.min(...wishes.map(({ window }) => window)),
+    };
   }
 
   /** Attends to `plans`, `[rows * heads]`; what was begun in `out` is part of it where they have those keys. */

@@ -1,7 +1,7 @@
 import type { ClusterSettings } from "./cluster_set.ts";
 import type { IndexOptions } from "./index_options.ts";
 
-/** An index that a method asks, the same in every layer, over the keys between the first tokens and a window. */
+/** An index that a method asks, the same in every layer that has it, over the keys between the first tokens and a window. */
 export interface RetrievalWish {
   /** Kind and options. */
   readonly index: IndexOptions;

@@ -48,9 +48,11 @@ async function step(
   await session.prefill(TEXT);
   prepare(session);
   calls.length = 0;
+  let first = Infinity;
+  session.hooks.add({ at: "output" }, () => void (first = Math.min(first, calls.length)));
   const { logits } = await session.step();
   model.close();
-  return { calls: calls.slice(0, calls.length / model.config.layers), logits };
+  return { calls: calls.slice(0, first), logits };
 }
 
 Deno.test("a backend that queues work attends to the static keys before the search, and merges", async () => {
@@ -65,6 +67,12 @@ Deno.test("a method whose search is no index's attends in one call", async () =>
   for (const attention of [methods.retrieval(OPTIONS), methods.streaming()]) {
     assertEquals((await step(true, attention)).calls, ["attend"]);
   }
+});
+
+Deno.test("a layer that asks no index attends in one call", async () => {
+  const heads = [["streaming", "dense", "streaming", "dense"], Array(4).fill("index")] as const;
+  const attention = methods.retrieval({ ...OPTIONS, index: "flat4", heads });
+  assertEquals((await step(true, attention)).calls, ["attend"]);
 });
 
 Deno.test("plans that a hook has changed are attended to as they are", async () => {

@@ -1,5 +1,6 @@
 import { SessionFileError } from "../../../ffi/errors.ts";
 import type { Backend } from "../../../ffi/backend.ts";
+import { indexesOf } from "../../attention/indexes_of.ts";
 import type { Method } from "../../attention/method.ts";
 import { rebuildMethod } from "../../attention/saved_method.ts";
 import { type KvRowBytes, kvRowBytes, KvRowWriter } from "../../cache/kv_rows.ts";
@@ -24,7 +25,7 @@ import {
   type SessionContent,
 } from "./content.ts";
 import { type Fingerprint, fingerprintOf } from "./fingerprint.ts";
-import { savedIndex, sectionName } from "./saved_indexes.ts";
+import { type IndexContent, savedIndex, sectionName } from "./saved_indexes.ts";
 import { progressOf } from "./progress.ts";
 import { queriesName, queryPositionsName, savedQueries } from "./saved_queries.ts";
 
@@ -187,14 +188,13 @@ async function readIndexes(
   { attention }: SessionOptions,
   { signal, control }: RunScope<FileProgress>,
 ): Promise<void> {
-  const wanted = attention.indexes?.map((wish) => JSON.stringify(wish));
   for (const [number, index] of content.indexes.entries()) {
     throwIfAborted(signal);
     const sections: Uint8Array<ArrayBuffer>[] = [];
     for (let array = 0; array < index.arrays.length + index.tailArrays.length; array++) {
       sections.push(await reader.readAll(sectionName(number, array)));
     }
-    if (wanted && !wanted.includes(JSON.stringify(index.wish))) continue;
+    if (!isAsked(attention, index)) continue;
     if (index.layer >= cache.shape.layers) {
       throw wrong(
         reader.path,
@@ -208,6 +208,13 @@ async function readIndexes(
       throw wrong(reader.path, `index ${number} must be whole`, reasonOf(cause));
     }
   }
+}
+
+/** Whether a method asks the index; one that says nothing of its indexes may. */
+function isAsked(method: Method, { layer, wish }: IndexContent): boolean {
+  if (!method.indexes) return true;
+  const wanted = JSON.stringify(wish);
+  return indexesOf(method, layer).some((one) => JSON.stringify(one) === wanted);
 }
 
 /** As many as the session may keep. */
