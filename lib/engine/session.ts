@@ -153,7 +153,7 @@ export class Session {
     return sessionMemory(cache, indexes, this.#options.attention, this.#model.config);
   }
 
-  /** What each index over the keys took and takes, layer by layer. */
+  /** What each index over the keys was asked for, took and takes, layer by layer. */
   indexes(): LayerIndexStats[] {
     return this.#held.indexes.stats();
   }

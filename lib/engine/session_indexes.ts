@@ -24,6 +24,8 @@ export interface IndexParts {
 export interface LayerIndexStats extends IndexStats {
   /** The layer. */
   readonly layer: number;
+  /** What the method asked for: kind and options, of which `kind` is what `auto` has chosen. */
+  readonly wish: RetrievalWish;
 }
 
 /** An index of a layer, and what it is there for. */
@@ -64,8 +66,9 @@ export class SessionIndexes {
 
   /** What each index took and takes. */
   stats(): LayerIndexStats[] {
-    return [...this.#held.values()].map(({ layer, retrieval }) => ({
+    return [...this.#held.values()].map(({ layer, wish, retrieval }) => ({
       layer,
+      wish,
       ...retrieval.stats(),
     }));
   }

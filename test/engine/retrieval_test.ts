@@ -87,6 +87,7 @@ onBackends("a step tells what was searched and attended", "llama", async (model)
   const attention = methods.retrieval({ ...STATIC, index: "flat4", topK: 5 });
   const session = model.session({ attention, querySamples: 0 });
   await session.prefill(TEXT);
+  assert(session.indexes().every(({ wish }) => wish === attention.indexes![0]));
   const step = await session.step();
   // The last token is at 89: keys 3 .. 81 have left the window, 78 when the index was built at the end of the prefill.
   const { indices, attended, keys, scanned } = step.retrieval(0, 0);
