@@ -33,7 +33,7 @@ export interface Methods {
    * RetrievalAttention (Liu et al. 2024, arXiv 2409.10516): first and recent keys, and the keys an index finds for each
    * query head. The context is prefilled densely; the question and every generated token go through the index.
    *
-   * Throws `RangeError` if an option is out of range.
+   * Throws `RangeError` if an option is out of range, or another than the modes of its head file were found with.
    */
   readonly retrieval: (options?: RetrievalOptions) => Method;
   /**

@@ -11,24 +11,25 @@ import { described } from "./described.ts";
 import type { HeadFile, RetrievalMode } from "./head_file.ts";
 import type { DecodeContext, Method } from "./method.ts";
 import type { HeadPlan, StaticPlusRetrievedPlan } from "./plan.ts";
-import { modeOf, type RetrievalModes, retrievalModes } from "./retrieval_modes.ts";
+import { isModes, modeOf, type RetrievalModes, retrievalModes } from "./retrieval_modes.ts";
+import { settingsFound, withSettings } from "./retrieval_source.ts";
 import { retrievalWishes } from "./retrieval_wishes.ts";
 
 /** Options of {@link retrieval}. */
 export interface RetrievalOptions {
   /**
    * Tokens at the start of the text that stay on the fast tier.
-   * @default 128
+   * @default what the modes of the head file were found with, else 128
    */
   readonly sink?: number;
   /**
    * Most recent tokens that stay on the fast tier.
-   * @default 512
+   * @default what the modes of the head file were found with, else 512
    */
   readonly window?: number;
   /**
    * Keys retrieved for each query head and step; with `mass` the most.
-   * @default 100
+   * @default what the modes of the head file were found with, else 100
    */
   readonly topK?: number;
   /**
@@ -56,6 +57,7 @@ export interface RetrievalOptions {
   readonly ef?: number | null;
   /**
    * What each query head of each layer does: a head file, or its modes. `tail` heads retrieve nothing and need `tail: "clusters"`.
+   * Modes hold for the `sink`, `window` and `topK` that they were found with: where a file tells these, others are refused.
    * @default every head asks the index
    */
   readonly heads?: HeadFile | RetrievalModes | null;
@@ -79,10 +81,10 @@ const ACTION = "make a retrieval method";
  * index finds for each query head. The context is prefilled densely; the question and every generated token go
  * through the index. On a GPU it attends to the static set while the CPU searches.
  *
- * @throws {RangeError} if an option is out of range
+ * @throws {RangeError} if an option is out of range, or another than the modes of its head file were found with
  */
 export function retrieval(options: RetrievalOptions = {}): Method {
-  const checked = check(options);
+  const checked = check(asFound(options));
   const { sink, window } = checked;
   const wishes = retrievalWishes(checked);
   return described({
@@ -98,6 +100,12 @@ export function retrieval(options: RetrievalOptions = {}): Method {
         : Math.min(length, sink + window);
     },
   });
+}
+
+function asFound(options: RetrievalOptions): RetrievalOptions {
+  const { heads } = options;
+  if (!heads || isModes(heads)) return options;
+  return withSettings(ACTION, options, settingsFound(heads));
 }
 
 function check(options: RetrievalOptions): Checked {

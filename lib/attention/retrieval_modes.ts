@@ -30,7 +30,8 @@ export function modeOf(modes: RetrievalModes | null, layer: number, head: number
   );
 }
 
-function isModes(heads: HeadFile | RetrievalModes): heads is RetrievalModes {
+/** Whether they are modes and no file. */
+export function isModes(heads: HeadFile | RetrievalModes): heads is RetrievalModes {
   return Array.isArray(heads);
 }
 

@@ -1,6 +1,7 @@
 import type { ZodType } from "zod";
 import type { HeadFile, QueryHeadEntry, RetrievalMode } from "../attention/head_file.ts";
 import type { Zod } from "../attention/json_file.ts";
+import { RETRIEVAL_SEARCH } from "../attention/retrieval_source.ts";
 import { CHUNK_TOKENS } from "../engine/session_defaults.ts";
 import type { LayerProbe } from "../engine/head_probe.ts";
 import type { CheaperMode, ModeTrial, ModeTrialOptions } from "../engine/mode_probe.ts";
@@ -85,7 +86,7 @@ type ModeFinding =
 /** `null` where the layer has a sliding window of its own. */
 type Finding = ModeFinding | null;
 
-const KIND: SearchKind<Finding> = { name: "retrieval search", head: (z) => schema(z).nullable() };
+const KIND: SearchKind<Finding> = { name: RETRIEVAL_SEARCH, head: (z) => schema(z).nullable() };
 
 type Checked = Required<
   Omit<

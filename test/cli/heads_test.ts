@@ -112,7 +112,7 @@ Deno.test("deno task heads retrieval writes modes that a session follows", () =>
         const asks = mode === "index" || mode === "tail";
         const { kind } = step.plan(layer).heads[head]!;
         assertEquals(kind, asks ? "staticPlusRetrieved" : mode);
-        assertEquals(step.retrieval(layer, head).indices.length, mode === "index" ? 100 : 0);
+        assertEquals(step.retrieval(layer, head).indices.length, mode === "index" ? 9 : 0);
       })
     );
     model.close();

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { CancelledError, ModelFormatError } from "../../ffi/errors.ts";
 import {
   type HeadFile,
@@ -7,6 +7,7 @@ import {
   writeHeadFile,
 } from "../../lib/attention/head_file.ts";
 import { methods } from "../../lib/attention/methods.ts";
+import type { RetrievalOptions } from "../../lib/attention/retrieval.ts";
 import type { LayerProbe } from "../../lib/engine/head_probe.ts";
 import type { HeadSearchProgress, SearchedModel } from "../../lib/heads/layer_search.ts";
 import { type RetrievalSearchOptions, searchRetrieval } from "../../lib/heads/retrieval_search.ts";
@@ -88,15 +89,10 @@ onBackends(
       await writeHeadFile(`${folder}/heads.json`, file);
       const heads = await readHeadFile(`${folder}/heads.json`);
       assertEquals(heads, file);
-      const session = model.session({
-        attention: methods.retrieval({
-          ...STATIC,
-          topK: 5,
-          index: "flat4",
-          tail: "clusters",
-          heads,
-        }),
-      });
+      const attention = methods.retrieval({ index: "flat4", tail: "clusters", heads });
+      const { sink, window, topK } = attention.options;
+      assertEquals({ sink, window, topK }, { ...STATIC, topK: 5 });
+      const session = model.session({ attention });
       await session.prefill(someIds(TOKENS));
       const step = await session.step();
       const kinds = new Set<string>();
@@ -114,6 +110,44 @@ onBackends(
     });
   },
 );
+
+Deno.test("retrieval() refuses other settings than the modes of its head file were found with", () => {
+  const source = { version: 1, date: null, criterion: null, tokens: null, texts: [] };
+  const head = {
+    type: null,
+    scores: {},
+    pattern: null,
+    candidates: [],
+    retrieval: "index",
+  } as const;
+  const fileOf = (by: string, settings: Record<string, number | string>): HeadFile => ({
+    model: { name: "small", layers: 1, heads: 1, kvHeads: 1 },
+    obtained: [{ ...source, by: "pattern search", settings: { topK: 7 } }, {
+      ...source,
+      by,
+      settings,
+    }],
+    layers: [{ queryHeads: [head], kvHeads: [] }],
+  });
+  const heads = fileOf("retrieval search", { sink: 3, window: 8, topK: 5 });
+  for (const [name, value] of Object.entries({ sink: 4, window: 9, topK: 6 })) {
+    assertThrows(
+      () => methods.retrieval({ heads, [name]: value }),
+      RangeError,
+      `${name} must be ${
+        value - 1
+      }, with which the modes of its head file were found: current value is ${value}`,
+    );
+  }
+  const optionsOf = (options: RetrievalOptions) => {
+    const { sink, window, topK } = methods.retrieval(options).options;
+    return [sink, window, topK];
+  };
+  assertEquals(optionsOf({ heads, window: 8 }), [3, 8, 5]);
+  assertEquals(optionsOf({ heads: [["index"]], window: 9 }), [128, 9, 100]);
+  const others = [fileOf("retrieval search", { topK: "5" }), fileOf("somebody", { topK: 5 })];
+  for (const other of others) assertEquals(optionsOf({ heads: other, sink: 2 }), [2, 512, 100]);
+});
 
 onBackends("searchRetrieval() holds to its limits on every text", "llama", async (model) => {
   const { limits, file } = await mixed(model);
