@@ -169,6 +169,7 @@ export {
   type RetrievalMode,
   writeHeadFile,
 } from "./lib/attention/head_file.ts";
+export { mergeHeadFiles } from "./lib/attention/merge_heads.ts";
 export type {
   AShapePattern,
   BlockSparsePattern,

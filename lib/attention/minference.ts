@@ -5,6 +5,7 @@ import type { HeadFile } from "./head_file.ts";
 import { checkedPattern, type HeadPattern, type HeadPatterns } from "./head_pattern.ts";
 import type { Method, PrefillContext } from "./method.ts";
 import { planPatterns } from "./pattern_plans.ts";
+import { RETRIEVAL_SEARCH } from "./retrieval_source.ts";
 
 /** Options of {@link minference}. */
 export interface MinferenceOptions {
@@ -76,7 +77,9 @@ function patternsOf(heads: HeadFile | HeadPatterns): HeadPattern[][] {
 
 /** Tokens of the longest texts that patterns were found with; 0 where nothing tells. */
 function tokensOf(heads: HeadFile | HeadPatterns): number {
-  return isPatterns(heads) ? 0 : Math.max(...heads.obtained.map(({ tokens }) => tokens ?? 0));
+  if (isPatterns(heads)) return 0;
+  const sources = heads.obtained.filter(({ by }) => by !== RETRIEVAL_SEARCH);
+  return Math.max(0, ...sources.map(({ tokens }) => tokens ?? 0));
 }
 
 function isPatterns(heads: HeadFile | HeadPatterns): heads is HeadPatterns {

@@ -4,6 +4,7 @@
  *
  *     deno task heads search --model REF --texts FILE... --length 8192 --share 0.2 --out heads.json
  *     deno task heads retrieval --model REF --texts FILE... --length 16384 --index flat4 --out heads.json
+ *     deno task heads merge patterns.json modes.json --out heads.json
  *     deno task heads import --file PUBLISHED.json --name NAME --layers 32 --heads 32 --kv-heads 8
  *     deno task heads export --file heads.json --out PUBLISHED.json
  *
@@ -18,6 +19,7 @@ import { searchPatterns } from "../heads/pattern_search.ts";
 import { readTexts } from "./collected.ts";
 import { percent, wholeNumber } from "./format.ts";
 import { exportHeads, importHeads } from "./heads_published.ts";
+import { MERGE_USAGE, mergeHeads } from "./heads_merge.ts";
 import { RETRIEVAL_USAGE, retrievalHeads } from "./heads_retrieval.ts";
 import { modelName } from "./model_name.ts";
 import { withSearchProgress } from "./search_progress.ts";
@@ -34,6 +36,7 @@ const USAGE = `deno task heads search finds a pattern for each head. Options:
   --threads N       threads of the native library (the cores there are)
   --out FILE        head file (heads.json); beside it FILE.part while the search goes on
 ${RETRIEVAL_USAGE}
+${MERGE_USAGE}
 deno task heads import makes a head file of one that MInference publishes. Options:
   --file FILE       the published file
   --name NAME       how the head file calls the model
@@ -137,6 +140,7 @@ async function run(values: Options): Promise<void> {
 async function main(): Promise<void> {
   const [command, ...rest] = Deno.args;
   if (command === "retrieval") return await retrievalHeads(rest);
+  if (command === "merge") return await mergeHeads(rest);
   const values = options();
   if (values.help) return console.log(USAGE);
   if (values.command === "export") return await exportHeads(values);

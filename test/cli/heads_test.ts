@@ -1,5 +1,11 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { type HeadSource, readHeadFile } from "../../lib/attention/head_file.ts";
+import { basename } from "node:path";
+import {
+  type HeadSource,
+  type QueryHeadEntry,
+  readHeadFile,
+  writeHeadFile,
+} from "../../lib/attention/head_file.ts";
 import { methodLabel } from "../../lib/cli/method_label.ts";
 import { methodList } from "../../lib/cli/method_list.ts";
 import { Model } from "../../lib/engine/model.ts";
@@ -141,6 +147,40 @@ Deno.test("deno task heads retrieval dies of wrong options with one line", async
   assertEquals(code, 0);
   assertStringIncludes(out, "--percentile");
 });
+
+Deno.test("deno task heads merge writes one file of two, and refuses those of two models", () =>
+  inFolder(async (folder) => {
+    const paths = ["patterns", "modes", "others", "heads"].map((x) => `${folder}/${x}.json`);
+    const [patterns, modes, others, out] = paths as [string, string, string, string];
+    const source = { version: 1, date: null, criterion: null, tokens: 9, texts: [], settings: {} };
+    const head = { type: null, scores: {}, candidates: [] };
+    const write = (path: string, name: string, entry: Partial<QueryHeadEntry>) =>
+      writeHeadFile(path, {
+        model: { name, layers: 1, heads: 1, kvHeads: 1 },
+        obtained: [{ ...source, by: basename(path) }],
+        layers: [{ queryHeads: [{ ...head, pattern: null, ...entry }], kvHeads: [] }],
+      });
+    await write(patterns, "small", { pattern: { kind: "dense" } });
+    await write(modes, "small", { retrieval: "streaming" });
+    await write(others, "large", { retrieval: "streaming" });
+    const { code, out: said, error } = await heads("merge", patterns, modes, "--out", out);
+    assertEquals(code, 0, error);
+    assertStringIncludes(said, "Of 1 heads 1 have a pattern and 1 a mode of retrieval");
+    const { layers } = await readHeadFile(out);
+    const { pattern, retrieval } = layers[0]!.queryHeads[0]!;
+    assertEquals([pattern, retrieval], [{ kind: "dense" }, "streaming"]);
+    const text = await Deno.readTextFile(out);
+    const cases: [args: string[], message: string][] = [
+      [[out, others, "--out", out], "name of the model must be small"],
+      [[out], "Cannot merge head files without FILE FILE..."],
+    ];
+    for (const [args, message] of cases) {
+      const end = await heads("merge", ...args);
+      assertEquals(end.code, 1);
+      assertStringIncludes(end.error, message);
+    }
+    assertEquals(await Deno.readTextFile(out), text);
+  }));
 
 Deno.test("deno task heads import reads a published file, and export writes it again", () =>
   inFolder(async (folder) => {
