@@ -26,6 +26,7 @@ import { DEFAULT_SIZES, FULL_SIZES } from "../bench/sizes.ts";
 import { roofline } from "../plot/roofline.ts";
 import { ArrowStream } from "../trace/arrow_stream.ts";
 import { measureModels, modelCasesFor, printModels } from "./bench_models.ts";
+import { command } from "./command.ts";
 import { duration, wholeNumber } from "./format.ts";
 import { ProgressLine } from "./progress_line.ts";
 import { table } from "./table.ts";
@@ -225,4 +226,4 @@ async function main(): Promise<void> {
   await (values.models ? models(values) : kernels(values));
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await command("bench", main);

@@ -16,11 +16,15 @@ import {
   measureAttention,
 } from "../bench/gpu/attention_rows.ts";
 import { type TorchDevice, TorchGpu } from "../bench/gpu/torch_gpu.ts";
+import { command } from "./command.ts";
 import { ProgressLine } from "./progress_line.ts";
 
 const COPY_BYTES = 2 ** 32;
 const MATMUL_SIZE = 8192;
 const BEGIN = "<!-- bench:gpu -->", END = "<!-- /bench:gpu -->";
+
+const USAGE = `Options of deno task bench:gpu:
+  --write FILE      write the table between its marks in FILE as well`;
 
 interface GpuResult {
   readonly device: TorchDevice;
@@ -91,7 +95,10 @@ function withResult(file: string, result: string): string {
 }
 
 async function main(): Promise<void> {
-  const { write } = parseArgs({ options: { write: { type: "string" } } }).values;
+  const { write, help } = parseArgs({
+    options: { write: { type: "string" }, help: { type: "boolean" } },
+  }).values;
+  if (help) return console.log(USAGE);
   const { device, problem } = findCudaDevice();
   if (!device) return console.log(`Nothing is measured on a GPU as ${problem}`);
   const result = text(await measure());
@@ -100,4 +107,4 @@ async function main(): Promise<void> {
   await Deno.writeTextFile(write, withResult(await Deno.readTextFile(write), result));
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await command("bench:gpu", main);

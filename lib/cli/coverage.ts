@@ -8,6 +8,7 @@ import { CHUNK_TOKENS } from "../engine/session_defaults.ts";
 import { coverage } from "../eval/coverage.ts";
 import { type CoverageRow, writeCoverage } from "../eval/coverage_row.ts";
 import { reportTexts } from "./collected.ts";
+import { command } from "./command.ts";
 import { wholeNumber } from "./format.ts";
 import { type HeadGroup, headMean, leastColumn, meanColumn } from "./head_means.ts";
 import { methodList } from "./method_list.ts";
@@ -93,4 +94,4 @@ async function main(): Promise<void> {
   });
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await command("coverage", main);

@@ -6,7 +6,6 @@
  *     deno task demo --file TEXT --question QUESTION
  */
 import { parseArgs } from "node:util";
-import { CancelledError } from "../../ffi/errors.ts";
 import { methods } from "../attention/methods.ts";
 import type { Model } from "../engine/model.ts";
 import { compareMethods, type MethodAnswer } from "../eval/compare_methods.ts";
@@ -14,6 +13,7 @@ import { makeFacts } from "../eval/facts.ts";
 import { haystack } from "../eval/haystack.ts";
 import type { Question } from "../eval/question.ts";
 import { sessionAnswerer } from "../eval/session_answerer.ts";
+import { command } from "./command.ts";
 import { bytes, percent, wholeNumber } from "./format.ts";
 import { loadModel } from "./load_model.ts";
 import { ProgressLine } from "./progress_line.ts";
@@ -150,12 +150,4 @@ async function demo(): Promise<void> {
   model.close();
 }
 
-if (import.meta.main) {
-  try {
-    await demo();
-  } catch (error) {
-    if (!(error instanceof CancelledError)) throw error;
-    console.error("\nStopped");
-    Deno.exitCode = 130;
-  }
-}
+if (import.meta.main) await command("demo", demo);

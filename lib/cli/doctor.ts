@@ -1,7 +1,11 @@
 /** `deno task doctor`: shows whether the native library can be used here, and what to do where it cannot. */
+import { parseArgs } from "node:util";
 import type { CudaDiagnosis } from "../../ffi/cuda_doctor.ts";
 import { diagnose, type Diagnosis } from "../../ffi/doctor.ts";
+import { command } from "./command.ts";
 
+const USAGE =
+  "deno task doctor shows whether the native library can be used here; it has no options";
 const LABEL_WIDTH = 14;
 
 function lines(diagnosis: Diagnosis): string[] {
@@ -49,4 +53,9 @@ function line(label: string, value: string): string {
   return label.padEnd(LABEL_WIDTH) + value;
 }
 
-console.log(lines(await diagnose()).join("\n"));
+async function main(): Promise<void> {
+  const { help } = parseArgs({ options: { help: { type: "boolean" } } }).values;
+  console.log(help ? USAGE : lines(await diagnose()).join("\n"));
+}
+
+if (import.meta.main) await command("doctor", main);

@@ -19,6 +19,7 @@ import { sessionAnswerer } from "../eval/session_answerer.ts";
 import { summarize, type SummaryRow } from "../eval/summary.ts";
 import type { Task } from "../eval/task.ts";
 import { TASKS } from "../eval/tasks/all.ts";
+import { command } from "./command.ts";
 import { bytes, duration, percent, wholeNumber, wholeNumbers } from "./format.ts";
 import { interruptible } from "./interruptible.ts";
 import { loadModel, threadsOption } from "./load_model.ts";
@@ -247,4 +248,4 @@ async function main(): Promise<void> {
   }
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await command("eval", main);

@@ -18,6 +18,17 @@ export function duration(ms: number): string {
 }
 
 /**
+ * The number of an option.
+ *
+ * @throws {RangeError} when it is none
+ */
+export function number(option: string, text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value)) return value;
+  throw new RangeError(`Cannot run as --${option} must be a number: current value is ${text}`);
+}
+
+/**
  * The whole number of an option.
  *
  * @throws {RangeError} when it is none, or below `least`

@@ -11,8 +11,9 @@ import { seededRandom } from "../engine/random.ts";
 import { sentences } from "../eval/grammar.ts";
 import { makeFacts } from "../eval/facts.ts";
 import { haystack, type HaystackOptions } from "../eval/haystack.ts";
-import { reasonOf } from "../../ffi/refusal.ts";
 import { loadTokenizer } from "../model/tokenizer.ts";
+import { command } from "./command.ts";
+import { wholeNumber } from "./format.ts";
 
 const USAGE =
   "Usage: deno task haystack (--tokens N [--facts F] | --bytes N) [--seed S] [--count C] [--tokenizer FOLDER]";
@@ -27,7 +28,8 @@ interface Options {
   readonly tokenizer: string;
 }
 
-function read(args: readonly string[]): Options {
+/** `null` where the usage is asked for. */
+function read(args: readonly string[]): Options | null {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -37,8 +39,10 @@ function read(args: readonly string[]): Options {
       count: { type: "string", default: "1" },
       facts: { type: "string", default: "0" },
       tokenizer: { type: "string", default: EMBEDDED },
+      help: { type: "boolean" },
     },
   });
+  if (values.help) return null;
   if ((values.tokens === undefined) === (values.bytes === undefined)) {
     throw new RangeError("Cannot print text as one of --tokens and --bytes must be given");
   }
@@ -46,20 +50,13 @@ function read(args: readonly string[]): Options {
     throw new RangeError("Cannot print text with --facts as --tokens must be given");
   }
   return {
-    tokens: values.tokens === undefined ? undefined : whole("--tokens", values.tokens),
-    bytes: values.bytes === undefined ? undefined : whole("--bytes", values.bytes),
-    seed: whole("--seed", values.seed),
-    count: whole("--count", values.count),
-    facts: whole("--facts", values.facts),
+    tokens: values.tokens === undefined ? undefined : wholeNumber("tokens", values.tokens),
+    bytes: values.bytes === undefined ? undefined : wholeNumber("bytes", values.bytes),
+    seed: wholeNumber("seed", values.seed),
+    count: wholeNumber("count", values.count),
+    facts: wholeNumber("facts", values.facts),
     tokenizer: values.tokenizer,
   };
-}
-
-function whole(name: string, text: string): number {
-  if (/^\d+$/.test(text)) return Number(text);
-  throw new RangeError(
-    `Cannot print text as ${name} must be a whole number: current value is ${text}`,
-  );
 }
 
 /** A text with facts spread over it, and at its end the questions for them, answered. */
@@ -91,13 +88,14 @@ async function* texts(options: Options): AsyncGenerator<string> {
   }
 }
 
-try {
+async function main(): Promise<void> {
+  const options = read(Deno.args);
+  if (!options) return console.log(USAGE);
   let divider = "";
-  for await (const text of texts(read(Deno.args))) {
+  for await (const text of texts(options)) {
     console.log(divider + text);
     divider = "\n";
   }
-} catch (error) {
-  console.error(`${reasonOf(error)}\n${USAGE}`);
-  Deno.exit(1);
 }
+
+if (import.meta.main) await command("haystack", main);

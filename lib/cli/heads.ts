@@ -11,16 +11,17 @@
  * Findings of a search are written while they come; the same command again goes on where it was stopped.
  */
 import { parseArgs } from "node:util";
-import { reasonOf } from "../../ffi/refusal.ts";
 import { type HeadFile, writeHeadFile } from "../attention/head_file.ts";
 import { CHUNK_TOKENS } from "../engine/session_defaults.ts";
 import type { Model } from "../engine/model.ts";
 import { searchPatterns } from "../heads/pattern_search.ts";
 import { readTexts } from "./collected.ts";
+import { command } from "./command.ts";
 import { percent, wholeNumber } from "./format.ts";
 import { exportHeads, importHeads } from "./heads_published.ts";
 import { MERGE_USAGE, mergeHeads } from "./heads_merge.ts";
 import { RETRIEVAL_USAGE, retrievalHeads } from "./heads_retrieval.ts";
+import { unknown } from "./method_list.ts";
 import { modelName } from "./model_name.ts";
 import { withSearchProgress } from "./search_progress.ts";
 import { type Column, table } from "./table.ts";
@@ -46,6 +47,8 @@ deno task heads import makes a head file of one that MInference publishes. Optio
 deno task heads export writes a head file as MInference reads it. Options:
   --file FILE       the head file
   --out FILE        what is written`;
+
+const COMMANDS = ["search", "retrieval", "merge", "import", "export"];
 
 function options() {
   const text = { type: "string" } as const;
@@ -142,21 +145,14 @@ async function main(): Promise<void> {
   if (command === "retrieval") return await retrievalHeads(rest);
   if (command === "merge") return await mergeHeads(rest);
   const values = options();
-  if (values.help) return console.log(USAGE);
+  if (values.help || values.command === undefined) return console.log(USAGE);
   if (values.command === "export") return await exportHeads(values);
   if (values.command === "import") {
     return console.log(summary(await importHeads(values, outOf(values))));
   }
-  if (values.command !== "search") return console.log(USAGE);
+  if (values.command !== "search") throw unknown("the command", COMMANDS, values.command);
   if (values.texts.length === 0) throw new Error("Cannot search without --texts FILE...");
   await run(values);
 }
 
-if (import.meta.main) {
-  try {
-    await main();
-  } catch (error) {
-    console.error(reasonOf(error));
-    Deno.exitCode = 1;
-  }
-}
+if (import.meta.main) await command("heads", main);

@@ -11,7 +11,7 @@ import type { Model } from "../engine/model.ts";
 import { CHUNK_TOKENS } from "../engine/session_defaults.ts";
 import { searchRetrieval } from "../heads/retrieval_search.ts";
 import { readTexts } from "./collected.ts";
-import { wholeNumber } from "./format.ts";
+import { number, wholeNumber } from "./format.ts";
 import { type HeadGroup, meanColumn } from "./head_means.ts";
 import { indexList } from "./index_list.ts";
 import { modelName } from "./model_name.ts";
@@ -103,12 +103,6 @@ function howOf(values: Options) {
     window: wholeNumber("window", values.window, 1),
     chunkTokens: wholeNumber("chunk", values.chunk, 1),
   };
-}
-
-function number(option: string, text: string): number {
-  const value = Number(text);
-  if (text.trim() !== "" && Number.isFinite(value)) return value;
-  throw new RangeError(`Cannot run as --${option} must be a number: current value is ${text}`);
 }
 
 function search(

@@ -17,7 +17,8 @@ import {
 import { ropeFrequencies } from "../model/rope.ts";
 import { indexName, type IndexOptions } from "../retrieval/index_options.ts";
 import { readTexts } from "./collected.ts";
-import { percent, wholeNumber, wholeNumbers } from "./format.ts";
+import { command } from "./command.ts";
+import { number, percent, wholeNumber, wholeNumbers } from "./format.ts";
 import { indexList } from "./index_list.ts";
 import { exponents, needs, scaleTable } from "./index_scale_tables.ts";
 import { ProgressLine } from "./progress_line.ts";
@@ -109,12 +110,12 @@ async function scalingOptions(
     frequencies: ropeFrequencies(model.config.rope, length).inverse,
     counts: values.keys === "" ? [] : wholeNumbers("keys", values.keys, 1),
     widths: wholeNumbers("widths", values.widths, 1),
-    shares: values.shares.split(",").map(Number),
+    shares: values.shares.split(",").map((share) => number("shares", share)),
     topK: wholeNumber("top-k", values["top-k"], 1),
     rows: wholeNumber("rows", values.rows, 1),
     samples: wholeNumber("samples", values.samples, 0),
     neighbours: wholeNumber("neighbours", values.neighbours, 1),
-    smoothing: Number(values.smoothing),
+    smoothing: number("smoothing", values.smoothing),
     positions: positionsOf(values),
     seed: wholeNumber("seed", values.seed),
   };
@@ -162,4 +163,4 @@ async function main(): Promise<void> {
   });
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await command("index-scale", main);

@@ -10,6 +10,7 @@ import { type IndexTrialRow, indexTrials } from "../eval/index_trials.ts";
 import { writeIndexTrials } from "../eval/index_trial_file.ts";
 import { INDEX_KINDS, type IndexOptions } from "../retrieval/index_options.ts";
 import { reportTexts, type Texts } from "./collected.ts";
+import { command } from "./command.ts";
 import { wholeNumber } from "./format.ts";
 import { type HeadGroup, leastColumn, meanColumn } from "./head_means.ts";
 import { indexList } from "./index_list.ts";
@@ -105,4 +106,4 @@ async function main(): Promise<void> {
   });
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await command("indexes", main);

@@ -9,7 +9,7 @@ import { CHUNK_TOKENS } from "../engine/session_defaults.ts";
 import type { Model } from "../engine/model.ts";
 import { bitsPerByte } from "../eval/bits_per_byte.ts";
 import { perplexity, type PerplexityRow } from "../eval/perplexity.ts";
-import { reasonOf } from "../../ffi/refusal.ts";
+import { command } from "./command.ts";
 import { wholeNumber, wholeNumbers } from "./format.ts";
 import { methodLabel } from "./method_label.ts";
 import { methodList } from "./method_list.ts";
@@ -122,9 +122,4 @@ async function main(): Promise<void> {
   if (found !== undefined) console.log(found);
 }
 
-function refuse(error: unknown): never {
-  console.error(`${reasonOf(error)}\nSee deno task score --help`);
-  Deno.exit(1);
-}
-
-if (import.meta.main) await main().catch(refuse);
+if (import.meta.main) await command("score", main);

@@ -33,14 +33,10 @@ Deno.test("haystack --facts ends in the questions for facts that the text holds,
   });
 });
 
-Deno.test("haystack refuses wrong arguments with the usage", async () => {
-  for (
-    const args of [[], ["--tokens", "9", "--bytes", "9"], ["--bytes", "many"], ["--other"], [
-      ...["--bytes", "9", "--facts", "1"],
-    ]]
-  ) {
+Deno.test("haystack refuses arguments that do not go together", async () => {
+  for (const args of [[], ["--tokens", "9", "--bytes", "9"], ["--bytes", "9", "--facts", "1"]]) {
     const { code, stderr } = await run(...args);
     assertEquals(code, 1);
-    assertStringIncludes(stderr, "Usage: deno task haystack");
+    assertStringIncludes(stderr, "Cannot print text");
   }
 });
