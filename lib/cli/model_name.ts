@@ -3,6 +3,10 @@ import { basename, join } from "node:path";
 import { fileBytes } from "../../ffi/file_bytes.ts";
 import { ggufPaths, isGgufPath } from "../model/gguf/model_file.ts";
 
+/** Configuration, tokenizer and weights: a folder may also hold other files, as head files. */
+const FILES =
+  /^(?:config|generation_config|tokenizer|tokenizer_config|special_tokens_map)\.json$|\.safetensors(?:\.index\.json)?$/;
+
 /** Bytes at both ends of a file that are hashed: training changes all of a file of weights. */
 const END_BYTES = 1 << 20;
 
@@ -25,7 +29,7 @@ export async function modelName(model: string): Promise<string> {
 async function filesOf(folder: string): Promise<string[]> {
   const names: string[] = [];
   for await (const { name } of Deno.readDir(folder)) {
-    if (/\.(?:json|safetensors)$/.test(name)) names.push(name);
+    if (FILES.test(name)) names.push(name);
   }
   return names.sort().map((name) => join(folder, name));
 }

@@ -1,8 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
+import { fileURLToPath } from "node:url";
 import { ModelFormatError } from "../../ffi/errors.ts";
 import { type HeadFile, readHeadFile, writeHeadFile } from "../../lib/attention/head_file.ts";
 import { methods } from "../../lib/attention/methods.ts";
+import { modelName } from "../../lib/cli/model_name.ts";
 import { inFolder } from "../in_folder.ts";
 
 const FILE: HeadFile = {
@@ -187,10 +189,12 @@ Deno.test("writeHeadFile() leaves the old file when the new one would be refused
 
 Deno.test("the head file of the embedded model is of it, and each head keeps to its tiles", async () => {
   const folder = new URL("../../lib/model/embedded/", import.meta.url);
+  const name = await modelName(fileURLToPath(folder));
   const heads = await readHeadFile(new URL("heads_32k.json", folder).pathname);
   const config = JSON.parse(await Deno.readTextFile(new URL("config.json", folder)));
   const { num_hidden_layers: layers, num_attention_heads: queryHeads } = config;
-  assertEquals([heads.model.layers, heads.model.heads], [layers, queryHeads]);
+  const { model } = heads;
+  assertEquals([model.name, model.layers, model.heads], [name, layers, queryHeads]);
   for (const { queryHeads } of heads.layers) {
     for (const { scores } of queryHeads) assert(scores.tileShare! <= 0.21, `${scores.tileShare}`);
   }

@@ -17,6 +17,8 @@ Deno.test("modelName() is the folder's name, or the repository's, and a hash of 
     const [first, second] = [await modelName(snapshot), await modelName(plain)];
     assertMatch(first, /^org\/name [0-9a-f]{12}$/);
     assertEquals(second, first.replace("org/name", "plain"));
+    await Deno.writeTextFile(join(plain, "heads.json"), "{}");
+    assertEquals(await modelName(plain), second);
     await Deno.writeTextFile(join(plain, "tokenizer_config.json"), "{}");
     assertNotEquals(await modelName(plain), second);
   });
