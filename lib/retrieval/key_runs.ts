@@ -33,7 +33,10 @@ export async function openRuns(
   const wanted = Math.max(topK, Math.ceil(runs.share * (runs.end - runs.start)));
   const count = Math.ceil(wanted / runs.block);
   const opened = heads.map((_, h) => {
-    return keysOf(topIndices(scores.subarray(h * blocks, (h + 1) * blocks), count), runs);
+    const row = scores.subarray(h * blocks, (h + 1) * blocks);
+    const keys = keysOf(topIndices(row, count), runs);
+    // The last run may be too short.
+    return keys.length < wanted ? keysOf(topIndices(row, count + 1), runs) : keys;
   });
   const listed = listedKeys(opened);
   const products = await backend.indexes.scoreKeys(askingRows(query), kv, listed, control);

@@ -193,6 +193,20 @@ onLayers("damaged arrays of a saved index are refused", TOKENS, async (layer) =>
   }
 });
 
+onLayers("a last run that is too short is not opened alone", TOKENS, async (layer) => {
+  for (const kind of ["pages", "blocks"] as const) {
+    for (const [end, topK] of [[102, 2], [102, 9], [103, 5]] as const) {
+      const size = kind === "pages" ? { kind, page: 8 } : { kind, block: 8 };
+      const index = await layer.build({ ...size, share: 0 }, 5, end);
+      for (let row = 0; row < 20; row++) {
+        const keys = await found(layer, index, row, topK);
+        assertEquals(keys.map(({ length }) => length), Array(HEADS).fill(topK));
+      }
+      index.close();
+    }
+  }
+});
+
 const SMALL_RUNS: readonly IndexOptions[] = [
   { kind: "pages", page: 4, share: 0.1 },
   { kind: "blocks", block: 4, share: 0.1 },
