@@ -146,7 +146,8 @@ export class KeyIndex {
     const cache = await filled(backend, data, kv);
     try {
       const source = { kv: cache.view(0), heads: data.heads };
-      return new KeyIndex(backend, data, kv, cache, await loadIndex(backend, index, source));
+      const own = structuredClone(index); // appended keys are written into its arrays
+      return new KeyIndex(backend, data, kv, cache, await loadIndex(backend, own, source));
     } catch (error) {
       cache.close();
       throw error;
@@ -198,7 +199,7 @@ export class KeyIndex {
   }
 
   /**
-   * It as data, keys and values included.
+   * It as data, keys and values included, all of it copied.
    *
    * @throws {BackendError} when it is closed, or takes in keys
    */
@@ -216,7 +217,7 @@ export class KeyIndex {
       }
     }
     const data = { ...this.#data, keys: keys!, values: values! };
-    return { data, index: this.#index.save(), kv: this.#kv };
+    return { data, index: structuredClone(this.#index.save()), kv: this.#kv };
   }
 
   /** Frees keys, values and index, once the call that is under way has ended. Calling it twice is fine. */

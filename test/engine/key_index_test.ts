@@ -52,8 +52,18 @@ for (const index of ["exact", "graph", "clusters", "flat4", "pages", "blocks", "
   Deno.test(`a saved KeyIndex answers as before: ${index}`, async () => {
     using keys = await KeyIndex.build(DATA, { index, kv: "bf16", backend });
     await keys.append(MORE);
-    using again = await KeyIndex.load(structuredClone(keys.save()), { backend });
-    assertEquals(await again.search(Q, { topK: 9 }), await keys.search(Q, { topK: 9 }));
+    const saved = keys.save();
+    using again = await KeyIndex.load(saved, { backend });
+    using other = await KeyIndex.load(saved, { backend });
+    const wanted = await keys.search(Q, { topK: 9 });
+    assertEquals(await again.search(Q, { topK: 9 }), wanted);
+    // What one takes in is not in the others.
+    await again.append(numbers(50 * KV_HEADS * DIM));
+    assertEquals(await keys.search(Q, { topK: 9 }), wanted);
+    assertEquals(await other.search(Q, { topK: 9 }), wanted);
+    await keys.append(MORE);
+    await other.append(MORE);
+    assertEquals(await other.search(Q, { topK: 9 }), await keys.search(Q, { topK: 9 }));
   });
 }
 
