@@ -1,64 +1,74 @@
-import { assert, assertEquals, assertLessOrEqual, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { follow } from "../../lib/plot/watch/follow.ts";
 import { Frames } from "../../lib/plot/watch/frames.ts";
+import { Clock } from "../clock.ts";
 import { pause } from "./fake_run.ts";
-import { mostASecond } from "./most_a_second.ts";
 
-Deno.test("Frames shows the latest of many changes, at most seven times a second", async () => {
-  const shown: { at: number; state: number }[] = [];
-  let state = 0;
-  const frames = new Frames(() => {
-    shown.push({ at: performance.now(), state });
-    return Promise.resolve();
-  });
-  const began = performance.now();
-  while (performance.now() - began < 700) {
-    state++;
+/** Changes for 700 ms, once every `stepMs`, and ends. */
+async function changeFor700(
+  clock: Clock,
+  frames: Frames,
+  stepMs: number,
+  change = () => {},
+): Promise<void> {
+  for (let ms = 0; ms < 700; ms += stepMs) {
+    change();
     frames.changed();
-    await pause(1);
+    await clock.pass(stepMs);
   }
   await frames.finish();
-  assertLessOrEqual(shown.length, 5);
-  assert(shown.length >= 2, `${shown.length} frames`);
-  assertLessOrEqual(mostASecond(shown.map(({ at }) => at)), 7);
-  assert(shown.at(-1)!.state > shown[0]!.state + 50);
+}
+
+Deno.test("Frames shows the latest of many changes, every 150 ms", async () => {
+  using clock = new Clock();
+  const start = performance.now();
+  const shown: { ms: number; state: number }[] = [];
+  let state = 0;
+  const frames = new Frames(() => {
+    shown.push({ ms: performance.now() - start, state });
+    return Promise.resolve();
+  });
+  await changeFor700(clock, frames, 1, () => state++);
+  const times = [0, 150, 300, 450, 600];
+  assertEquals(shown.map(({ ms }) => ms), times);
+  for (const { ms, state } of shown) assert(state >= ms && state <= ms + 1, `${state} at ${ms} ms`);
 });
 
 Deno.test("Frames takes a tenth of the time, and shows one state at a time", async () => {
-  let [running, most, count] = [0, 0, 0];
+  using clock = new Clock();
+  let [running, most] = [0, 0];
+  const start = performance.now();
+  const began: number[] = [];
   const frames = new Frames(async () => {
     most = Math.max(most, ++running);
-    count++;
+    began.push(performance.now() - start);
     await pause(50);
     running--;
   });
-  const began = performance.now();
-  while (performance.now() - began < 700) {
-    frames.changed();
-    await pause(5);
-  }
-  await frames.finish();
-  assertEquals([most, running], [1, 0]);
-  assertLessOrEqual(count, 2);
+  await changeFor700(clock, frames, 5);
+  assertEquals([most, running, began], [1, 0, [0, 500]]);
 });
 
 Deno.test("Frames shows nothing after finish() and nothing without a change", async () => {
+  using clock = new Clock();
   let count = 0;
   const frames = new Frames(() => Promise.resolve(void count++));
-  await pause(20);
+  await clock.pass(20);
   assertEquals(count, 0);
   frames.changed();
-  await pause(20);
+  await clock.pass(20);
+  assertEquals(count, 1);
   frames.changed();
   await frames.finish();
-  await pause(200);
+  await clock.pass(1000);
   assertEquals(count, 1);
 });
 
 Deno.test("finish() of Frames throws what showing threw", async () => {
+  using clock = new Clock();
   const frames = new Frames(() => Promise.reject(new RangeError("too large")));
   frames.changed();
-  await pause(20);
+  await clock.pass(20);
   await assertRejects(() => frames.finish(), RangeError, "too large");
 });
 
@@ -77,11 +87,15 @@ async function* noEvents() {}
 
 Deno.test("follow() shows the last frame though one before it could not be shown", async () => {
   let last = 0;
+  const tried = Promise.withResolvers<void>();
   const outlet = {
-    show: () => Promise.reject(new Error("too large")),
+    show: () => {
+      tried.resolve();
+      return Promise.reject(new Error("too large"));
+    },
     finish: () => Promise.resolve(void last++),
   };
-  const run = Object.assign(noEvents(), { then: pause(20).then.bind(pause(20)) });
+  const run = Object.assign(noEvents(), { then: tried.promise.then.bind(tried.promise) });
   await assertRejects(() => follow(run, viewOf(() => {}), outlet), Error, "too large");
   assertEquals(last, 1);
 });

@@ -51,13 +51,13 @@ function texts(root: ReturnType<typeof parsed>, selector: string): string[] {
   return [...root.querySelectorAll(selector)].map((element) => element.textContent!);
 }
 
-/** A generation of many steps, one a millisecond. */
+/** A generation of many steps, one a millisecond; it ends with the last one. */
 function longRun(steps: number) {
   const tokens = Array.from({ length: 300 + steps }, (_, i) => ` w${i}`);
   return fakeRun(tokens, async (emit) => {
     for (let i = 0; i < steps; i++) {
-      emit(fakeStep({ index: 300 + i, rows: { "0,0": new Float64Array(300 + i).fill(1e-3) } }));
       await pause(1);
+      emit(fakeStep({ index: 300 + i, rows: { "0,0": new Float64Array(300 + i).fill(1e-3) } }));
     }
   });
 }
@@ -271,7 +271,7 @@ Deno.test("live() says that a run was stopped and throws CancelledError", async 
   const abort = new AbortController();
   const run = fakeRun(TOKENS, async (emit, signal) => {
     scriptedSteps().slice(0, 3).forEach(emit);
-    await pause(30);
+    await until(() => jupyter.shown.length > 0);
     abort.abort();
     signal.throwIfAborted();
   }, { signal: abort.signal });
@@ -309,7 +309,7 @@ Deno.test("live() shows how much of the question was read", async () => {
   const jupyter = new FakeJupyter();
   const run = fakeRun(TOKENS, async (emit) => {
     emit(fakeProgress(64, 256));
-    await pause(30);
+    await until(() => jupyter.shown.length > 0);
     scriptedSteps().forEach(emit);
   });
   await showLive(run, {}, jupyter.outlet());

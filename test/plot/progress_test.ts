@@ -13,7 +13,7 @@ import { terminalOutlet } from "../../lib/plot/watch/outlet.ts";
 import { plot } from "../../lib/plot/plot.ts";
 import { type ProgressEvent, showProgress } from "../../lib/plot/progress.ts";
 import { barText, TerminalLine } from "../../lib/plot/watch/terminal_line.ts";
-import { FakeJupyter, fakeProgress, FakeTerminal, pause } from "./fake_run.ts";
+import { FakeJupyter, fakeProgress, FakeTerminal, pause, until } from "./fake_run.ts";
 import { parsed } from "./inert.ts";
 import { XSS_TOKENS } from "./xss_corpus.ts";
 
@@ -47,7 +47,7 @@ Deno.test("progress() tells speed and time left on the way", async () => {
   const jupyter = new FakeJupyter();
   const run = reading(async (emit) => {
     await half(emit, new AbortController().signal);
-    await pause(60);
+    await until(() => jupyter.shown.length > 0);
   });
   await showProgress(run, { title: "Haystack" }, jupyter.outlet());
   const [first] = jupyter.shown;
@@ -102,7 +102,8 @@ Deno.test("progress() says where and why a run failed", async () => {
 
 Deno.test("progress() of a run without events is empty, then full", async () => {
   const jupyter = new FakeJupyter();
-  await showProgress(reading(() => pause(30)), {}, jupyter.outlet());
+  const run = reading(() => until(() => jupyter.shown.length > 0));
+  await showProgress(run, {}, jupyter.outlet());
   assertEquals(jupyter.shown.map(({ bundle }) => bundle["text/plain"]!.replace(/\[.*\] /, "")), [
     "0 %  Reading",
     "100 %  Reading: done",
