@@ -128,13 +128,18 @@ export class HubServer {
   }
 }
 
-/** An answer that breaks off after `count` bytes. */
-export function broken(bytes: Uint8Array, count: number, response: Response): Response {
+/** An answer that breaks off after `count` bytes, once `arrived` says that the file has all up to there. */
+export function broken(
+  bytes: Uint8Array,
+  count: number,
+  response: Response,
+  arrived: (end: number) => Promise<void>,
+): Response {
   const start = Number(response.headers.get("content-range")?.match(/(\d+)-/)?.[1] ?? 0);
   const stream = new ReadableStream<Uint8Array>({
     async start(controller) {
       controller.enqueue(bytes.slice(start, start + count));
-      await new Promise((resolve) => setTimeout(resolve, 20)); // so that what was sent arrives
+      await arrived(start + count);
       controller.error(new Error("broken off"));
     },
   });

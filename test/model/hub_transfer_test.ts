@@ -7,10 +7,12 @@ import {
 } from "@std/assert";
 import fc from "fast-check";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { CancelledError, DownloadError } from "../../ffi/errors.ts";
 import { type DownloadProgress, type HubOptions, locateOnHub } from "../../lib/model/hub.ts";
+import { Clock } from "../clock.ts";
 import { assertWeights, COMMIT, type HubTest, tree, WEIGHTS, withHub } from "./hub_fixture.ts";
 import { broken, checksum } from "./hub_server.ts";
 
@@ -33,13 +35,28 @@ function ranges({ hub }: HubTest): (string | null)[] {
   return hub.seen.filter(({ to }) => to === "cdn").map(({ headers }) => headers.get("range"));
 }
 
+/** Waits until the part has bytes up to `end`, but not for ever: a test that fails must end. */
+async function partHas(test: HubTest, end: number): Promise<void> {
+  const part = partOf(test);
+  for (let tries = 0; tries < 10_000 && await sizeOf(part) < end; tries++) await pause();
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return await Deno.stat(path).then(({ size }) => size, () => 0);
+}
+
+/** The weights up to the `count`th byte of an answer. */
+function brokenWeights(test: HubTest, count: number, response: Response): Response {
+  return broken(WEIGHTS, count, response, (end) => partHas(test, end));
+}
+
 /** Answers of the CDN break off after `count` bytes, `times` times. */
-function breakOff({ hub }: HubTest, count: number, times: number): void {
+function breakOff(test: HubTest, count: number, times: number): void {
   let left = times;
-  hub.intercept = ({ to }, answer) => {
+  test.hub.intercept = ({ to }, answer) => {
     if (to !== "cdn" || left === 0) return undefined;
     left--;
-    return broken(WEIGHTS, count, answer());
+    return brokenWeights(test, count, answer());
   };
 }
 
@@ -101,7 +118,7 @@ Deno.test("a server that knows no ranges is read from the start again", async ()
     let first = true;
     test.hub.intercept = ({ to }, answer) => {
       if (to !== "cdn") return undefined;
-      const response = first ? broken(WEIGHTS, 1000, answer()) : new Response(WEIGHTS);
+      const response = first ? brokenWeights(test, 1000, answer()) : new Response(WEIGHTS);
       first = false;
       return response;
     };
@@ -113,7 +130,7 @@ Deno.test("a server that goes on elsewhere than asked is not believed", async ()
   await withHub(async (test) => {
     test.hub.intercept = ({ to, headers }) => {
       if (to !== "cdn") return undefined;
-      if (!headers.has("range")) return broken(WEIGHTS, 1000, new Response(null));
+      if (!headers.has("range")) return brokenWeights(test, 1000, new Response(null));
       const range = { "content-range": `bytes 999-1999/${WEIGHTS.length}` };
       return new Response(WEIGHTS.slice(999, 2000), { status: 206, headers: range });
     };
@@ -148,7 +165,7 @@ function dripping(): Response {
   let sent = 0;
   const stream = new ReadableStream<Uint8Array>({
     async pull(controller) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await pause(20);
       controller.enqueue(WEIGHTS.slice(sent, sent += 1000));
     },
   });
@@ -181,7 +198,13 @@ Deno.test("a server that falls silent is asked again", async () => {
   await withHub(async (test) => {
     let times = 0;
     test.hub.intercept = ({ to }) => to === "cdn" && times++ === 0 ? slow() : undefined;
-    await assertWeights(await locateOnHub(MAIN, { ...QUICK, stallMs: 200 }));
+    using clock = new Clock();
+    const load = locateOnHub(MAIN, { ...QUICK, stallMs: 200 });
+    while (await sizeOf(partOf(test)) < 200_000 || clock.waiting === 0) await clock.settle();
+    await clock.pass(199);
+    assertEquals(ranges(test), [null]);
+    await clock.pass(1);
+    await assertWeights(await load);
     assertEquals(ranges(test), [null, "bytes=200000-"]);
   });
 });

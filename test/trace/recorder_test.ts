@@ -6,6 +6,7 @@ import { TraceRecorder } from "../../lib/trace/recorder.ts";
 import { TRACE_TABLE_NAMES, TRACE_TABLES, TRACE_VERSION } from "../../lib/trace/schema.ts";
 import type { TraceRow, TraceTable } from "../../lib/trace/schema.ts";
 import { TraceError } from "../../lib/trace/trace_error.ts";
+import { Clock } from "../clock.ts";
 import { diskSlow } from "./disk.ts";
 import { anyRow, someRows } from "./trace_arbitrary.ts";
 import { arrowRows, arrowTable, plainRows, withFolder } from "./trace_folder.ts";
@@ -186,6 +187,7 @@ Deno.test("only the tables that were asked for are written, and run", () =>
 Deno.test("settle() writes what waits after 1,024 rows or 250 ms, and not before", () =>
   withFolder(async (folder) => {
     await using recorder = await TraceRecorder.open(folder, { tables: ["timing"] });
+    using clock = new Clock();
     const [row] = someRows("timing", 1);
     const rows = async (count: number) => {
       recorder.append("timing", () => Array<TraceRow<"timing">>(count).fill(row!));
@@ -199,7 +201,9 @@ Deno.test("settle() writes what waits after 1,024 rows or 250 ms, and not before
     await rows(1);
     await recorder.flush();
     assertEquals(await rows(3), 1024);
-    await new Promise((resolve) => setTimeout(resolve, 260));
+    await clock.pass(250);
+    assertEquals(await rows(0), 1024);
+    await clock.pass(1);
     await rows(2);
     await recorder.flush();
     assertEquals(await rows(0), 1029);
