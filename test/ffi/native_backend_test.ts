@@ -1,7 +1,13 @@
 /** What only the native backend has: memory that must outlive calls. Results are compared in test/kernels. */
-import { assert, assertEquals, assertGreater, assertRejects, assertThrows } from "@std/assert";
-import type { Backend } from "../../ffi/backend.ts";
-import { BackendError, BudgetError, LibraryError, ShapeError } from "../../ffi/errors.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import type { Backend, RunControl } from "../../ffi/backend.ts";
+import {
+  BackendError,
+  BudgetError,
+  CancelledError,
+  LibraryError,
+  ShapeError,
+} from "../../ffi/errors.ts";
 import { openBackend } from "../../ffi/open.ts";
 import { openReferenceBackend } from "../../ffi/reference_backend.ts";
 import { densePlan } from "../kernels/make_plans.ts";
@@ -26,15 +32,19 @@ function test(name: string, body: (backend: Backend) => Promise<void>): void {
   Deno.test({ name, ignore: !backend, fn: async () => await body(backend!) });
 }
 
-/** Starts dense attention of some 100 ms over a zeroed cache; every result is 0. */
-function startLongCall(scope: Scope): { done: Promise<void>; out: ReturnType<typeof outputs> } {
-  const [tokens, heads, dim] = [1024, 8, 64];
+/** Starts dense attention of some 100 ms, with 1024 tokens, over a zeroed cache; every result is 0. */
+function startLongCall(
+  scope: Scope,
+  tokens = 1024,
+  control?: RunControl,
+): { done: Promise<void>; out: ReturnType<typeof outputs> } {
+  const [heads, dim] = [8, 64];
   const kv = { table: scope.table(1, dim, "f32", 4 * tokens), length: 4 * tokens };
   const plan = densePlan({ tokens, qStart: 3 * tokens, kvLength: kv.length });
   const plans = Array.from({ length: heads }, () => plan);
   const out = outputs(scope, tokens, heads, dim);
   const q = scope.tensor([tokens, heads, dim]);
-  const done = scope.backend.attendTiles(q, 3 * tokens, 1, kv, plans, out);
+  const done = scope.backend.attendTiles(q, 3 * tokens, 1, kv, plans, out, control);
   assert(done instanceof Promise, "a long call must leave the event loop");
   return { done, out };
 }
@@ -43,11 +53,14 @@ test("a small call blocks and a long call leaves the event loop free", async (ba
   using scope = new Scope(backend);
   const [table, out] = [scope.tensor([4, 2]), scope.tensor([1, 2])];
   assertEquals(backend.embed(Int32Array.of(3), table, 1, out), undefined);
+  const control = backend.control();
+  const { done } = startLongCall(scope, 16_384, control);
   let ticks = 0;
-  const timer = setInterval(() => ticks++, 5);
-  await startLongCall(scope).done;
+  const timer = setInterval(() => {
+    if (++ticks === 2) control.cancel();
+  }, 1);
+  await assertRejects(() => done, CancelledError); // had the timer not run, the call would end by itself
   clearInterval(timer);
-  assertGreater(ticks, 1);
 });
 
 test("a small call waits for a long one off the event loop", async (backend) => {
