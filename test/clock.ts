@@ -9,7 +9,8 @@ interface Timer {
 export class Clock implements Disposable {
   readonly #real = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout };
   readonly #timers = new Map<number, Timer>();
-  #nowMs = performance.now();
+  /** Whole, so that sums are exact. */
+  #nowMs = Math.ceil(performance.now());
   #lastId = 0;
 
   /** Stops time. */

@@ -3,10 +3,11 @@ import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import type { DType, KeyBounds, KvDType, KvView, Tensor } from "../../ffi/backend.ts";
 import { Random } from "../random.ts";
+import { boundScoresOutcome } from "./bound_outcome.ts";
 import { type KvData, Scope } from "./scope.ts";
 import { type AttentionShape, attentionShapes, randomKv } from "./shapes.ts";
 import { parity, property, type Subject, test } from "./subject.ts";
-import { type Outcome, TOLERANCE } from "./tolerance.ts";
+import { type Outcome, TOLERANCE, upwardsTolerance } from "./tolerance.ts";
 
 const DTYPES = fc.constantFrom<DType>("f32", "bf16");
 
@@ -173,13 +174,13 @@ function boundCases(subject: Subject): void {
   parity(subject, "boundScores() equals the reference", {
     runs: 25,
     shapes: pages,
-    tolerance: TOLERANCE.f32,
+    tolerance: ([{ dim }]) => upwardsTolerance(dim),
     work: async (scope, random, [shape, dtype, block]) => {
       const { q, kv, heads } = await inputs(scope, random, shape, { dtype });
       const bounds = await boundsOf(scope, kv, 0, block);
       const chosen = random.subset(random.integer(1, 4), 0, heads - 1).reverse();
       const row = random.integer(0, shape.tokens - 1);
-      return [outcome("bounds", await scope.backend.boundScores(q, row, chosen, bounds))];
+      return [await boundScoresOutcome(scope, q, row, chosen, bounds)];
     },
   });
   property(subject, "boundScores() is at least the score of every key of its block", {

@@ -29,7 +29,5 @@ export async function assertEndsSoon(
     clearInterval(timer);
   }
   const { user, system } = process.cpuUsage(cancelled);
-    console.log("TOOK", backend.info().isa, (user + system) / 1000, backend.info().threads);
-  }
   assertLess((user + system) / 1000, MOST_MS * backend.info().threads);
 }

@@ -21,6 +21,16 @@ export const TOLERANCE = {
   largeScores: 1e-3,
 } as const;
 
+/**
+ * Largest error of a sum of `count` products that are all rounded upwards to f32, relative to the sum of their sizes, beside
+ * such a sum of f64: a product goes through its own rounding, as many additions as there are products and one of the two
+ * parts of a bound, the expected sum through one. Higham's `n u / (1 - n u)`.
+ */
+export function upwardsTolerance(count: number): number {
+  const nu = (count + 3) * 2 ** -23;
+  return nu / (1 - nu);
+}
+
 /** Result of an operation: rows that are judged one by one. */
 export interface Outcome {
   /** What it is, for the message. */
