@@ -109,7 +109,7 @@ test("llama.cpp reads the same file and chooses the same tokens", async () => {
   }
 });
 
-const PATIENCE = { timeoutMs: 5000, signal: new AbortController().signal };
+const PATIENCE = { timeoutMs: 20_000, signal: new AbortController().signal };
 const OPEN = { path: "a.gguf", threads: 1, contextTokens: 8, batchTokens: 8 };
 
 async function child(script: string): Promise<ModelChild> {
@@ -124,7 +124,7 @@ async function failure(work: Promise<unknown>): Promise<string> {
 
 Deno.test("ModelChild passes on times, and what failed in the child, which is started again", async () => {
   const peer = await child(
-    `read line; echo '{}'; read line; echo '{"ms":3,"gaps":[0,1]}'; read line; echo '{"error":"no"}'; sleep 60`,
+    `read line; echo '{}'; read line; echo '{"ms":3,"gaps":[0,1]}'; read line; echo '{"error":"no"}'; exec sleep 60`,
   );
   await peer.open(OPEN, PATIENCE);
   assertEquals(await peer.read({ ids: [1, 2], chosen: 3 }, PATIENCE), { ms: 3, gaps: [0, 1] });
