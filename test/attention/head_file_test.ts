@@ -142,7 +142,7 @@ Deno.test("readHeadFile() reads back what writeHeadFile() wrote", () =>
       await writeHeadFile(path, heads);
       assertEquals(await readHeadFile(path), plain(heads));
     });
-    await fc.assert(roundTrip, { numRuns: 40 });
+    await fc.assert(roundTrip, { numRuns: 40, seed: 1 });
   }));
 
 /** Objects with the usual prototype. */

@@ -92,7 +92,7 @@ Deno.test("readMInferenceFile() gives back the patterns that writeMInferenceFile
       const { heads } = await readMInferenceFile(path, { model: MODEL });
       assertEquals(patternsOf(heads), plain(patterns));
     });
-    await fc.assert(roundTrip, { numRuns: 40 });
+    await fc.assert(roundTrip, { numRuns: 40, seed: 1 });
   }));
 
 /** Objects with the usual prototype. */

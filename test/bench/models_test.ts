@@ -63,17 +63,23 @@ Deno.test("filteredModels() keeps the cases in whose name all words occur", () =
 });
 
 Deno.test("prefillWork() counts the products of all rows and the logits of one", () =>
-  fc.assert(fc.property(fc.integer({ min: 1, max: 12 }), (tokens) => {
-    const { flops } = prefillWork(CONFIG, tokens, 1000);
-    assertEquals(flops, flopsOfRows(CONFIG, 0, tokens) + head);
-  })));
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 12 }), (tokens) => {
+      const { flops } = prefillWork(CONFIG, tokens, 1000);
+      assertEquals(flops, flopsOfRows(CONFIG, 0, tokens) + head);
+    }),
+    { seed: 1 },
+  ));
 
 Deno.test("decodeWork() counts the products of the middle row of those that are generated", () =>
-  fc.assert(fc.property(fc.integer({ min: 1, max: 12 }), (tokens) => {
-    const last = tokens + GENERATED / 2 - 1;
-    const { flops } = decodeWork(CONFIG, tokens, 1000);
-    assertEquals(flops, flopsOfRows(CONFIG, last, last + 1) + head);
-  })));
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 12 }), (tokens) => {
+      const last = tokens + GENERATED / 2 - 1;
+      const { flops } = decodeWork(CONFIG, tokens, 1000);
+      assertEquals(flops, flopsOfRows(CONFIG, last, last + 1) + head);
+    }),
+    { seed: 1 },
+  ));
 
 Deno.test("decodeWork() reads the matrices and the keys and values that a window leaves", () => {
   const { trafficBytes, workingSetBytes } = decodeWork(CONFIG, 100, 1000);

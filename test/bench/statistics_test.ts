@@ -16,21 +16,27 @@ function steps(sorted: readonly number[]): number[] {
 }
 
 Deno.test("spreadOf() gives the quartiles that counting steps between values gives", () =>
-  fc.assert(fc.property(values, (values) => {
-    const { low, median, high } = spreadOf(values);
-    const all = steps([...values].sort((a, b) => a - b));
-    [low, median, high].forEach((value, i) =>
-      assertAlmostEquals(value, all[(i + 1) * (values.length - 1)]!, 1e-6)
-    );
-  })));
+  fc.assert(
+    fc.property(values, (values) => {
+      const { low, median, high } = spreadOf(values);
+      const all = steps([...values].sort((a, b) => a - b));
+      [low, median, high].forEach((value, i) =>
+        assertAlmostEquals(value, all[(i + 1) * (values.length - 1)]!, 1e-6)
+      );
+    }),
+    { seed: 1 },
+  ));
 
 Deno.test("spreadOf() leaves as many values below the median as above it", () =>
-  fc.assert(fc.property(values, (values) => {
-    const { median } = spreadOf(values);
-    const below = values.filter((value) => value < median).length;
-    const above = values.filter((value) => value > median).length;
-    assertEquals(Math.max(below, above) <= values.length / 2, true);
-  })));
+  fc.assert(
+    fc.property(values, (values) => {
+      const { median } = spreadOf(values);
+      const below = values.filter((value) => value < median).length;
+      const above = values.filter((value) => value > median).length;
+      assertEquals(Math.max(below, above) <= values.length / 2, true);
+    }),
+    { seed: 1 },
+  ));
 
 Deno.test("spreadOf() takes values in any order and leaves them as they are", () => {
   const values = [4, 1, 3, 2, 5];

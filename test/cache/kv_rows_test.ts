@@ -98,7 +98,7 @@ for (const name of ["reference", "cpu"] as const) {
       cache.close();
       copy.close();
     };
-    await fc.assert(fc.asyncProperty(cases, check), { numRuns: 25 });
+    await fc.assert(fc.asyncProperty(cases, check), { numRuns: 25, seed: 1 });
     assertEquals(backend.allocatedBytes(), before);
   });
 }

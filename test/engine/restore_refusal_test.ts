@@ -41,6 +41,7 @@ onSaved("restore() refuses a file that ends early, wherever", async (file, refus
   const lengths = fc.integer({ min: 60, max: file.length - 1 });
   await fc.assert(fc.asyncProperty(lengths, (length) => refused(file.subarray(0, length))), {
     numRuns: 200,
+    seed: 1,
   });
   await refused(file.subarray(0, -1), "data must have");
 });
@@ -61,7 +62,10 @@ onSaved("restore() refuses a file in which any byte has changed", async (file, r
   };
   for (let at = 0; at < 48; at++) await flipped(at, 1 << (at % 8));
   const places = fc.tuple(fc.nat(file.length - 1), fc.integer({ min: 1, max: 255 }));
-  await fc.assert(fc.asyncProperty(places, ([at, mask]) => flipped(at, mask)), { numRuns: 400 });
+  await fc.assert(fc.asyncProperty(places, ([at, mask]) => flipped(at, mask)), {
+    numRuns: 400,
+    seed: 1,
+  });
 });
 
 onSaved("restore() refuses a file of which a part was overwritten", async (file, refused) => {
@@ -73,7 +77,7 @@ onSaved("restore() refuses a file of which a part was overwritten", async (file,
       if (torn.every((byte, at) => byte === file[at])) return;
       await refused(torn);
     }),
-    { numRuns: 100 },
+    { numRuns: 100, seed: 1 },
   );
 });
 

@@ -180,5 +180,5 @@ Deno.test("planDifference() counts the pairs that executables hold", () => {
       assertAlmostEquals(found.both, both / pairs, 1e-12);
     },
   );
-  fc.assert(property, { numRuns: 60 });
+  fc.assert(property, { numRuns: 60, seed: 1 });
 });

@@ -66,10 +66,13 @@ for (const type of ENCODED) {
   Deno.test(`encodeBlocks() keeps numbers that blocks can hold: ${type}`, () => {
     const [min, max] = type === "q8_0" ? [-127, 127] : [0, 15];
     const integers = fc.array(fc.integer({ min, max }), { minLength: 30, maxLength: 30 });
-    fc.assert(fc.property(integers, (rest) => {
-      const data = Float32Array.from([...rest, min, max]);
-      assertEquals(decodeBlocks(encodeBlocks(data, type), type), data);
-    }));
+    fc.assert(
+      fc.property(integers, (rest) => {
+        const data = Float32Array.from([...rest, min, max]);
+        assertEquals(decodeBlocks(encodeBlocks(data, type), type), data);
+      }),
+      { seed: 1 },
+    );
   });
 
   Deno.test(`encodeBlocks() takes numbers whose scale is 0 as f16: ${type}`, () => {
@@ -87,19 +90,25 @@ for (const type of ENCODED) {
 }
 
 Deno.test("encodeBlocks() to q8_0 is off by half a scale and by the rounding of the scale", () => {
-  fc.assert(fc.property(numbers(), (data) => {
-    const error = ranges(data).map(({ most }) => most * (0.5 / 127 + HALF_ERROR));
-    assertWithin(data, "q8_0", error);
-  }));
+  fc.assert(
+    fc.property(numbers(), (data) => {
+      const error = ranges(data).map(({ most }) => most * (0.5 / 127 + HALF_ERROR));
+      assertWithin(data, "q8_0", error);
+    }),
+    { seed: 1 },
+  );
 });
 
 Deno.test("encodeBlocks() to q4_1 is off by half a step and by the rounding of step and minimum", () => {
-  fc.assert(fc.property(numbers(), (data) => {
-    const error = ranges(data).map(({ min, max }) =>
-      (max - min) * (0.5 / 15 + HALF_ERROR) + Math.abs(min) * HALF_ERROR
-    );
-    assertWithin(data, "q4_1", error);
-  }));
+  fc.assert(
+    fc.property(numbers(), (data) => {
+      const error = ranges(data).map(({ min, max }) =>
+        (max - min) * (0.5 / 15 + HALF_ERROR) + Math.abs(min) * HALF_ERROR
+      );
+      assertWithin(data, "q4_1", error);
+    }),
+    { seed: 1 },
+  );
 });
 
 for (const type of TYPES) {
@@ -124,10 +133,13 @@ Deno.test("f32ToF16() gives every half back, and the nearest half of other numbe
   for (const [half, value] of halves.entries()) {
     if (!Number.isNaN(value)) assertEquals(f32ToF16(value), half);
   }
-  fc.assert(fc.property(fc.float(), (x) => {
-    const expected = new Float16Array([x])[0]!;
-    assertEquals(Object.is(f16ToF32(f32ToF16(x)), expected), true, `${x}`);
-  }));
+  fc.assert(
+    fc.property(fc.float(), (x) => {
+      const expected = new Float16Array([x])[0]!;
+      assertEquals(Object.is(f16ToF32(f32ToF16(x)), expected), true, `${x}`);
+    }),
+    { seed: 1 },
+  );
   const ties = [1 + 2 ** -11, 1 + 3 * 2 ** -11, 2 ** -25, 3 * 2 ** -25, 65519, 65520, -65520];
   assertEquals(ties.map(f32ToF16), [0x3c00, 0x3c02, 0, 2, 0x7bff, 0x7c00, 0xfc00]);
 });

@@ -42,9 +42,12 @@ for (const name of ["tokenizer_bytes", "tokenizer_fallback"]) {
           const own = new library.Tokenizer({ ...steps, model: json.model, added_tokens }, {});
           const filled = openEncoder(library, file, added);
           const pieces = [...Object.keys(json.model.vocab), ...file.added.map((x) => x.content)];
-          fc.assert(fc.property(texts(pieces), (text) => {
-            assertEquals(idsOf(filled, text), idsOf(own, text));
-          }));
+          fc.assert(
+            fc.property(texts(pieces), (text) => {
+              assertEquals(idsOf(filled, text), idsOf(own, text));
+            }),
+            { seed: 1 },
+          );
         }
       },
     );

@@ -146,7 +146,7 @@ Deno.test("indexReport() keeps hostile texts texts, and cuts long ones", () =>
       const texts = [...svg.querySelectorAll("text")].map((text) => text.textContent);
       assert(texts.includes(`${"n".repeat(14)}\u2026`), texts.join());
     }),
-    { numRuns: 5 },
+    { numRuns: 5, seed: 1 },
   ));
 
 Deno.test("indexReport() names what is wrong", () => {

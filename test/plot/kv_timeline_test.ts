@@ -132,7 +132,7 @@ Deno.test("kvTimeline() keeps hostile tokens texts", () =>
         );
       },
     ),
-    { numRuns: 5 },
+    { numRuns: 5, seed: 1 },
   ));
 
 Deno.test("kvTimeline() names what is wrong", () => {

@@ -162,7 +162,7 @@ Deno.test("patternGrid() keeps hostile texts texts", () =>
       await assertInert(patternGrid(named(grid(2, 2)), { title: text }));
       await assertInert(patternGrid(named(grid(25, 25)), { title: text }));
     }),
-    { numRuns: 4 },
+    { numRuns: 4, seed: 1 },
   ));
 
 Deno.test("patternGrid() names what is wrong", () => {

@@ -150,7 +150,7 @@ Deno.test("patternOverlay() keeps hostile texts texts", () =>
       await assertInert(patternOverlay(map, { kind: "dense" }, { name: text, tokens }));
       await assertInert(patternOverlay(map, { kind: "dense" }, { title: text }));
     }),
-    { numRuns: 5 },
+    { numRuns: 5, seed: 1 },
   ));
 
 Deno.test("patternOverlay() names what is wrong", () => {

@@ -89,7 +89,7 @@ Deno.test("queryKeyShift() keeps hostile texts texts", () =>
     fc.asyncProperty(hostileText, hostileText, async (x, y) => {
       await assertInert(queryKeyShift([{ ...HEAD, axes: [x, y] }], { title: x }));
     }),
-    { numRuns: 5 },
+    { numRuns: 5, seed: 1 },
   ));
 
 Deno.test("queryKeyShift() names what is wrong", () => {

@@ -34,7 +34,7 @@ Deno.test("RollingStrip pools every row to the bins of the last, however the tex
         rows.flatMap((row) => pooled(row, binTokens, bins)),
       );
     }),
-    { numRuns: 40 },
+    { numRuns: 40, seed: 1 },
   );
 });
 

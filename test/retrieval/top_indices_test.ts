@@ -20,11 +20,14 @@ Deno.test("topIndices() takes what sorting all scores takes, with ties and infin
     fc.constantFrom(-0, Infinity, -Infinity),
   );
   const scores = fc.array(score, { maxLength: 60 });
-  fc.assert(fc.property(scores, fc.integer({ min: 0, max: 70 }), (some, k) => {
-    const rising = Float32Array.from(some).sort();
-    assertEquals(topIndices(Float32Array.from(some), k), byHand(some, k));
-    assertEquals(topIndices(Float32Array.from(some), k, () => rising), byHand(some, k));
-  }));
+  fc.assert(
+    fc.property(scores, fc.integer({ min: 0, max: 70 }), (some, k) => {
+      const rising = Float32Array.from(some).sort();
+      assertEquals(topIndices(Float32Array.from(some), k), byHand(some, k));
+      assertEquals(topIndices(Float32Array.from(some), k, () => rising), byHand(some, k));
+    }),
+    { seed: 1 },
+  );
 });
 
 Deno.test("topIndices() takes time in proportion where scores rise, fall, peak or are all the same", () => {

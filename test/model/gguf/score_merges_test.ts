@@ -53,26 +53,32 @@ Deno.test("scoreRanks() puts the best scores first, then the first entry, then t
 });
 
 Deno.test("scoreRanks() orders merges as a list of all cuts does, by whole numbers", async () => {
-  await fc.assert(fc.asyncProperty(vocabularies, async (vocabulary) => {
-    const rank = await ranksOf(vocabulary);
-    const listed = listMerges(vocabulary);
-    const ranks = listed.map((merge) => rank(merge)!);
-    assertEquals(ranks.every(Number.isInteger), true);
-    assertEquals(ranks, [...new Set(ranks)].sort((a, b) => a - b));
-    assertEquals(listed.map((merge) => rank(merge)!), ranks);
-  }));
+  await fc.assert(
+    fc.asyncProperty(vocabularies, async (vocabulary) => {
+      const rank = await ranksOf(vocabulary);
+      const listed = listMerges(vocabulary);
+      const ranks = listed.map((merge) => rank(merge)!);
+      assertEquals(ranks.every(Number.isInteger), true);
+      assertEquals(ranks, [...new Set(ranks)].sort((a, b) => a - b));
+      assertEquals(listed.map((merge) => rank(merge)!), ranks);
+    }),
+    { seed: 1 },
+  );
 });
 
 Deno.test("scoreRanks() has no rank for pairs that are no merges", async () => {
-  await fc.assert(fc.asyncProperty(vocabularies, async (vocabulary) => {
-    const rank = await ranksOf(vocabulary);
-    const keys = new Set(listMerges(vocabulary).map(mergeKey));
-    for (const left of [...vocabulary.tokens, "c"]) {
-      for (const right of vocabulary.tokens.slice(0, 20)) {
-        const merge: Merge = [left, right];
-        assertEquals(rank(merge) !== undefined, keys.has(mergeKey(merge)));
-        assertEquals(rank(merge) !== undefined, keys.has(mergeKey(merge)));
+  await fc.assert(
+    fc.asyncProperty(vocabularies, async (vocabulary) => {
+      const rank = await ranksOf(vocabulary);
+      const keys = new Set(listMerges(vocabulary).map(mergeKey));
+      for (const left of [...vocabulary.tokens, "c"]) {
+        for (const right of vocabulary.tokens.slice(0, 20)) {
+          const merge: Merge = [left, right];
+          assertEquals(rank(merge) !== undefined, keys.has(mergeKey(merge)));
+          assertEquals(rank(merge) !== undefined, keys.has(mergeKey(merge)));
+        }
       }
-    }
-  }));
+    }),
+    { seed: 1 },
+  );
 });
