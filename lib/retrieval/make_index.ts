@@ -8,7 +8,7 @@ import { buildGraph, loadGraph } from "./graph.ts";
 import { buildHnsw } from "./hnsw.ts";
 import { type IndexOptions, indexOptions } from "./index_options.ts";
 import type { IndexSource, KvIndex, SavedIndex } from "./kv_index.ts";
-import { buildBlocks, buildPages } from "./run_index.ts";
+import { buildBlocks, buildPages, loadRuns } from "./run_index.ts";
 
 /**
  * Builds an index over keys of a layer.
@@ -43,7 +43,7 @@ export async function buildIndex(
   }
 }
 
-/** An index that was saved; kinds that hold nothing but sums of keys are built again. */
+/** An index that was saved; `hnsw`, which the package holds, is built again. */
 export async function loadIndex(
   backend: Backend,
   saved: SavedIndex,
@@ -59,6 +59,9 @@ export async function loadIndex(
       return loadClusters(backend, filled, saved, source.kv);
     case "flat4":
       return loadFlat4(backend, filled, saved, source.kv);
+    case "pages":
+    case "blocks":
+      return await loadRuns(backend, filled, saved, source.kv, control);
     default:
       return await buildIndex(
         backend,

@@ -1,9 +1,17 @@
 import type { Awaitable, Backend, KvView, RunControl, Tensor } from "../../ffi/backend.ts";
 import { askedKeys, keysToFind } from "./asking_rows.ts";
-import { emptyPlace, GrowingIndex, type IndexPlace } from "./growing_index.ts";
+import { savedArray } from "./check_saved.ts";
+import { emptyPlace, GrowingIndex, type IndexPlace, savedPlace } from "./growing_index.ts";
 import type { Filled } from "./index_options.ts";
 import { boundedMass, type KeyRuns, openRuns } from "./key_runs.ts";
-import type { IndexAnswer, IndexQuery, IndexSource, IndexStats, KvIndex } from "./kv_index.ts";
+import type {
+  IndexAnswer,
+  IndexQuery,
+  IndexSource,
+  IndexStats,
+  KvIndex,
+  SavedIndex,
+} from "./kv_index.ts";
 import { RunTensors } from "./run_tensors.ts";
 import { upTo } from "./up_to.ts";
 
@@ -11,8 +19,8 @@ type RunOptions = Filled<"pages"> | Filled<"blocks">;
 
 /** What is kept of each run of keys, and how runs are ranked by it. */
 interface Summary {
-  /** Tensors that it takes. */
-  readonly tensors: number;
+  /** Names of the tensors that it takes. */
+  readonly tensors: readonly string[];
   /** Whether scores are bounds of `q . k`. */
   readonly bounds: boolean;
   /** Fills the rows of some runs, from key `start` to the view's end. */
@@ -25,6 +33,32 @@ interface Summary {
   ): Awaitable<void>;
   /** Scores of all runs, `[heads, blocks]`. */
   scores(query: IndexQuery, runs: Tensor[], control?: RunControl): Awaitable<Float32Array>;
+}
+
+/** The index that was saved. One of a file of before, which has no arrays, is built again from the keys. */
+export async function loadRuns(
+  backend: Backend,
+  options: RunOptions,
+  saved: SavedIndex,
+  kv: KvView,
+  control?: RunControl,
+): Promise<KvIndex> {
+  const summary = options.kind === "pages" ? boundsOf(backend) : meansOf(backend);
+  const { start, end, arrays } = saved;
+  if (Object.keys(arrays).length === 0) {
+    const index = new RunIndex(backend, options, emptyPlace(saved), summary, null);
+    return await index.build(kv, end, control);
+  }
+  const blocks = Math.ceil((end - start) / blockOf(options));
+  const { kvHeads, spec: { dim } } = kv.table;
+  const values = summary.tensors.map((name) => {
+    return savedArray(saved, name, Float32Array<ArrayBuffer>, (length) => {
+      return length === blocks * kvHeads * dim;
+    });
+  });
+  const runs = new RunTensors(backend, kv, values.length, blocks);
+  runs.rows(0, blocks).forEach((tensor, i) => tensor.write(values[i]!));
+  return new RunIndex(backend, options, savedPlace(saved), summary, runs);
 }
 
 /** The index of pages, by channelwise bounds of their keys (Quest, Tang et al. 2024, arXiv 2406.10774). */
@@ -76,7 +110,7 @@ class RunIndex extends GrowingIndex<RunOptions> {
     this.#runs = runs;
   }
 
-  /** It is built again from the keys. */
+  /** None but those of tensors. */
   protected get arrays() {
     return {};
   }
@@ -99,13 +133,25 @@ class RunIndex extends GrowingIndex<RunOptions> {
     return { ...super.stats(), bytes: this.#runs?.sizeBytes ?? 0 };
   }
 
+  /** It as data. In int8 keys may have been rounded once more since they were summed up: built again it would be another. */
+  override save(): SavedIndex {
+    const blocks = Math.ceil(this.nodes / blockOf(this.options));
+    const tensors = blocks === 0 ? [] : this.#runs!.rows(0, blocks);
+    const arrays = tensors.map((tensor, i) => {
+      return [this.#summary.tensors[i]!, tensor.read() as Float32Array<ArrayBuffer>] as const;
+    });
+    return { ...super.save(), arrays: Object.fromEntries(arrays) };
+  }
+
   protected async extend(kv: KvView, end: number, control?: RunControl): Promise<void> {
     const { block } = this.#keyRuns(end);
     const blocks = Math.ceil((end - this.start) / block);
     const known = this.#runs;
     const fits = known !== null && !known.isShared && known.capacity >= blocks;
     const first = fits ? Math.floor(this.nodes / block) : 0;
-    const runs = fits ? known : new RunTensors(this.#backend, kv, this.#summary.tensors, blocks);
+    const runs = fits
+      ? known
+      : new RunTensors(this.#backend, kv, this.#summary.tensors.length, blocks);
     let unused = fits ? null : runs;
     try {
       const rows = runs.rows(first, blocks);
@@ -128,14 +174,17 @@ class RunIndex extends GrowingIndex<RunOptions> {
 
   #keyRuns(end: number): KeyRuns {
     const { options, start } = this;
-    const block = options.kind === "pages" ? options.page : options.block;
-    return { start, end, block, share: options.share };
+    return { start, end, block: blockOf(options), share: options.share };
   }
+}
+
+function blockOf(options: RunOptions): number {
+  return options.kind === "pages" ? options.page : options.block;
 }
 
 function boundsOf(backend: Backend): Summary {
   return {
-    tensors: 2,
+    tensors: ["min", "max"],
     bounds: true,
     write: (kv, start, block, [min, max], control) =>
       backend.keyBounds(kv, start, block, { min: min!, max: max! }, control),
@@ -146,7 +195,7 @@ function boundsOf(backend: Backend): Summary {
 
 function meansOf(backend: Backend): Summary {
   return {
-    tensors: 1,
+    tensors: ["means"],
     bounds: false,
     write: (kv, start, block, [means], control) =>
       backend.poolKeys(kv, start, block, means!, control),

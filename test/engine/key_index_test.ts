@@ -19,6 +19,9 @@ const DATA: KeyIndexData = {
 const MORE = numbers(40 * KV_HEADS * DIM);
 const Q = numbers(HEADS * DIM);
 
+/** Key indexes of all kinds that can be extended. */
+const GROWING = ["exact", "graph", "clusters", "flat4", "pages", "blocks"] as const;
+
 /** Keys by falling `q . k` of one head, the first `tokens` of them, in double precision. */
 function ranked(head: number, tokens: number, q = Q): { key: number; score: number }[] {
   const all = Float32Array.of(...DATA.keys, ...MORE);
@@ -33,7 +36,7 @@ function ranked(head: number, tokens: number, q = Q): { key: number; score: numb
   return scores.sort((a, b) => b.score - a.score);
 }
 
-for (const index of ["exact", "graph", "clusters", "flat4", "pages", "blocks", "auto"] as const) {
+for (const index of [...GROWING, "auto"] as const) {
   Deno.test(`KeyIndex finds all keys where as many are asked for, and appended ones: ${index}`, async () => {
     using keys = await KeyIndex.build(DATA, { index, backend });
     for (const more of [0, 40]) {
@@ -66,6 +69,18 @@ for (const index of ["exact", "graph", "clusters", "flat4", "pages", "blocks", "
     assertEquals(await other.search(Q, { topK: 9 }), await keys.search(Q, { topK: 9 }));
   });
 }
+
+Deno.test("a saved KeyIndex answers as before where int8 has rounded keys once more", async () => {
+  for (const index of GROWING) {
+    using keys = await KeyIndex.build(DATA, { index, kv: "int8", backend });
+    await keys.append(MORE.map((key) => 9 * key));
+    using again = await KeyIndex.load(keys.save(), { backend });
+    for (let x = 0; x < 20; x++) {
+      const q = numbers(HEADS * DIM);
+      assertEquals(await again.search(q, { topK: 9 }), await keys.search(q, { topK: 9 }), index);
+    }
+  }
+});
 
 Deno.test("KeyIndex keeps as few keys as hold a mass", async () => {
   using keys = await KeyIndex.build(DATA, { index: "exact", backend });
@@ -145,7 +160,7 @@ Deno.test({
 });
 
 Deno.test("KeyIndex builds an index over no keys, queries or not, and takes in the first ones", async () => {
-  for (const index of ["exact", "graph", "clusters", "flat4", "pages", "blocks"] as const) {
+  for (const index of GROWING) {
     using keys = await KeyIndex.build({
       ...DATA,
       keys: new Float32Array(),
@@ -165,9 +180,6 @@ Deno.test("KeyIndex builds an index over no keys, queries or not, and takes in t
     assertEquals(found.map(({ indices }) => indices.length), [TOKENS, TOKENS, TOKENS, TOKENS]);
   }
 });
-
-/** Key indexes of all kinds that can be extended. */
-const GROWING = ["exact", "graph", "clusters", "flat4", "pages", "blocks"] as const;
 
 Deno.test("searches and appends of a KeyIndex that are started together follow each other", async () => {
   for (const index of GROWING) {

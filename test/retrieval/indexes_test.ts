@@ -183,6 +183,7 @@ onLayers("damaged arrays of a saved index are refused", TOKENS, async (layer) =>
     [{ kind: "clusters" }, "sizes must be", (a) => (a.sizes as Int32Array)[0]! += 1],
     [{ kind: "clusters" }, "centroids must be", (a) => delete a.centroids],
     [{ kind: "flat4" }, "records must be", (a) => a.records = new Uint8Array(64)],
+    [{ kind: "pages" }, "max must be", (a) => a.max = new Float32Array(64)],
   ];
   for (const [options, message, damage] of cases) {
     const index = await layer.build(options, 5, 400);
