@@ -9,6 +9,7 @@
 import { parseArgs } from "node:util";
 import { CHUNK_TOKENS } from "../engine/session_defaults.ts";
 import type { Model } from "../engine/model.ts";
+import type { Answerer } from "../eval/answerer.ts";
 import { EvalLog } from "../eval/eval_log.ts";
 import type { EvalRow } from "../eval/eval_row.ts";
 import { type EvalProgress, evaluate, type EvaluateOptions } from "../eval/evaluate.ts";
@@ -196,26 +197,31 @@ function print(rows: readonly EvalRow[], { depths }: Options): void {
   console.log(depthTable(rows));
 }
 
-async function collect(model: Model, log: EvalLog, values: Options): Promise<EvalRow[]> {
+async function collect(
+  answerer: Answerer,
+  asked: EvaluateOptions,
+  log: EvalLog,
+): Promise<EvalRow[]> {
   const rows: EvalRow[] = [];
   const line = new ProgressLine();
   const onProgress = ({ share, msLeft, what }: EvalProgress) =>
     line.update(share, `${msLeft === null ? "" : `${duration(msLeft)} left  `}${what}`);
-  const { chat } = values;
-  const chunkTokens = wholeNumber("chunk", values.chunk, 1);
-  const setting = `${chat ? "chat " : ""}chunks of ${chunkTokens}`;
-  const name = `${await modelName(model.path)} ${model.backend} ${setting}`;
-  const asked = await askedFor(model, values);
   try {
     await interruptible(async (signal) => {
       const options = { ...asked, log, onProgress, signal };
-      const answerer = sessionAnswerer(model, { name, chat, chunkTokens });
       for await (const row of evaluate(answerer, options)) rows.push(row);
     });
   } finally {
     line.clear();
   }
   return rows;
+}
+
+async function answererOf(model: Model, { chat, chunk }: Options): Promise<Answerer> {
+  const chunkTokens = wholeNumber("chunk", chunk, 1);
+  const setting = `${chat ? "chat " : ""}chunks of ${chunkTokens}`;
+  const name = `${await modelName(model.path)} ${model.backend} ${setting}`;
+  return sessionAnswerer(model, { name, chat, chunkTokens });
 }
 
 async function askedFor(model: Model, values: Options): Promise<EvaluateOptions> {
@@ -237,13 +243,14 @@ async function main(): Promise<void> {
   await methodList(values.methods);
   const line = new ProgressLine();
   const model = await loadModel(values.model, line, threadsOption(values.threads));
-  const log = await openLog(values);
   try {
-    const rows = await collect(model, log, values);
+    // Before the log is opened: options that are refused leave no file.
+    const [answerer, asked] = [await answererOf(model, values), await askedFor(model, values)];
+    const log = await openLog(values);
+    const rows = await collect(answerer, asked, log).finally(() => log.close());
     if (Deno.exitCode === 130) console.error("Stopped; the same command goes on from here.\n");
     if (rows.length > 0) print(rows, values);
   } finally {
-    await log.close();
     model.close();
   }
 }

@@ -21,6 +21,7 @@ const REFUSED: Readonly<Record<string, readonly [args: readonly string[], messag
   eval: [
     [["--methods", "luck"], "methods must be of dense, streaming"],
     [["--tasks", "luck"], "--tasks must be of"],
+    [["--lengths", "many"], "--lengths must be"],
   ],
   coverage: [
     [[], "Cannot cover a text without --text FILE"],
@@ -72,6 +73,7 @@ for (const [task, file] of commands()) {
         assertEquals(error.trimEnd().split("\n").length, 1, error);
         assert(!error.includes("Uncaught"), error);
       });
+      assertEquals([...Deno.readDirSync(folder)], []);
       const help = await runCli(file, "--help");
       assertEquals([help.code, help.error], [0, ""]);
       assertStringIncludes(help.out, `deno task ${task}`);
