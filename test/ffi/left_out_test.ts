@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { buildLibrary, leftOutOf, removeOtherLibraries } from "../../ffi/build.ts";
 import { diagnose } from "../../ffi/doctor.ts";
 import { libraryFolders } from "../../ffi/library.ts";
+import { runCli } from "../cli/run_cli.ts";
 import { compilerOrNull } from "../compiler_or_null.ts";
 import { fromRoot, runScript } from "./child.ts";
 import { compilerWithout, RECORDER, withCompiler, withEnv } from "./fake_compiler.ts";
@@ -43,14 +44,13 @@ Deno.test({
         assertEquals(available.filter((isa: string) => LATER.includes(isa)), []);
       });
       await t.step("the doctor names them and what the compiler said", async () => {
-        const doctor = `import "${fromRoot("lib/cli/doctor.ts")}";`;
-        const { stdout, stderr } = await runScript(doctor, { flags: ["-A"], env });
+        const { out, error } = await withEnv(env, () => runCli("doctor"));
         for (const isa of LATER) {
           const line = new RegExp(
             `^Left out +${isa}, as the compiler does not know it: .*'-mavx512\\w+'$`,
             "m",
           );
-          assertMatch(stdout, line, stderr);
+          assertMatch(out, line, error);
         }
       });
     });
