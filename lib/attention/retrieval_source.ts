@@ -1,4 +1,5 @@
 /** What a head file says of the search that found its modes of retrieval. */
+import { refusal } from "../../ffi/refusal.ts";
 import type { HeadFile } from "./head_file.ts";
 
 /** How a source of modes is called. */
@@ -27,15 +28,13 @@ export function withSettings<Options extends RetrievalSettings>(
   options: Options,
   found: RetrievalSettings,
 ): Options {
-  const other = NAMES.find((name) => {
-    const values = [options[name], found[name]];
-    return !values.includes(undefined) && values[0] !== values[1];
-  });
-  if (other === undefined) return { ...options, ...found };
-  throw new RangeError(
-    `Cannot ${action} as ${other} must be ${
-      found[other]
-    }, with which the modes of its head file were ` +
-      `found: current value is ${options[other]}`,
+  const both = { ...options, ...found };
+  const other = NAMES.find((name) => (options[name] ?? both[name]) !== both[name]);
+  if (other === undefined) return both;
+  throw refusal(
+    RangeError,
+    action,
+    `${other} must be ${found[other]}, with which the modes of its head file were found`,
+    options[other],
   );
 }

@@ -27,7 +27,8 @@ import { roofline } from "../plot/roofline.ts";
 import { ArrowStream } from "../trace/arrow_stream.ts";
 import { measureModels, modelCasesFor, printModels } from "./bench_models.ts";
 import { command } from "./command.ts";
-import { duration, wholeNumber } from "./format.ts";
+import { duration } from "./format.ts";
+import { wholeNumber } from "./option_values.ts";
 import { ProgressLine } from "./progress_line.ts";
 import { table } from "./table.ts";
 

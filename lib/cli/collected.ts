@@ -1,7 +1,7 @@
 /** Rows of texts that take long, with a line that shows how far they are. */
 import type { Model } from "../engine/model.ts";
 import type { ProbedTextOptions } from "../eval/probed_texts.ts";
-import { wholeNumber } from "./format.ts";
+import { wholeNumber } from "./option_values.ts";
 import { ProgressLine } from "./progress_line.ts";
 import { type ModelOptions, withModel } from "./with_model.ts";
 

@@ -9,9 +9,9 @@ import { coverage } from "../eval/coverage.ts";
 import { type CoverageRow, writeCoverage } from "../eval/coverage_row.ts";
 import { reportTexts } from "./collected.ts";
 import { command } from "./command.ts";
-import { wholeNumber } from "./format.ts";
 import { type HeadGroup, headMean, leastColumn, meanColumn } from "./head_means.ts";
 import { methodList } from "./method_list.ts";
+import { wholeNumber } from "./option_values.ts";
 import { type Column, table } from "./table.ts";
 
 const USAGE = `Options of deno task coverage:

@@ -14,8 +14,9 @@ import { haystack } from "../eval/haystack.ts";
 import type { Question } from "../eval/question.ts";
 import { sessionAnswerer } from "../eval/session_answerer.ts";
 import { command } from "./command.ts";
-import { bytes, percent, wholeNumber } from "./format.ts";
+import { bytes, percent } from "./format.ts";
 import { loadModel } from "./load_model.ts";
+import { wholeNumber } from "./option_values.ts";
 import { ProgressLine } from "./progress_line.ts";
 import { type Column, table } from "./table.ts";
 

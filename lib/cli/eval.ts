@@ -21,12 +21,13 @@ import { summarize, type SummaryRow } from "../eval/summary.ts";
 import type { Task } from "../eval/task.ts";
 import { TASKS } from "../eval/tasks/all.ts";
 import { command } from "./command.ts";
-import { bytes, duration, percent, wholeNumber, wholeNumbers } from "./format.ts";
+import { bytes, duration, percent } from "./format.ts";
 import { interruptible } from "./interruptible.ts";
 import { loadModel, threadsOption } from "./load_model.ts";
 import { methodLabel } from "./method_label.ts";
-import { methodList, unknown } from "./method_list.ts";
+import { methodList } from "./method_list.ts";
 import { modelName } from "./model_name.ts";
+import { unknown, wholeNumber, wholeNumbers } from "./option_values.ts";
 import { ProgressLine } from "./progress_line.ts";
 import { type Column, table } from "./table.ts";
 

@@ -16,36 +16,3 @@ export function duration(ms: number): string {
   if (ms < 100_000) return `${Math.ceil(ms / 1000)} s`;
   return minutes < 100 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
-
-/**
- * The number of an option.
- *
- * @throws {RangeError} when it is none
- */
-export function number(option: string, text: string): number {
-  const value = Number(text);
-  if (text.trim() !== "" && Number.isFinite(value)) return value;
-  throw new RangeError(`Cannot run as --${option} must be a number: current value is ${text}`);
-}
-
-/**
- * The whole number of an option.
- *
- * @throws {RangeError} when it is none, or below `least`
- */
-export function wholeNumber(option: string, text: string, least = 0): number {
-  const value = Number(text);
-  if (text.trim() !== "" && Number.isSafeInteger(value) && value >= least) return value;
-  throw new RangeError(
-    `Cannot run as --${option} must be a whole number >= ${least}: current value is ${text}`,
-  );
-}
-
-/**
- * The whole numbers of an option, divided by commas.
- *
- * @throws {RangeError} when one is none, or below `least`
- */
-export function wholeNumbers(option: string, text: string, least = 0): number[] {
-  return text.split(",").map((part) => wholeNumber(option, part, least));
-}

@@ -13,7 +13,7 @@ import { makeFacts } from "../eval/facts.ts";
 import { haystack, type HaystackOptions } from "../eval/haystack.ts";
 import { loadTokenizer } from "../model/tokenizer.ts";
 import { command } from "./command.ts";
-import { wholeNumber } from "./format.ts";
+import { wholeNumber } from "./option_values.ts";
 
 const USAGE =
   "Usage: deno task haystack (--tokens N [--facts F] | --bytes N) [--seed S] [--count C] [--tokenizer FOLDER]";

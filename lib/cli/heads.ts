@@ -17,12 +17,12 @@ import type { Model } from "../engine/model.ts";
 import { searchPatterns } from "../heads/pattern_search.ts";
 import { readTexts } from "./collected.ts";
 import { command } from "./command.ts";
-import { percent, wholeNumber } from "./format.ts";
+import { percent } from "./format.ts";
 import { exportHeads, importHeads } from "./heads_published.ts";
 import { MERGE_USAGE, mergeHeads } from "./heads_merge.ts";
 import { RETRIEVAL_USAGE, retrievalHeads } from "./heads_retrieval.ts";
-import { unknown } from "./method_list.ts";
 import { modelName } from "./model_name.ts";
+import { unknown, wholeNumber } from "./option_values.ts";
 import { withSearchProgress } from "./search_progress.ts";
 import { type Column, table } from "./table.ts";
 import { withModel } from "./with_model.ts";
@@ -141,9 +141,9 @@ async function run(values: Options): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const [command, ...rest] = Deno.args;
-  if (command === "retrieval") return await retrievalHeads(rest);
-  if (command === "merge") return await mergeHeads(rest);
+  const [first, ...rest] = Deno.args;
+  if (first === "retrieval") return await retrievalHeads(rest);
+  if (first === "merge") return await mergeHeads(rest);
   const values = options();
   if (values.help || values.command === undefined) return console.log(USAGE);
   if (values.command === "export") return await exportHeads(values);

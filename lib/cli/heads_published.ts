@@ -1,7 +1,7 @@
 /** Head files from and to those that MInference publishes. */
 import { type HeadFile, readHeadFile, writeHeadFile } from "../attention/head_file.ts";
 import { readMInferenceFile, writeMInferenceFile } from "../attention/minference_file.ts";
-import { wholeNumber } from "./format.ts";
+import { wholeNumber } from "./option_values.ts";
 
 /** Options of the two commands, as they are typed. */
 export interface PublishedOptions {

@@ -1,5 +1,5 @@
 import { type IndexOptions, indexOptions } from "../retrieval/index_options.ts";
-import { option } from "./method_list.ts";
+import { option } from "./option_values.ts";
 
 /**
  * Indexes of a list such as `graph,graph:width=400,flat4`.

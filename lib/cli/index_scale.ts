@@ -18,9 +18,10 @@ import { ropeFrequencies } from "../model/rope.ts";
 import { indexName, type IndexOptions } from "../retrieval/index_options.ts";
 import { readTexts } from "./collected.ts";
 import { command } from "./command.ts";
-import { number, percent, wholeNumber, wholeNumbers } from "./format.ts";
+import { percent } from "./format.ts";
 import { indexList } from "./index_list.ts";
 import { exponents, needs, scaleTable } from "./index_scale_tables.ts";
+import { number, wholeNumber, wholeNumbers } from "./option_values.ts";
 import { ProgressLine } from "./progress_line.ts";
 import { withModel } from "./with_model.ts";
 

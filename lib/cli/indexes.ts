@@ -11,9 +11,9 @@ import { writeIndexTrials } from "../eval/index_trial_file.ts";
 import { INDEX_KINDS, type IndexOptions } from "../retrieval/index_options.ts";
 import { reportTexts, type Texts } from "./collected.ts";
 import { command } from "./command.ts";
-import { wholeNumber } from "./format.ts";
 import { type HeadGroup, leastColumn, meanColumn } from "./head_means.ts";
 import { indexList } from "./index_list.ts";
+import { wholeNumber } from "./option_values.ts";
 import { table } from "./table.ts";
 
 const USAGE = `Options of deno task indexes:

@@ -1,6 +1,7 @@
 import { CancelledError } from "../../ffi/errors.ts";
 import { type LoadOptions, Model } from "../engine/model.ts";
-import { bytes, wholeNumber } from "./format.ts";
+import { bytes } from "./format.ts";
+import { wholeNumber } from "./option_values.ts";
 import type { ProgressLine } from "./progress_line.ts";
 
 /** Loads a model with a line that shows what takes long: a download, a build of the native library. */

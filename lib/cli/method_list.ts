@@ -1,6 +1,7 @@
 import { readHeadFile } from "../attention/head_file.ts";
 import type { Awaitable, Method } from "../attention/method.ts";
 import { methods } from "../attention/methods.ts";
+import { option, unknown } from "./option_values.ts";
 
 type Options = Readonly<Record<string, unknown>>;
 
@@ -48,18 +49,4 @@ async function namedMethod(part: string): Promise<Method> {
   const wrong = Object.keys(options).find((key) => !known.includes(key));
   if (wrong === undefined) return method;
   throw unknown(`options of ${name}`, known, wrong);
-}
-
-/** What a list of names does not have. */
-export function unknown(what: string, known: readonly string[], found: string): RangeError {
-  return new RangeError(
-    `Cannot run as ${what} must be of ${known.join(", ")}: current value is ${found}`,
-  );
-}
-
-/** A value of a list's entry: a number, a truth value or a text. */
-export function option(pair: string): [string, unknown] {
-  const [key = "", value = ""] = pair.split("=");
-  if (value === "true" || value === "false") return [key, value === "true"];
-  return [key, /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value];
 }

@@ -1,6 +1,7 @@
 import type { Backend, Tensor, TopKeys } from "../../ffi/backend.ts";
 import { ShapeError } from "../../ffi/errors.ts";
 import { openBackend } from "../../ffi/open.ts";
+import { refusal } from "../../ffi/refusal.ts";
 import { checkCount } from "../attention/check.ts";
 import { PagedCache } from "../cache/paged_cache.ts";
 import { type IndexKind, type IndexOptions, indexOptions } from "../retrieval/index_options.ts";
@@ -268,9 +269,7 @@ async function filled(
 ): Promise<PagedCache> {
   const { heads, kvHeads, dim } = data;
   if (heads % kvHeads !== 0) {
-    throw new ShapeError(
-      `Cannot use keys as heads must be a multiple of ${kvHeads} KV heads: current value is ${heads}`,
-    );
+    throw refusal(ShapeError, "use keys", `heads must be a multiple of ${kvHeads} KV heads`, heads);
   }
   const rows = rowsOf(backend, data, data.keys, data.values);
   const cache = new PagedCache(backend, { layers: 1, kvHeads, dim, dtype: kv });

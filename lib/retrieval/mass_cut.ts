@@ -1,5 +1,6 @@
 /** How many of the keys that were found are needed for a share of the attention. */
 import type { TopKeys } from "../../ffi/backend.ts";
+import { refusal } from "../../ffi/refusal.ts";
 
 /** What a head attends to. */
 export interface HeadMass {
@@ -22,9 +23,7 @@ export interface KeptMass {
 /** Throws `RangeError` unless `mass` is a share that keys can be asked for. */
 export function checkMass(action: string, mass: number): void {
   if (mass > 0 && mass <= 1) return;
-  throw new RangeError(
-    `Cannot ${action} as mass must be above 0 and at most 1: current value is ${mass}`,
-  );
+  throw refusal(RangeError, action, "mass must be above 0 and at most 1", mass);
 }
 
 /**

@@ -5,11 +5,11 @@
  * The exit status is 1 where a notebook fails, 2 for wrong options, 3 where there is no Jupyter.
  */
 import { parseArgs } from "node:util";
-import { wholeNumber } from "../../lib/cli/format.ts";
 import { findPython, HOW_TO_INSTALL, installJupyter } from "./jupyter.ts";
 import { missingModels } from "./needed_models.ts";
 import { allNotebooks, readNotebook } from "./notebook.ts";
 import { runNotebook, type RunOptions } from "./run_notebook.ts";
+import { wholeNumber } from "../../lib/cli/option_values.ts";
 
 const USAGE = `Options of deno task notebooks:
   --check           execute a copy and compare; nothing is written
